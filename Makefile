@@ -1,0 +1,63 @@
+# Every target sets up what it needs. PYTHON picks the interpreter (3.10 to 3.13), TORCH_INDEX the build of torch:
+#   make TORCH_INDEX=https://download.pytorch.org/whl/cpu demo
+PYTHON ?= python3
+TORCH_INDEX ?=
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PINS := requirements/dev.txt
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test quick check bench clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+venv: $(READY) ## create .venv, or bring it up to date
+
+demo: $(READY) ## track the shipped clip into demo_output/
+	$(BIN)/agss demo $(ARGS)
+
+test: $(READY) ## the whole test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+quick: $(READY) ## the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+check: $(READY) ## ruff, mypy and the quick tests
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+bench: $(READY) ## time per frame by object count and module
+	$(BIN)/agss bench $(ARGS)
+
+clean: ## remove caches, builds and the demo's output; .venv stays
+	rm -rf build dist demo_output .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+# The stamp comes last, so an interrupted installation is taken up again. torch goes first: only it may come from
+# TORCH_INDEX, and everything it needs comes from the usual index with the second line.
+$(READY): pyproject.toml $(PINS)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
+	  echo "$(PYTHON) is missing or is not Python 3.10 to 3.13; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(MAKE) --no-print-directory new-venv
+	$(BIN)/python -m pip install --disable-pip-version-check -c $(PINS) \
+	  $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX)) "$$(grep '^torch==' $(PINS))"
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c $(PINS) -e '.[dev]'
+	@touch $@
+
+# Distributions such as Debian package ensurepip apart; the interpreter's own pip can stand in for it.
+.PHONY: new-venv
+new-venv:
+	@if $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
+	  $(PYTHON) -m venv --clear $(VENV); \
+	elif $(PYTHON) -c 'import venv, pip' 2>/dev/null; then \
+	  $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+	  $(PYTHON) -m pip --python $(BIN)/python install --quiet pip; \
+	else \
+	  echo "$(PYTHON) can create no virtual environment: its module venv, ensurepip or pip is missing." >&2; \
+	  echo "Install it (Debian and Ubuntu: apt-get install python3-venv; Fedora: dnf install python3-pip)" >&2; \
+	  echo "and run make again." >&2; exit 1; \
+	fi

@@ -1,0 +1,116 @@
+"""Settings of a network, saved beside its weights; the defaults are stated here and nowhere else."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_type_hints
+
+from agss_model.errors import ConfigError
+
+Architecture = Literal["lite", "paper", "rgmp", "propagation"]
+FlowName = Literal["dis", "flownet2c", "flownet2", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgssConfig:
+    """What a network is made of and how it is run.
+
+    Attributes:
+        architecture: `lite` (the shipped default), `paper` (layers as published), `rgmp` (the paper's baseline, one
+            object per pass), `propagation` (labels carried by untrained ImageNet features).
+        flow: estimator that aligns the previous masks with the target frame.
+        use_flow: off: previous masks are used where they were (Table 4, OF).
+        use_agnostic: off: masks come from the instance-specific features alone (Table 4, IAM).
+        use_specific: off: the agnostic feature is multiplied with the warped mask itself (Table 4, ISM).
+        use_normalisation: off: objects do not compete by equation 4 (Table 4, NM).
+        published_grid: reproduce the half-pixel shift of the published warping (parity with imported checkpoints).
+        max_side: frames are reduced to this longest side before the network, in pixels.
+        key_channels: length of a matching key (lite).
+        width: channels of the object path at 1/16, 1/8 and 1/4 (lite).
+        temperature: divisor of cosine similarities before the softmax; the start value where it is learned.
+        window: radius in cells within which the previous frame is matched.
+        top_k: similarities kept per cell when reading the memory, 0 for all.
+        max_references: human frames kept; beyond it the first and the newest stay.
+        max_recent: confident tracked frames kept beside the references.
+        recent_stride: every so many frames one becomes a recent frame.
+    """
+
+    architecture: Architecture = "lite"
+    flow: FlowName = "dis"
+    use_flow: bool = True
+    use_agnostic: bool = True
+    use_specific: bool = True
+    use_normalisation: bool = True
+    published_grid: bool = False
+    max_side: int = 864
+    key_channels: int = 64
+    width: tuple[int, int, int] = (64, 48, 32)
+    temperature: float = 0.05
+    window: int = 7
+    top_k: int = 0
+    max_references: int = 8
+    max_recent: int = 3
+    recent_stride: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("architecture", "flow"):
+            allowed = get_args(get_type_hints(AgssConfig)[name])
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
+        for name, low in _LOWEST.items():
+            if getattr(self, name) < low:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {low}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> AgssConfig:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            ConfigError: a name is unknown or a value has another type than the default's.
+        """
+        defaults = cls()
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise ConfigError(f"Unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
+        read = dict(values)
+        if "width" in read:
+            read["width"] = tuple(read["width"])
+        for name, value in read.items():
+            expected = type(getattr(defaults, name))
+            if expected is float and type(value) is int:
+                read[name] = float(value)
+            elif type(value) is not expected:
+                raise ConfigError(f"{name} is {value!r}; it must be of type {expected.__name__}.")
+        return cls(**read)
+
+
+_LOWEST: dict[str, float] = {
+    "max_side": 16, "key_channels": 8, "temperature": 1e-4, "window": 0, "top_k": 0,
+    "max_references": 1, "max_recent": 0, "recent_stride": 1,
+}  # fmt: skip
+
+PRESETS: dict[str, AgssConfig] = {
+    "lite": AgssConfig(),
+    "paper": AgssConfig(architecture="paper", flow="dis", max_side=1280, max_recent=0),
+    "rgmp": AgssConfig(architecture="rgmp", flow="none", use_flow=False, max_side=1280, max_recent=0),
+    "propagation": AgssConfig(
+        architecture="propagation", flow="none", use_flow=False, temperature=0.1, window=12, top_k=7,
+        max_recent=7, recent_stride=1,
+    ),
+}  # fmt: skip
+
+
+def preset(name: str) -> AgssConfig:
+    """The settings behind a name.
+
+    Raises:
+        ConfigError: no preset has this name.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"No preset is called {name!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]

@@ -1,0 +1,30 @@
+"""Errors that a user can act on: what was wrong, with which value, and what to do.
+
+The command line prints the message of an `AgssError` without a stack trace and exits with status 2.
+"""
+
+from __future__ import annotations
+
+
+class AgssError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class MediaError(AgssError):
+    """A video, image or mask file that cannot be used as it is."""
+
+
+class MaskError(AgssError):
+    """Masks or object ids that break the rules of label maps."""
+
+
+class WeightsError(AgssError):
+    """A weights file that is damaged, of something else, or does not fit the configuration."""
+
+
+class ConfigError(AgssError):
+    """A setting outside its range, or settings that exclude each other."""
+
+
+class OutputError(AgssError):
+    """A place that cannot be written, or that holds something else."""

@@ -1,0 +1,167 @@
+"""Label maps as image files."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agss_model.errors import MaskError, MediaError, OutputError
+from agss_model.masks.labels import LabelMap, validate_label_map
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+MAX_SIDE = 16384
+_LOSSLESS = ("PNG", "BMP", "TIFF", "GIF")
+_WHITE = 0xFFFFFF
+# Pillow stretches 2-bit and 4-bit grey to 0..255; these divisors give the stored sample back.
+_GREY_STRETCH = {2: 85, 4: 17}
+
+
+def _davis_palette() -> npt.NDArray[np.uint8]:
+    """The colour map that PASCAL VOC, DAVIS and YouTube-VOS share: the id's bits, dealt to red, green and blue."""
+    ids = np.arange(256)
+    palette = np.zeros((256, 3), dtype=np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            palette[:, channel] |= (((ids >> (3 * bit + channel)) & 1) << (7 - bit)).astype(np.uint8)
+    return palette
+
+
+DAVIS_PALETTE: npt.NDArray[np.uint8] = _davis_palette()
+DAVIS_PALETTE.setflags(write=False)
+
+
+def read_label_map(path: str | os.PathLike[str]) -> LabelMap:
+    """Reads a mask image as a label map.
+
+    The ids are: the palette index of an indexed image (1, 2, 4 or 8 bits); the sample of a grey image (1 to 16 bits,
+    as stored, so a white pixel of an 8-bit image is id 255); for RGB(A), the index of the colour in `DAVIS_PALETTE`.
+    RGB images of black and white only are read as 8-bit grey. Where alpha is 0 there is background; other alpha
+    values and EXIF orientation are ignored.
+
+    Args:
+        path: a PNG, BMP, TIFF or GIF file (first image), sides up to 16384.
+
+    Returns:
+        (H, W) uint8; uint16 for 16-bit grey. It may hold no object at all.
+
+    Raises:
+        MediaError: the file is missing, is no image, is damaged or too large.
+        MaskError: the file is lossy, or uses a colour that is not in the palette.
+    """
+    path = Path(path)
+    try:
+        with _open_image(path) as image:
+            return _label_map_of(image, path)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise MediaError(f"mask {path} is damaged: {error}; export it again") from error
+
+
+def _open_image(path: Path) -> PillowImage:
+    from PIL import Image, UnidentifiedImageError
+
+    if not path.is_file():
+        raise MediaError(f"mask {path} does not exist or is not a file; check the path")
+    try:
+        image = Image.open(path)
+    except UnidentifiedImageError as error:
+        raise MediaError(f"mask {path} is not an image; save masks as indexed PNG") from error
+    except Image.DecompressionBombError as error:
+        raise MediaError(f"mask {path} is too large: {error}") from error
+    if max(image.size) > MAX_SIDE:
+        raise MediaError(f"mask {path} is {image.width}x{image.height} pixels; the longest side may be {MAX_SIDE}")
+    if image.format not in _LOSSLESS:
+        raise MaskError(f"mask {path} is {image.format}, which does not keep exact ids; save masks as indexed PNG")
+    return image
+
+
+def _label_map_of(image: PillowImage, path: Path) -> LabelMap:
+    if image.mode in ("P", "L"):
+        values = np.array(image, dtype=np.uint8)
+        return values // np.uint8(_GREY_STRETCH.get(_png_grey_depth(path), 1)) if image.mode == "L" else values
+    if image.mode == "1":
+        return np.array(image).astype(np.uint8)
+    if image.mode.startswith("I"):
+        wide = np.array(image)
+        if wide.min() < 0 or wide.max() > np.iinfo(np.uint16).max:
+            raise MaskError(f"mask {path} has values outside 0..65535; save it as 8-bit or 16-bit PNG")
+        return wide.astype(np.uint16)
+    if image.mode in ("LA", "RGB", "RGBA", "PA"):
+        rgba = np.array(image.convert("RGBA"))
+        return _from_colours(rgba, path)
+    raise MaskError(f"mask {path} has pixels of kind {image.mode}; save it as indexed PNG or as 8-bit or 16-bit grey")
+
+
+def _png_grey_depth(path: Path) -> int:
+    with path.open("rb") as file:
+        header = file.read(25)
+    return header[24] if header[:4] == b"\x89PNG" else 8
+
+
+def _codes(colours: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    wide = colours.astype(np.int64)
+    return (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+
+
+def _from_colours(rgba: npt.NDArray[np.uint8], path: Path) -> LabelMap:
+    codes = _codes(rgba)
+    codes[rgba[..., 3] == 0] = 0
+    used, inverse = np.unique(codes, return_inverse=True)
+    if set(used.tolist()) <= {0, _WHITE}:
+        ids = np.where(used == _WHITE, 255, 0)
+    else:
+        palette = _codes(DAVIS_PALETTE)
+        order = np.argsort(palette)
+        ids = order[np.searchsorted(palette[order], used).clip(max=255)]
+        unknown = np.flatnonzero(palette[ids] != used)
+        if unknown.size:
+            code = int(used[unknown[0]])
+            y, x = np.argwhere(codes == code)[0]
+            raise MaskError(
+                f"mask {path} has colour ({code >> 16}, {code >> 8 & 255}, {code & 255}) at x={x}, y={y}, which is not "
+                "in the DAVIS palette; save the mask as indexed PNG, or as grey PNG whose values are the object ids"
+            )
+    labels: LabelMap = ids.astype(np.uint8)[inverse].reshape(codes.shape)
+    return labels
+
+
+def write_label_map(path: str | os.PathLike[str], label_map: LabelMap) -> None:
+    """Writes a label map as PNG: indexed with `DAVIS_PALETTE` for ids up to 255, 16-bit grey above.
+
+    `read_label_map` gives the same ids back. The file appears complete or not at all.
+
+    Raises:
+        MaskError: not a label map.
+        OutputError: the file cannot be written.
+    """
+    from PIL import Image
+
+    validate_label_map(label_map)
+    if label_map.max() <= 255:
+        image = Image.fromarray(np.ascontiguousarray(label_map, dtype=np.uint8))
+        image.putpalette(DAVIS_PALETTE.tobytes())
+    else:
+        image = Image.fromarray(np.ascontiguousarray(label_map, dtype=np.uint16))
+    buffer = io.BytesIO()
+    # Level 1 is several times faster than the default and hardly larger on label maps.
+    image.save(buffer, format="PNG", compress_level=1)
+    _write_beside(Path(path), buffer.getvalue())
+
+
+def _write_beside(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a writable folder") from error

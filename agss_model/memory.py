@@ -1,0 +1,95 @@
+"""What a tracker remembers of a clip: human frames for good, a few confident frames, and the frame before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agss_model.network.base import Reference
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One remembered frame.
+
+    Attributes:
+        frame_index: its number.
+        ids: the objects its reference holds, in that order.
+        reference: what the network keeps of it.
+    """
+
+    frame_index: int
+    ids: tuple[int, ...]
+    reference: Reference
+
+    def arranged(self, ids: Sequence[int]) -> Reference:
+        """The reference for these objects in this order; unknown where the frame does not have one."""
+        if tuple(ids) == self.ids:
+            return self.reference
+        place = {object_id: slot for slot, object_id in enumerate(self.ids)}
+        return self.reference.select([place.get(object_id) for object_id in ids])
+
+    def known(self) -> set[int]:
+        """Objects that this frame says something about."""
+        flags = self.reference.known[0].tolist()
+        return {object_id for object_id, flag in zip(self.ids, flags, strict=True) if flag}
+
+
+class Memory:
+    """Bounded: `max_references` human frames (more only when objects need them), `max_recent` tracked ones."""
+
+    def __init__(self, max_references: int, max_recent: int, recent_stride: int) -> None:
+        self.max_references, self.max_recent, self.recent_stride = max_references, max_recent, recent_stride
+        self.permanent: list[Entry] = []
+        self.recent: list[Entry] = []
+        self.previous: Entry | None = None
+        self._since = 0
+
+    def add_permanent(self, entry: Entry) -> None:
+        """Keep a human frame; it replaces what was known of the same frame. The first and the newest stay longest."""
+        same = [e for e in self.permanent if e.frame_index == entry.frame_index]
+        self.permanent = [e for e in self.permanent if e.frame_index != entry.frame_index]
+        self.permanent.append(_merged(same[0], entry) if same else entry)
+        self.recent = [e for e in self.recent if e.frame_index != entry.frame_index]
+        for candidate in self.permanent[1:-1]:
+            if len(self.permanent) <= self.max_references:
+                break
+            others = set().union(*(e.known() for e in self.permanent if e is not candidate))
+            if candidate.known() <= others:
+                self.permanent.remove(candidate)
+
+    def advance(self, entry: Entry, *, confident: bool) -> None:
+        """The frame just tracked becomes the previous one, and every so often a recent one."""
+        self.previous = entry
+        self._since += 1
+        if self.max_recent and confident and self._since >= self.recent_stride:
+            self._since = 0
+            self.recent = [*self.recent, entry][-self.max_recent :]
+
+    def forget(self, ids: set[int]) -> None:
+        """Drop objects, and frames that know of no other."""
+        self.permanent = _without(self.permanent, ids)
+        self.recent = _without(self.recent, ids)
+        if self.previous is not None:
+            self.previous = next(iter(_without([self.previous], ids, keep_empty=True)), None)
+
+
+def _without(entries: list[Entry], ids: set[int], *, keep_empty: bool = False) -> list[Entry]:
+    kept = []
+    for entry in entries:
+        left = tuple(i for i in entry.ids if i not in ids)
+        if left and (keep_empty or entry.known() - ids):
+            kept.append(Entry(entry.frame_index, left, entry.arranged(left)))
+    return kept
+
+
+def _merged(old: Entry, new: Entry) -> Entry:
+    """A second annotation of a frame: what it knows counts, the rest stays as it was."""
+    known = new.known()
+    ids = tuple(dict.fromkeys((*new.ids, *old.ids)))
+    fresh, before = new.arranged(ids), old.arranged(ids)
+    rows = [i for i, object_id in enumerate(ids) if object_id not in known]
+    value, flags = fresh.value.clone(), fresh.known.clone()
+    value[:, rows] = before.value[:, rows]
+    flags[:, rows] = before.known[:, rows]
+    return Entry(new.frame_index, ids, Reference(fresh.key, value, flags))

@@ -1,0 +1,124 @@
+"""The verbs every network of this package has, and the records that pass between them.
+
+One frame goes through them in this order::
+
+    features = network.encode(image)                              # once per frame, shared by all objects
+    masks = network.segment(features, references, previous, warped)   # all objects in one pass
+    entry = network.remember(features, masks)                     # when the frame is to be looked at again
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from agss_model.config import AgssConfig
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Features:
+    """What `encode` found in one frame, before any object is looked at.
+
+    Attributes:
+        image: (B, 3, H, W) float32, normalised as the encoder wants it.
+        levels: maps the network shares between objects, finest first; their meaning is the network's own.
+        key: (B, K, H/s, W/s) matching key, or None where a network has none.
+    """
+
+    image: Tensor
+    levels: tuple[Tensor, ...]
+    key: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One frame with masks, as the network remembers it.
+
+    Attributes:
+        key: (B, K, h, w) what all objects share.
+        value: (B, N, V, h, w) what each object left there; V is 0 for networks that remember only the union.
+        known: (B, N) bool, False where the frame says nothing of the object (it was annotated only later).
+    """
+
+    key: Tensor
+    value: Tensor
+    known: Tensor
+
+    def select(self, slots: Sequence[int | None]) -> Reference:
+        """The same frame for another list of objects.
+
+        Args:
+            slots: for each wanted object its present position, or None for one this frame knows nothing of.
+        """
+        rows = [self.value[:, s] if s is not None else torch.zeros_like(self.value[:, 0]) for s in slots]
+        flags = [self.known[:, s] if s is not None else torch.zeros_like(self.known[:, 0]) for s in slots]
+        return Reference(self.key, torch.stack(rows, 1), torch.stack(flags, 1))
+
+
+class AGSSVOS(nn.Module, ABC):
+    """All objects of a frame in one pass, guided by frames with masks (AGSS-VOS, ICCV 2019).
+
+    Attributes:
+        config: what the network is made of.
+        stride: image sides must be multiples of it.
+        mask_stride: masks that go in and come out are this much smaller than the image (H = H_image / mask_stride).
+    """
+
+    stride: int
+    mask_stride: int = 1
+
+    def __init__(self, config: AgssConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    @abstractmethod
+    def encode(self, image: Tensor) -> Features:
+        """Look at a frame without any object.
+
+        Args:
+            image: (B, 3, H, W) float32 in [0, 1], RGB; H and W multiples of `stride`.
+        """
+
+    @abstractmethod
+    def remember(self, features: Features, masks: Tensor) -> Reference:
+        """Turn a frame and its masks into a reference.
+
+        Args:
+            features: of that frame.
+            masks: (B, N, H, W) float32 in [0, 1], at `mask_stride`.
+        """
+
+    def compact(self, reference: Reference) -> Reference:
+        """The same reference in as few bytes as tracking needs; networks that can do with less override it."""
+        return reference
+
+    @abstractmethod
+    def segment(
+        self,
+        features: Features,
+        references: Sequence[Reference],
+        previous: Reference | None,
+        warped: Tensor,
+        valid: Tensor | None = None,
+    ) -> Tensor:
+        """Find every object in the target frame.
+
+        Args:
+            features: of the target frame.
+            references: at least one, all for the same N objects in the same order.
+            previous: the frame before the target, or None where the network is to look at references only.
+            warped: (B, N, H, W) float32 in [0, 1], at `mask_stride`: the masks of the frame before, aligned with the
+                target by flow.
+            valid: (B, N) bool, False for places in a batch of clips that hold no object yet; None where all do.
+
+        Returns:
+            (B, N, H, W) float32 in [0, 1], at `mask_stride`: probabilities, normalised over background and objects
+            (equation 4) unless `config.use_normalisation` is off.
+        """

@@ -1,0 +1,1 @@
+"""The `lite` preset: AGSS-VOS for a laptop CPU."""

@@ -1,0 +1,40 @@
+"""Attention-guided decoder of `lite`: from attended features at 1/8 to one logit for each object at 1/4."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from agss_model.network.lite.instance import SOURCES
+from agss_model.network.lite.layers import Residual, conv, upsample2
+
+
+class Decoder(nn.Module):
+    """Two refinements and a prediction, as narrow as the widths say."""
+
+    def __init__(self, width: tuple[int, int, int]) -> None:
+        super().__init__()
+        _, middle, fine = width
+        self.refine_middle = Residual(middle)
+        self.to_fine = conv(middle, fine, 1)
+        self.evidence_fine = conv(SOURCES, fine)
+        self.refine_fine = Residual(fine)
+        self.predict = conv(fine, 1)
+
+    def forward(self, attended: Tensor, evidence: Tensor | None, shared: Tensor) -> Tensor:
+        """Predict an object's foreground.
+
+        Args:
+            attended: (B, middle, H/8, W/8) attention times agnostic feature (equation 3) plus the object's feature.
+            evidence: (B, 64, H/16, W/16) as the instance module got it, or None without that module.
+            shared: (B, fine, H/4, W/4) visual feature of the target.
+
+        Returns:
+            (B, 1, H/4, W/4) logit of the foreground.
+        """
+        x = self.refine_middle(attended)
+        x = upsample2(self.to_fine(F.relu(x))) + shared
+        if evidence is not None:
+            x = x + self.evidence_fine(F.pixel_shuffle(evidence, 4))
+        out: Tensor = self.predict(F.relu(self.refine_fine(x)))
+        return out

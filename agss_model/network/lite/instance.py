@@ -1,0 +1,45 @@
+"""Instance-specific module of `lite`: from an object's own evidence to the attention of equation 3.
+
+The paper runs the stem and the first stage of the encoder again for each object. Here an object brings only its
+evidence, at 1/16 with 16 positions a cell, and a few narrow layers turn it into attention on the shared features.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from agss_model.network.lite.agnostic import EVIDENCE_CELLS
+from agss_model.network.lite.layers import Residual, conv, upsample2
+
+SOURCES = 4  # memory, previous frame, warped mask, the other objects
+
+
+class InstanceModule(nn.Module):
+    """Attention generator, three layers deep at 1/16 and one at 1/8; no activation at its end, as in the paper."""
+
+    def __init__(self, width: tuple[int, int, int]) -> None:
+        super().__init__()
+        coarse, middle, _ = width
+        self.enter = conv(SOURCES * EVIDENCE_CELLS, coarse)
+        self.first, self.second = Residual(coarse), Residual(coarse)
+        self.to_middle = conv(coarse, middle, 1)
+        self.attention = conv(middle + SOURCES * EVIDENCE_CELLS // 4, middle)
+
+    def forward(self, evidence: Tensor, shared: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Turn evidence into attention.
+
+        Args:
+            evidence: (B, 64, H/16, W/16), four sources of 16 positions a cell.
+            shared: (B, coarse, H/16, W/16) agnostic feature, or None without the agnostic module.
+
+        Returns:
+            (B, middle, H/8, W/8) attention and (B, middle, H/8, W/8) feature it was made from.
+        """
+        x = self.enter(evidence)
+        x = x if shared is None else x + x * shared
+        x = self.second(self.first(x))
+        feature = upsample2(self.to_middle(F.relu(x)))
+        attention = self.attention(torch.cat([F.relu(feature), F.pixel_shuffle(evidence, 2)], 1))
+        return attention, feature

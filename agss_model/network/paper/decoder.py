@@ -1,0 +1,46 @@
+"""Attention-guided decoder: from the feature extracted for one object to its mask."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from agss_model.network.aggregation import normalise
+from agss_model.network.paper.agnostic import WIDTH, Refinement, conv3
+
+
+def compete(foreground: Tensor, valid: Tensor | None, *, normalised: bool) -> Tensor:
+    """Bring objects that were decoded on their own into one picture (equations 4 and 5).
+
+    Args:
+        foreground: (B, N, H, W) float32 in [0, 1].
+        valid: (B, N) bool, False where there is no object: such places get 0 and take at most 1e-7; None where all are.
+        normalised: False leaves the objects as they are.
+    """
+    if valid is None:
+        return normalise(foreground) if normalised else foreground
+    place = valid[:, :, None, None].to(foreground.dtype)
+    return (normalise(foreground * place) if normalised else foreground) * place
+
+
+class Decoder(nn.Module):
+    """Refinement to 1/4 and the prediction of background and foreground."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.RF2 = Refinement(256)
+        self.pred2 = conv3(WIDTH, 2)
+
+    def forward(self, visual: Tensor, extracted: Tensor) -> Tensor:
+        """Decode M objects.
+
+        Args:
+            visual: (M, 256, H/4, W/4).
+            extracted: (M, 256, H/8, W/8), the left side of equation 3.
+
+        Returns:
+            (M, H, W) float in [0, 1], each object's probability before the objects compete.
+        """
+        logits = self.pred2(functional.relu(self.RF2(visual, extracted)))
+        logits = functional.interpolate(logits, scale_factor=4, mode="bilinear", align_corners=False)
+        return logits.softmax(1)[:, 1]

@@ -1,0 +1,239 @@
+"""Whole clips: forward, backward, and between two human keyframes, where both directions are fused."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from agss_model.errors import MaskError, MediaError
+from agss_model.flow import FlowEstimator
+from agss_model.masks.labels import LabelMap, to_masks
+from agss_model.network.base import AGSSVOS
+from agss_model.quality import DISAGREE
+from agss_model.results import FrameResult
+from agss_model.tracker import Tracker
+from agss_model.video.prefetch import prefetch
+from agss_model.video.source import FrameSource
+
+Direction = Literal["forward", "backward", "both"]
+
+
+def propagate(
+    source: FrameSource,
+    keyframes: Mapping[int, LabelMap],
+    network: AGSSVOS,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    direction: Direction = "both",
+    flow: FlowEstimator | None = None,
+) -> Iterator[FrameResult]:
+    """Track every object of the keyframes through a clip, one frame in memory at a time.
+
+    `forward` begins at the first keyframe, `backward` at the last; keyframes on the way correct objects or add new
+    ones. `both` covers everything: backward before the first keyframe, forward after the last, and in between both
+    ways, fused; label maps of one gap between keyframes are held compressed.
+
+    Args:
+        source: the clip.
+        keyframes: frame number -> (H, W) label map drawn by a human.
+        network: in eval mode.
+        start: first frame to give out.
+        stop: the frame after the last, None for the end of the clip.
+        direction: which way; frames come in that order, ascending for `both`.
+        flow: as for `Tracker`.
+
+    Raises:
+        MediaError: a frame number is outside the clip.
+        MaskError: no keyframe, or none in reach of the frames asked for.
+    """
+    stop = len(source) if stop is None else stop
+    _check(source, keyframes, start, stop)
+    order = sorted(keyframes)
+    if direction == "forward":
+        yield from _kept(_run(source, keyframes, network, range(order[0], stop), flow), start, stop)
+    elif direction == "backward":
+        yield from _kept(_run(source, keyframes, network, range(order[-1], start - 1, -1), flow), start, stop)
+    else:
+        yield from _kept(_both(source, keyframes, network, start, stop, flow), start, stop)
+
+
+def _check(source: FrameSource, keyframes: Mapping[int, LabelMap], start: int, stop: int) -> None:
+    count = len(source)
+    if not keyframes:
+        raise MaskError("No keyframe given; draw the objects on at least one frame.")
+    if not 0 <= start < stop <= count:
+        raise MediaError(f"Frames {start} to {stop - 1} are not within the clip, which has frames 0 to {count - 1}.")
+    for number, label_map in keyframes.items():
+        if not 0 <= number < count:
+            raise MediaError(f"Keyframe {number} is outside the clip, which has frames 0 to {count - 1}.")
+        if label_map.shape[::-1] != source.size:
+            raise MaskError(
+                f"The mask of frame {number} is {label_map.shape[1]}x{label_map.shape[0]} but the clip is "
+                f"{source.size[0]}x{source.size[1]}; draw it on that frame, or resize it without smoothing."
+            )
+
+
+def _kept(results: Iterator[FrameResult], start: int, stop: int) -> Iterator[FrameResult]:
+    return (r for r in results if start <= r.frame_index < stop)
+
+
+def _run(
+    source: FrameSource,
+    keyframes: Mapping[int, LabelMap],
+    network: AGSSVOS,
+    numbers: range,
+    flow: FlowEstimator | None,
+    *,
+    ahead: int | None = None,
+) -> Iterator[FrameResult]:
+    """Track along `numbers`, which begin at a keyframe; `ahead` names a keyframe to know of from the start."""
+    tracker = Tracker(network, flow=flow)
+    end = numbers.stop if numbers.stop >= 0 else None
+    frames = prefetch(source.frames(numbers.start, end, numbers.step))
+    for number, frame in zip(numbers, frames, strict=True):
+        masks = to_masks(keyframes[number]) if number in keyframes else {}
+        if masks:
+            yield tracker.add(frame, masks, number)
+        elif tracker.object_ids:
+            yield tracker.step(frame, number)
+        else:
+            yield _nothing(number, source)
+        if number == numbers.start and ahead is not None and tracker.object_ids:
+            tracker.add_reference(source.read(ahead), to_masks(keyframes[ahead]), ahead)
+
+
+def _nothing(number: int, source: FrameSource) -> FrameResult:
+    return FrameResult(number, (), np.zeros(source.size[::-1], np.uint8), {})
+
+
+def _both(
+    source: FrameSource,
+    keyframes: Mapping[int, LabelMap],
+    network: AGSSVOS,
+    start: int,
+    stop: int,
+    flow: FlowEstimator | None,
+) -> Iterator[FrameResult]:
+    order = sorted(keyframes)
+    first, last = order[0], order[-1]
+    if start < first:
+        yield from _reversed(_run(source, keyframes, network, range(first, start - 1, -1), flow), skip=first)
+    for left, right in zip(order, order[1:], strict=False):
+        if left < stop and right >= start:
+            yield from _between(source, keyframes, network, left, right, flow)
+    if stop > last:
+        yield from _run(source, keyframes, network, range(last, stop), flow)
+
+
+def _reversed(results: Iterator[FrameResult], skip: int) -> Iterator[FrameResult]:
+    packed = [_Packed(r) for r in results if r.frame_index != skip]
+    while packed:
+        yield packed.pop().unpack()
+
+
+def _between(
+    source: FrameSource,
+    keyframes: Mapping[int, LabelMap],
+    network: AGSSVOS,
+    left: int,
+    right: int,
+    flow: FlowEstimator | None,
+) -> Iterator[FrameResult]:
+    """Frames left .. right - 1, tracked from both sides; each side knows the other's keyframe."""
+    shared = bool(set(np.unique(keyframes[left])) & set(np.unique(keyframes[right])) - {0})
+    ends = {left: keyframes[left], right: keyframes[right]}
+    backward = _run(
+        source, {right: ends[right]} | ({left: ends[left]} if shared else {}), network, range(right, left, -1), flow,
+        ahead=left if shared else None,
+    )  # fmt: skip
+    packed = [_Packed(r) for r in backward]
+    forward = _run(source, ends, network, range(left, right), flow, ahead=right if shared else None)
+    for result in forward:
+        if result.frame_index == left:
+            yield result
+            continue
+        yield fuse(result, packed.pop().unpack(), (result.frame_index - left) / (right - left))
+
+
+class _Packed:
+    """A result with its label map compressed; label maps are mostly runs."""
+
+    def __init__(self, result: FrameResult) -> None:
+        self.shape, self.dtype = result.label_map.shape, result.label_map.dtype
+        self.data = zlib.compress(np.ascontiguousarray(result.label_map).tobytes(), 1)
+        self.rest = replace(result, label_map=np.zeros((0, 0), np.uint8))
+
+    def unpack(self) -> FrameResult:
+        """The result as it was."""
+        label_map = np.frombuffer(zlib.decompress(self.data), self.dtype).reshape(self.shape)
+        return replace(self.rest, label_map=label_map)
+
+
+def fuse(forward: FrameResult, backward: FrameResult, progress: float) -> FrameResult:
+    """One result from two directions.
+
+    Where they disagree about a pixel, each speaks with the weight of its score for the object concerned times its
+    nearness to its own keyframe. Exchanging the directions and `progress` with 1 - `progress` gives the same result
+    but where both weigh the same.
+
+    Args:
+        forward: from the keyframe before.
+        backward: from the keyframe after, of the same frame.
+        progress: place between the keyframes, in (0, 1).
+    """
+    ids = tuple(sorted(set(forward.object_ids) | set(backward.object_ids)))
+    dtype = np.uint8 if max(ids, default=0) <= 255 else np.uint16
+    one, two = forward.label_map.astype(dtype), backward.label_map.astype(dtype)
+    weight_one, weight_two = _weights(forward, ids, 1 - progress), _weights(backward, ids, progress)
+    # A side that says "background" speaks with the weight it has for the object that the other side sees.
+    says_one = weight_one[np.where(one > 0, one, two)]
+    says_two = weight_two[np.where(two > 0, two, one)]
+    label_map = np.where(one == two, one, np.where(says_one >= says_two, one, two))
+    return _fused_result(forward, backward, ids, label_map, (weight_one, weight_two))
+
+
+def _weights(result: FrameResult, ids: tuple[int, ...], nearness: float) -> npt.NDArray[np.float64]:
+    """Weight by object id; an object this side does not know weighs nothing, a lost one little."""
+    table = np.zeros(max(ids, default=0) + 1)
+    for object_id in result.object_ids:
+        table[object_id] = nearness * (0.05 + 0.95 * result.scores.get(object_id, 0.0))
+    return table
+
+
+def _fused_result(
+    forward: FrameResult,
+    backward: FrameResult,
+    ids: tuple[int, ...],
+    label_map: LabelMap,
+    weights: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
+) -> FrameResult:
+    scores: dict[int, float] = {}
+    reasons: dict[int, tuple[str, ...]] = {}
+    for object_id in ids:
+        both = object_id in forward.object_ids and object_id in backward.object_ids
+        better = forward if weights[0][object_id] >= weights[1][object_id] else backward
+        overlap = _overlap(forward.label_map == object_id, backward.label_map == object_id) if both else 1.0
+        scores[object_id] = round(better.scores.get(object_id, 0.0) * (0.4 + 0.6 * overlap), 4)
+        words = better.reasons.get(object_id, ())
+        reasons[object_id] = (*words, DISAGREE) if overlap < 0.5 else words
+    shown = set(np.unique(label_map).tolist())
+    return FrameResult(
+        frame_index=forward.frame_index,
+        object_ids=ids,
+        label_map=label_map,
+        scores=scores,
+        lost=frozenset(i for i in ids if i not in shown),
+        reasons=reasons,
+        human=forward.human | backward.human,
+    )
+
+
+def _overlap(one: npt.NDArray[np.bool_], two: npt.NDArray[np.bool_]) -> float:
+    union = int((one | two).sum())
+    return int((one & two).sum()) / union if union else 1.0

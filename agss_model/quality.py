@@ -1,0 +1,101 @@
+"""How far each object's mask can be trusted, why not, and when it is honest to say "lost".
+
+Everything is computed on the small masks the network carries, for all objects at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from agss_model.losses import soft_iou
+
+LOST = "lost"
+JUMP = "jump"
+UNCERTAIN = "uncertain"
+CHANGED = "changed size"
+MOVED = "disagrees with motion"
+BACK = "found again"
+DISAGREE = "forward and backward disagree"
+
+MIN_AREA = 3.0
+"""Pixels of the carried mask (at 1/4 for `lite`) below which an object counts as gone."""
+NEAR = 4
+"""Pixels of the carried mask around the moved one within which a mask does not count as a jump."""
+RETURN_CERTAINTY = 0.6
+"""Certainty from which a lost object is believed to be found again."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What is thought of each object's mask; every tensor is (N,).
+
+    Attributes:
+        score: float in [0, 1].
+        lost: bool.
+        certainty: float in [0, 1], how clearly the pixels of the mask were decided.
+        agreement: float in [0, 1], soft IoU with the mask of the frame before, moved along the flow.
+        change: float, area divided by the moved mask's area.
+        jumped: bool, far from where it was.
+        returned: bool, found again after it was lost.
+    """
+
+    score: Tensor
+    lost: Tensor
+    certainty: Tensor
+    agreement: Tensor
+    change: Tensor
+    jumped: Tensor
+    returned: Tensor
+
+    def reasons(self, index: int) -> tuple[str, ...]:
+        """Words for why one object's score is low; empty when nothing stands out."""
+        if bool(self.lost[index]):
+            return (LOST, JUMP) if bool(self.jumped[index]) else (LOST,)
+        change = float(self.change[index])
+        found = {
+            BACK: bool(self.returned[index]),
+            UNCERTAIN: float(self.certainty[index]) < 0.7,
+            MOVED: float(self.agreement[index]) < 0.5,
+            CHANGED: not 0.6 < change < 1.7,
+        }
+        return tuple(word for word, holds in found.items() if holds)
+
+
+def assess(probabilities: Tensor, moved: Tensor, was_lost: Tensor) -> Quality:
+    """Judge the masks of one frame.
+
+    An object is lost when hardly a pixel is left, when its mask lies wholly apart from where it can have moved to (a
+    jump, most often to a look-alike), or when it was lost and what is found now is not clear.
+
+    Args:
+        probabilities: (N, h, w) float in [0, 1], as carried.
+        moved: (N, h, w) float in [0, 1], the masks of the frame before, aligned by flow.
+        was_lost: (N,) bool, lost in the frame before.
+    """
+    inside = probabilities > 0.5
+    area = inside.sum((-2, -1)).float()
+    certainty = (probabilities * inside).sum((-2, -1)) / area.clamp_min(1) * 2 - 1
+    certainty = torch.where(area > 0, certainty, torch.zeros_like(certainty)).clamp(0, 1)
+    agreement = soft_iou(probabilities[None], moved[None])[0]
+    before = (moved > 0.5).sum((-2, -1)).float()
+    reach = F.max_pool2d((moved > 0.1).float(), 2 * NEAR + 1, 1, NEAR) > 0
+    touching = (inside & reach).any(-1).any(-1)
+    gone = area < torch.minimum(before.clamp_min(1) * 0.5, torch.full_like(area, MIN_AREA)).clamp_min(1)
+    jumped = ~gone & ~touching & (before >= 1) & ~was_lost
+    unclear = was_lost & ~gone & (certainty < RETURN_CERTAINTY)
+    lost = gone | jumped | unclear
+    score = certainty * (0.4 + 0.6 * agreement.sqrt())
+    score = torch.where(was_lost, certainty * 0.6, score)  # nothing to agree with
+    return Quality(
+        score=torch.where(lost, torch.zeros_like(score), score).clamp(0, 1),
+        lost=lost,
+        certainty=certainty,
+        agreement=agreement,
+        change=area / before.clamp_min(1),
+        jumped=jumped,
+        returned=was_lost & ~lost,
+    )

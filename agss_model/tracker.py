@@ -1,0 +1,336 @@
+"""Tracking as a stream: masks are welcome on any frame, ids never change, memory does not grow with the clip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from agss_model import tracker_state
+from agss_model.errors import ConfigError, MaskError, MediaError
+from agss_model.flow import FlowEstimator, build_flow
+from agss_model.flow.warp import warp
+from agss_model.frames import Geometry, check_frame, check_mask_size, to_carried, to_image, to_slots
+from agss_model.masks.labels import BoolMask, validate_object_id
+from agss_model.memory import Entry, Memory
+from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.quality import Quality, assess
+from agss_model.results import FrameResult
+from agss_model.timing import Clock
+
+MAX_OBJECTS = 255
+CONFIDENT = 0.5
+
+
+class Tracker:
+    """One video, frame by frame, with any number of objects in one pass.
+
+    Args:
+        network: in eval mode, on the device to be used; several trackers may share one.
+        flow: aligns the masks of the frame before; None for what the network's configuration names.
+
+    Example:
+        >>> tracker = Tracker(load_model("lite"))                    # doctest: +SKIP
+        >>> tracker.add(first_frame, {1: mask_of_one, 2: mask_of_two})   # doctest: +SKIP
+        >>> result = tracker.step(next_frame)                        # doctest: +SKIP
+    """
+
+    def __init__(self, network: AGSSVOS, *, flow: FlowEstimator | None = None) -> None:
+        self.network = network
+        self.flow: FlowEstimator | None = None
+        if network.config.use_flow:
+            self.flow = flow if flow is not None else build_flow(network.config.flow)
+        self.device = next(network.parameters()).device
+        self.clock = Clock(self.device)
+        config = network.config
+        self.memory = Memory(config.max_references, config.max_recent, config.recent_stride)
+        self.frame_index: int | None = None
+        self.geometry: Geometry | None = None
+        self._ids: tuple[int, ...] = ()
+        self._masks = torch.zeros(0)  # (N, h, w) carried
+        self._lost = torch.zeros(0, dtype=torch.bool)
+        self._image: Tensor | None = None
+        self._features: Features | None = None
+        self._result: FrameResult | None = None
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """The objects being tracked, ascending."""
+        return self._ids
+
+    @torch.inference_mode()
+    def step(self, frame: npt.NDArray[np.uint8], frame_index: int | None = None) -> FrameResult:
+        """Find every object in the next frame.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB; grey and RGBA are accepted.
+            frame_index: its number; None counts on from the last. Backward tracking passes falling numbers.
+
+        Raises:
+            MaskError: nothing is tracked yet.
+            MediaError: the frame cannot be used, or has another size than the first.
+        """
+        if not self._ids:
+            raise MaskError("Nothing to track yet; give masks first with add(frame, {id: mask}).")
+        self._look(frame, self._next_index(frame_index))
+        return self._track()
+
+    @torch.inference_mode()
+    def add(
+        self, frame: npt.NDArray[np.uint8], masks: Mapping[int, BoolMask], frame_index: int | None = None
+    ) -> FrameResult:
+        """Give masks on a frame: of new objects, or of tracked ones as a correction; they become a lasting reference.
+
+        Objects tracked before and not named are tracked into this frame first. Where masks overlap a tracked object,
+        the given ones win.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            masks: for each object id (H, W) bool; they must not overlap each other. An empty mask says that a tracked
+                object is not in this frame.
+            frame_index: number of the frame; None for the one after the last, the last number to correct that frame.
+
+        Raises:
+            MaskError: no masks, a wrong size or id, overlapping masks, a new object without a pixel, or too many.
+            MediaError: as `step`.
+        """
+        checked = self._check(frame, masks)
+        index = self._next_index(frame_index)
+        same = index == self.frame_index and self._features is not None
+        if not same:
+            self._look(frame, index)
+            if self._ids:
+                self._track()
+        return self._annotate(checked, index)
+
+    @torch.inference_mode()
+    def add_reference(self, frame: npt.NDArray[np.uint8], masks: Mapping[int, BoolMask], frame_index: int) -> None:
+        """Remember a human frame from elsewhere in the clip, without moving there.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            masks: for each object id (H, W) bool; ids not tracked here are left out.
+            frame_index: its number.
+
+        Raises:
+            MaskError: as `add`.
+            MediaError: as `step`.
+        """
+        self._check(frame, masks, existing_only=True)
+        wanted = {i: m for i, m in masks.items() if i in self._ids}
+        if not wanted:
+            return
+        geometry = self._geometry(frame)
+        features = self.network.encode(to_image(check_frame(frame), geometry, self.device))
+        ids = tuple(sorted(wanted))
+        carried = torch.stack([to_carried(wanted[i], geometry) for i in ids]).to(self.device)
+        self.memory.add_permanent(Entry(frame_index, ids, self._remember(features, carried)))
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """End objects; the others keep their ids.
+
+        Raises:
+            MaskError: an id is not being tracked.
+        """
+        leaving = set(ids)
+        if unknown := leaving - set(self._ids):
+            raise MaskError(f"Object {sorted(unknown)[0]} is not being tracked; tracked are {list(self._ids)}.")
+        rows = [row for row, object_id in enumerate(self._ids) if object_id not in leaving]
+        self._ids = tuple(self._ids[row] for row in rows)
+        self._masks, self._lost = self._masks[rows], self._lost[rows]
+        self.memory.forget(leaving)
+
+    def save(self, path: Path) -> None:
+        """Write everything needed to continue, atomically; see `agss_model.tracker_state`."""
+        tracker_state.save(self, path)
+
+    @classmethod
+    def load(cls, path: Path, network: AGSSVOS, flow: FlowEstimator | None = None) -> Tracker:
+        """Continue where `save` was called: the same frames give the same masks.
+
+        Raises:
+            WeightsError: the file is damaged or was written with another network's settings.
+        """
+        tracker = cls(network, flow=flow)
+        tracker_state.load(tracker, path)
+        return tracker
+
+    def _next_index(self, given: int | None) -> int:
+        if given is None:
+            return 0 if self.frame_index is None else self.frame_index + 1
+        if given < 0:
+            raise MediaError(f"Frame number {given} is negative; frames count from 0.")
+        return int(given)
+
+    def _geometry(self, frame: npt.NDArray[np.uint8]) -> Geometry:
+        height, width = frame.shape[:2]
+        if self.geometry is None:
+            config = self.network.config
+            self.geometry = Geometry.of(height, width, config.max_side, self.network.stride, self.network.mask_stride)
+        known = self.geometry
+        if (height, width) != (known.height, known.width):
+            raise MediaError(
+                f"This frame is {width}x{height} but the clip began with {known.width}x{known.height}; "
+                "start a new tracker for another size."
+            )
+        return known
+
+    def _check(
+        self, frame: npt.NDArray[np.uint8], masks: Mapping[int, BoolMask], *, existing_only: bool = False
+    ) -> dict[int, BoolMask]:
+        if not masks:
+            raise MaskError("No masks given; give at least one as {id: (H, W) bool}.")
+        geometry = self._geometry(check_frame(frame))
+        total = np.zeros((geometry.height, geometry.width), dtype=bool)
+        for object_id, mask in masks.items():
+            validate_object_id(object_id)
+            check_mask_size(mask, geometry)
+            if not mask.any() and object_id not in self._ids:
+                raise MaskError(f"The mask of object {object_id} has no pixel; draw it, or leave the object out.")
+            if (total & mask).any():
+                raise MaskError(f"The mask of object {object_id} overlaps another; a pixel belongs to one object.")
+            total |= mask
+        count = len(set(self._ids) | set(masks)) if not existing_only else 0
+        if count > MAX_OBJECTS:
+            raise MaskError(f"{count} objects at once are too many; at most {MAX_OBJECTS} can be tracked together.")
+        return {int(i): np.asarray(m, dtype=bool) for i, m in masks.items()}
+
+    def _look(self, frame: npt.NDArray[np.uint8], index: int) -> None:
+        """Encode a frame and bring the carried masks to it."""
+        frame = check_frame(frame)
+        geometry = self._geometry(frame)
+        image = to_image(frame, geometry, self.device)
+        with self.clock.measure("agnostic"):
+            features = self.network.encode(image)
+        if len(self._ids) and self._image is not None and self.flow is not None:
+            with self.clock.measure("flow"):
+                flow = self.flow(image, self._image)
+            with self.clock.measure("warp"):
+                self._masks = self._moved(flow)
+        self._image, self._features, self.frame_index = image, features, index
+
+    def _moved(self, flow: Tensor) -> Tensor:
+        stride = self.network.mask_stride
+        if stride > 1:
+            flow = F.avg_pool2d(flow, stride) / stride
+        return warp(self._masks[None], flow, self.network.config.published_grid)[0].clamp(0, 1)
+
+    def _track(self) -> FrameResult:
+        """Segment the frame that was looked at; the carried masks are already moved to it."""
+        features, geometry = self._features, self.geometry
+        if features is None or geometry is None:
+            raise ConfigError("No frame has been looked at.")
+        memory = self.memory
+        references = [entry.arranged(self._ids) for entry in (*memory.permanent, *memory.recent)]
+        previous = memory.previous.arranged(self._ids) if memory.previous else None
+        moved = self._masks
+        predicted = self.network.segment(features, references, previous, moved[None])[0]
+        quality = assess(predicted, moved, self._lost)
+        self._masks = predicted * ~quality.lost[:, None, None]
+        self._lost = quality.lost
+        self._remember_tracked(quality)
+        with self.clock.measure("labels"):
+            label_map = self._label_map()
+        index = self.frame_index or 0
+        self._result = _result(index, self._ids, label_map, quality)
+        return self._result
+
+    def _remember_tracked(self, quality: Quality) -> None:
+        features = self._features
+        if features is None:
+            return
+        reference = self._remember(features, self._masks)
+        known = ~self._lost[None]
+        entry = Entry(self.frame_index or 0, self._ids, Reference(reference.key, reference.value, known))
+        present = quality.score[~quality.lost]
+        confident = bool(len(present)) and float(present.mean()) >= CONFIDENT
+        self.memory.advance(entry, confident=confident)
+
+    def _remember(self, features: Features, masks: Tensor) -> Reference:
+        return self.network.compact(self.network.remember(features, masks[None]))
+
+    def _label_map(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+        """Ids at every pixel of the frame."""
+        if self.geometry is None:
+            raise ConfigError("No frame has been looked at.")
+        slots = to_slots(self._masks, self.geometry, self.network.config.use_normalisation)
+        dtype = np.uint8 if max(self._ids, default=0) <= 255 else np.uint16
+        return np.array([0, *self._ids], dtype=dtype)[slots]
+
+    def _annotate(self, masks: dict[int, BoolMask], index: int) -> FrameResult:
+        """Put given masks over what was tracked, and keep the frame as a reference."""
+        geometry, features = self.geometry, self._features
+        if geometry is None or features is None:
+            raise ConfigError("No frame has been looked at.")
+        tracked = self._result if self._result is not None and self._result.frame_index == index else None
+        self._join(set(masks))
+        given = {i: to_carried(m, geometry).to(self.device) for i, m in masks.items()}
+        free = 1 - torch.stack(list(given.values())).amax(0)
+        self._masks = self._masks * free
+        for object_id, carried in given.items():
+            self._masks[self._ids.index(object_id)] = carried
+            self._lost[self._ids.index(object_id)] = not bool(masks[object_id].any())
+        reference = self._remember(features, self._masks)
+        human = torch.tensor([[i in masks for i in self._ids]], device=self.device)
+        self.memory.add_permanent(Entry(index, self._ids, Reference(reference.key, reference.value, human)))
+        self.memory.previous = Entry(
+            index, self._ids, Reference(reference.key, reference.value, ~self._lost[None])
+        )
+        self._result = _with_masks(tracked, masks, index, self._ids, (geometry.height, geometry.width))
+        return self._result
+
+    def _join(self, ids: set[int]) -> None:
+        """Make room for new objects; slots stay in ascending order of ids."""
+        if self.geometry is None:
+            return
+        every = tuple(sorted(ids | set(self._ids)))
+        masks = torch.zeros(len(every), *self.geometry.carried, device=self.device)
+        lost = torch.zeros(len(every), dtype=torch.bool, device=self.device)
+        for row, object_id in enumerate(self._ids):
+            masks[every.index(object_id)] = self._masks[row]
+            lost[every.index(object_id)] = self._lost[row]
+        self._ids, self._masks, self._lost = every, masks, lost
+
+
+def _result(
+    index: int, ids: tuple[int, ...], label_map: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], quality: Quality
+) -> FrameResult:
+    scores, lost = quality.score.tolist(), quality.lost.tolist()
+    shown = set(np.unique(label_map).tolist())
+    return FrameResult(
+        frame_index=index,
+        object_ids=ids,
+        label_map=label_map,
+        scores={i: round(scores[row], 4) for row, i in enumerate(ids)},
+        lost=frozenset(i for row, i in enumerate(ids) if lost[row] or i not in shown),
+        reasons={i: quality.reasons(row) for row, i in enumerate(ids)},
+    )
+
+
+def _with_masks(
+    tracked: FrameResult | None, masks: dict[int, BoolMask], index: int, ids: tuple[int, ...], size: tuple[int, int]
+) -> FrameResult:
+    """A result in which the given masks stand exactly as given."""
+    dtype = np.uint8 if max(ids) <= 255 else np.uint16
+    label_map = np.zeros(size, dtype=dtype) if tracked is None else tracked.label_map.astype(dtype)
+    label_map[np.isin(label_map, list(masks))] = 0
+    for object_id, mask in masks.items():
+        label_map[mask] = object_id
+    shown = set(np.unique(label_map).tolist())
+    before = tracked.scores if tracked else {}
+    reasons = tracked.reasons if tracked else {}
+    human = frozenset(masks) | (tracked.human if tracked else frozenset())
+    return FrameResult(
+        frame_index=index,
+        object_ids=ids,
+        label_map=label_map,
+        scores={i: 1.0 if i in masks else before.get(i, 0.0) for i in ids},
+        lost=frozenset(i for i in ids if i not in shown),
+        reasons={i: () if i in masks else reasons.get(i, ()) for i in ids},
+        human=human,
+    )

@@ -1,0 +1,200 @@
+"""Which frame is which in a video file.
+
+Frame k is the k-th frame that the decoder puts out, which is presentation order and what CVAT calls frame k. Where
+the container gives every packet its own presentation time, one pass over the packets (without decoding) is enough;
+otherwise the file is decoded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from agss_model.errors import MediaError
+
+# Codecs in which each packet is one shown frame. VP8, for one, has packets that are never shown.
+_FRAME_PER_PACKET = frozenset({"h264", "hevc", "mpeg4", "vp9", "av1", "mjpeg", "png", "prores", "dnxhd", "ffv1"})
+# MPEG-4 marks a skipped frame by a packet of at most this size, from which the decoder shows nothing.
+_MPEG4_SKIPPED_BYTES = 19
+# Seconds by which the last frame may end before the announced end: rounding, and streams of unequal length.
+_DURATION_SLACK = 0.5
+# The frame count in an AVI header is often off by a little.
+_AVI_SHARE = 0.98
+
+
+@dataclass(frozen=True)
+class VideoIndex:
+    """The frames of one video stream, in presentation order.
+
+    Attributes:
+        times: presentation time of each frame, in the stream's time base; None where the file gives none.
+        anchors: ascending numbers of the frames at which decoding can start.
+        fault: what is wrong with the file, or None.
+        numbers: frame number by time; empty when times do not tell frames apart, so that seeking is impossible.
+    """
+
+    times: list[int | None]
+    anchors: list[int]
+    fault: str | None
+    numbers: dict[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        numbers = {time: number for number, time in enumerate(self.times) if time is not None}
+        object.__setattr__(self, "numbers", numbers if len(numbers) == len(self.times) else {})
+
+
+@dataclass
+class _Packets:
+    """What one pass over the packets shows."""
+
+    times: list[int | None] = field(default_factory=list)
+    keys: list[int | None] = field(default_factory=list)
+    count: int = 0
+    smallest: int = 1 << 62
+    end: float = 0.0
+    fault: str | None = None
+
+
+def open_stream(path: Path, *, whole: bool = True) -> tuple[InputContainer, VideoStream]:
+    """Opens a video file and its main video stream.
+
+    Args:
+        path: the file.
+        whole: whether the file is believed free of damage. Decoding several frames at once is faster, but near damage
+            it also loses frames that are intact.
+
+    Raises:
+        MediaError: not readable, not a video, or only sound.
+    """
+    try:
+        # An absolute path: FFmpeg would take a colon in a relative one for a protocol.
+        container = av.open(str(path.resolve()))
+    except (av.error.FFmpegError, OSError) as error:
+        raise MediaError(
+            f"{path} cannot be opened as a video ({error.strerror}); it may be no video, or cut off before its index"
+        ) from error
+    streams = [s for s in container.streams.video if s.codec_context is not None]
+    if not streams:
+        container.close()
+        raise MediaError(f"{path} has no video stream that can be decoded; convert it to H.264 in MP4")
+    stream = streams[0]
+    stream.thread_type = "AUTO" if whole else "SLICE"
+    return container, stream
+
+
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Decodes from the current position to the end, passing over what cannot be decoded."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (av.error.FFmpegError, OSError):
+            return
+        if packet is None:
+            return
+        try:
+            frames = packet.decode()
+        except (av.error.FFmpegError, OSError):
+            continue
+        for frame in frames:
+            if isinstance(frame, VideoFrame):
+                yield frame
+
+
+def index_video(path: Path) -> VideoIndex:
+    """Builds the index of a video file.
+
+    Raises:
+        MediaError: the file cannot be opened.
+    """
+    container, stream = open_stream(path)
+    with container:
+        packets = _scan(container, stream)
+        if _exact_without_decoding(packets, container, stream):
+            times = sorted(time for time in packets.times if time is not None)
+            number = {time: k for k, time in enumerate(times)}
+            anchors = sorted(number[time] for time in packets.keys if time is not None)
+            return VideoIndex(list(times), anchors, None)
+    container, stream = open_stream(path, whole=packets.fault is None)
+    times_shown: list[int | None] = []
+    anchors = []
+    with container:
+        for frame in decoded(container, stream):
+            if frame.key_frame:
+                anchors.append(len(times_shown))
+            times_shown.append(frame.pts)
+    return VideoIndex(times_shown, anchors, packets.fault)
+
+
+def _scan(container: InputContainer, stream: VideoStream) -> _Packets:
+    packets = _Packets()
+    source = container.demux()
+    while True:
+        try:
+            packet = next(source, None)
+        except (av.error.FFmpegError, OSError) as error:
+            packets.fault = f"reading stops with: {error.strerror}"
+            break
+        if packet is None:
+            break
+        if packet.dts is not None and packet.time_base:
+            packets.end = max(packets.end, float((packet.dts + (packet.duration or 0)) * packet.time_base))
+        if packet.stream.index == stream.index and packet.size:
+            _note(packets, packet)
+        elif packet.stream.index == stream.index and packet.dts is not None:
+            packets.count += 1  # AVI stores a repeated frame as an empty packet.
+    packets.fault = _missing_end(packets, container, stream) or packets.fault
+    return packets
+
+
+def _missing_end(packets: _Packets, container: InputContainer, stream: VideoStream) -> str | None:
+    """Compares what was found with what the header announces, where the header is known to be reliable."""
+    if "mp4" in container.format.name and packets.count < stream.frames:
+        # An edit list hides packets too, so count once more without it.
+        with av.open(container.name, options={"ignore_editlist": "1"}) as plain:
+            stored = sum(packet.size > 0 for packet in plain.demux(plain.streams[stream.index]))
+        if stored < stream.frames:
+            return f"{stream.frames - stored} of {stream.frames} frames are missing"
+    if container.format.name == "avi" and packets.count < stream.frames * _AVI_SHARE:
+        return f"{stream.frames - packets.count} of {stream.frames} frames are missing"
+    announced = (container.duration or 0) / av.time_base
+    if container.format.name == "matroska,webm" and packets.end < announced - _DURATION_SLACK:
+        return f"it ends after {packets.end:.1f} of {announced:.1f} seconds"
+    return None
+
+
+def _note(packets: _Packets, packet: Packet[Any]) -> None:
+    packets.count += 1
+    packets.smallest = min(packets.smallest, packet.size)
+    if packet.is_corrupt:
+        packets.fault = "a frame is cut off"
+    # Packets that an edit list hides are decoded, since others refer to them, but never shown.
+    if packet.is_discard:
+        return
+    packets.times.append(packet.pts)
+    if packet.is_keyframe:
+        packets.keys.append(packet.pts)
+
+
+def _exact_without_decoding(packets: _Packets, container: InputContainer, stream: VideoStream) -> bool:
+    codec = stream.codec_context.name
+    times = [time for time in packets.times if time is not None]
+    return (
+        packets.fault is None
+        and codec in _FRAME_PER_PACKET
+        and not (codec == "mpeg4" and packets.smallest <= _MPEG4_SKIPPED_BYTES)
+        # AVI stores no presentation times; those reported for it can be in decoding order.
+        and container.format.name != "avi"
+        and len(set(times)) == len(packets.times) > 0
+        # A clip cut in the middle of a group begins with packets that cannot be decoded.
+        and packets.keys[:1] == [min(times)]
+    )

@@ -1,0 +1,144 @@
+"""What every frame source offers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from agss_model.errors import MediaError
+
+Image = npt.NDArray[np.uint8]
+
+MAX_SIDE = 16384
+_Self = TypeVar("_Self", bound="IndexedFrames")
+
+
+@runtime_checkable
+class FrameSource(Protocol):
+    """A clip whose frames are addressed by number, 0 to `len(source) - 1`. Not for use by two threads at once."""
+
+    @property
+    def name(self) -> str:
+        """File or folder name without suffix."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels, the same for every frame."""
+
+    @property
+    def fps(self) -> float:
+        """Average frames per second."""
+
+    def __len__(self) -> int:
+        """Exact number of frames."""
+
+    def read(self, index: int) -> Image:
+        """Frame `index` as a new (H, W, 3) uint8 RGB array.
+
+        Raises:
+            MediaError: no such frame, it cannot be decoded, or its size differs from the first frame's.
+        """
+
+    def frames(self, start: int | None = None, stop: int | None = None, step: int = 1) -> Iterator[Image]:
+        """The frames `range(start, stop, step)`, one at a time, in bounded memory.
+
+        Args:
+            start: first frame; by default 0, or the last frame when `step` is negative.
+            stop: where to end, exclusive; by default the end of the clip (its beginning when `step` is negative).
+            step: may be negative, to go backwards.
+
+        Raises:
+            MediaError: as `read`; a range outside the clip is refused before the first frame.
+        """
+
+    def close(self) -> None:
+        """Releases the file."""
+
+    def __enter__(self: _Source) -> _Source:
+        """The source itself."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the source."""
+
+
+_Source = TypeVar("_Source", bound=FrameSource)
+
+
+class IndexedFrames(ABC):
+    """The parts of a `FrameSource` that do not depend on where frames come from."""
+
+    name: str
+    size: tuple[int, int]
+    fps: float
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def read(self, index: int) -> Image:
+        """See `FrameSource.read`."""
+
+    def frames(self, start: int | None = None, stop: int | None = None, step: int = 1) -> Iterator[Image]:
+        """See `FrameSource.frames`."""
+        return self._frames_of(self._range(start, stop, step))
+
+    def close(self) -> None:  # noqa: B027 - images hold no file open
+        """See `FrameSource.close`."""
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _frames_of(self, numbers: range) -> Iterator[Image]:
+        return map(self.read, numbers)
+
+    def _range(self, start: int | None, stop: int | None, step: int) -> range:
+        if step == 0:
+            raise MediaError("the step between frames is 0; use 1 to go forward, -1 to go backward")
+        if start is None:
+            start = 0 if step > 0 else len(self) - 1
+        if stop is None:
+            stop = len(self) if step > 0 else -1
+        numbers = range(start, stop, step)
+        for number in (numbers[0], numbers[-1]) if numbers else (start,):
+            self._check(number)
+        return numbers
+
+    def _check(self, index: int) -> int:
+        if not 0 <= index < len(self):
+            raise MediaError(f"frame {index} is outside {self.name}, which has frames 0 to {len(self) - 1}")
+        return int(index)
+
+
+def check_side(size: tuple[int, int], what: str) -> None:
+    """Refuses images too large to work with.
+
+    Raises:
+        MediaError: a side is over `MAX_SIDE` pixels.
+    """
+    if max(size) > MAX_SIDE:
+        raise MediaError(f"{what} is {size[0]}x{size[1]} pixels, but a side may be at most {MAX_SIDE}; make it smaller")
+
+
+def check_same_size(size: tuple[int, int], expected: tuple[int, int], what: str) -> None:
+    """Refuses a frame that does not have the size of the first one.
+
+    Raises:
+        MediaError: the sizes, (width, height), differ.
+    """
+    if size != expected:
+        raise MediaError(
+            f"{what} is {size[0]}x{size[1]} pixels, but the first frame is {expected[0]}x{expected[1]}; "
+            "give all frames one size, or split the clip where the size changes"
+        )

@@ -1,0 +1,153 @@
+"""Video files as frame sources."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from av.video.frame import VideoFrame
+
+from agss_model.errors import MediaError
+from agss_model.video.index import decoded, index_video, open_stream
+from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
+
+# Decoding this many frames for nothing costs less than a seek, which empties the decoder.
+_NEAR = 16
+_BACKWARD_BYTES = 256 * 2**20
+
+
+class VideoFile(IndexedFrames):
+    """A video file; reading in order decodes each frame once, and any other frame is found by seeking.
+
+    Frame k is the k-th frame in presentation order, counted as CVAT counts, also with B-frames, variable frame rate,
+    a start time other than 0 and edit lists. The rotation that phones write is applied; the pixel aspect ratio is
+    not. Going backwards holds at most 256 MiB of frames (at least one frame).
+    """
+
+    def __init__(self, path: Path, *, partial: bool = False) -> None:
+        """Indexes the file (see `index`) and decodes its first frame.
+
+        Args:
+            path: the file.
+            partial: accept a truncated or damaged file, with the frames that can be decoded.
+
+        Raises:
+            MediaError: not a video, no frames, or truncated or damaged and `partial` is not set.
+        """
+        self.path = path
+        self.name = path.stem
+        self._index = index_video(path)
+        count = len(self)
+        if count == 0:
+            raise MediaError(f"{path} has no frame that can be decoded; export the video again")
+        if self._index.fault and not partial:
+            raise MediaError(
+                f"{path} is truncated or damaged: {self._index.fault}; {count} frames (0 to {count - 1}) can be "
+                "decoded. Copy or export the video again, or cut it to the part that is whole"
+            )
+        self._container, self._stream = open_stream(path, whole=self._index.fault is None)
+        self._numbered = self._from_start()
+        self._position = 0
+        self._held: tuple[int, VideoFrame] | None = None
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self.fps = float(rate) if rate else 25.0
+        image = _to_rgb(self._find(0), str(path))
+        self.size = (image.shape[1], image.shape[0])
+        check_side(self.size, str(path))
+
+    def __len__(self) -> int:
+        """Exact number of frames."""
+        return len(self._index.times)
+
+    def read(self, index: int) -> Image:
+        """See `FrameSource.read`."""
+        number = self._check(index)
+        what = f"frame {number} of {self.name}"
+        image = _to_rgb(self._find(number), what)
+        check_same_size((image.shape[1], image.shape[0]), self.size, what)
+        return image
+
+    def close(self) -> None:
+        """See `FrameSource.close`."""
+        self._held = None
+        self._container.close()
+
+    def _frames_of(self, numbers: range) -> Iterator[Image]:
+        if numbers.step > 0:
+            yield from map(self.read, numbers)
+            return
+        window = max(1, _BACKWARD_BYTES // (self.size[0] * self.size[1] * 3))
+        for begin in range(0, len(numbers), window):
+            images = [self.read(number) for number in reversed(numbers[begin : begin + window])]
+            while images:
+                yield images.pop()
+
+    def _find(self, number: int) -> VideoFrame:
+        if self._held and self._held[0] == number:
+            return self._held[1]
+        before = self._index.anchors[: bisect_right(self._index.anchors, number)]
+        ahead = self._position <= number and (number - self._position <= _NEAR or before[-1:] <= [self._position])
+        frame = self._advance(number) if ahead else None
+        # A seek may land behind the anchor asked for, hence the second try from the one before.
+        for anchor in reversed(before[-2:] if self._index.numbers else []):
+            if frame is None and anchor > 0:
+                self._seek(anchor)
+                frame = self._advance(number)
+        if frame is None:
+            self._rewind()
+            frame = self._advance(number)
+        if frame is None:
+            raise MediaError(
+                f"frame {number} of {self.path} cannot be decoded, so the file is damaged there; "
+                "copy or export the video again, or stop before this frame"
+            )
+        return frame
+
+    def _advance(self, number: int) -> VideoFrame | None:
+        for found, frame in self._numbered:
+            self._position = found + 1
+            if found == number:
+                self._held = (found, frame)
+                return frame
+            if found > number + _NEAR:  # Near damage frames come out of order, so the first later one proves nothing.
+                return None
+        self._position = len(self)
+        return None
+
+    def _seek(self, anchor: int) -> None:
+        time = self._index.times[anchor]
+        self._container.seek(time or 0, stream=self._stream, backward=True)
+        self._numbered = self._after_seek()
+        self._position = anchor
+
+    def _after_seek(self) -> Iterator[tuple[int, VideoFrame]]:
+        """Frames by their time, from the first key frame on: those before it refer to frames that were not decoded."""
+        started = False
+        for frame in decoded(self._container, self._stream):
+            started = started or frame.key_frame
+            if started and frame.pts in self._index.numbers:
+                yield self._index.numbers[frame.pts], frame
+
+    def _rewind(self) -> None:
+        self._container.close()
+        self._container, self._stream = open_stream(self.path, whole=False)
+        self._numbered = self._from_start()
+        self._position = 0
+
+    def _from_start(self) -> Iterator[tuple[int, VideoFrame]]:
+        for count, frame in enumerate(decoded(self._container, self._stream)):
+            if not self._index.numbers:
+                yield count, frame
+            elif frame.pts in self._index.numbers:
+                yield self._index.numbers[frame.pts], frame
+
+
+def _to_rgb(frame: VideoFrame, what: str) -> Image:
+    image = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+    if frame.rotation == 0:
+        return image
+    if frame.rotation % 90:
+        raise MediaError(f"{what} is to be shown rotated by {frame.rotation} degrees; only quarter turns are supported")
+    return np.ascontiguousarray(np.rot90(image, frame.rotation // 90))

@@ -1,0 +1,118 @@
+"""From a name or a file to a network that is ready to run."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+
+from agss_model.config import PRESETS, AgssConfig
+from agss_model.errors import ConfigError, WeightsError
+from agss_model.network import build_network
+from agss_model.network.base import AGSSVOS
+from agss_model.weights.files import load_into, read_weights
+
+SHIPPED = Path(__file__).parent / "shipped"
+UNTRAINED = ("propagation", "imagenet")  # names of the network that needs no training of ours
+_FLOW_KINDS = ("flownet2c", "flownet2")
+
+
+def load_model(name_or_path: str | Path = "lite", device: str | torch.device = "cpu", **overrides: object) -> AGSSVOS:
+    """Build a network with trained weights, in eval mode.
+
+    Args:
+        name_or_path: a shipped name; `propagation` (or `imagenet`) for labels carried by ImageNet features; or a
+            safetensors file written by this package.
+        device: where it runs, such as `cpu`, `cuda` or `cuda:1`; there is no fallback to another one.
+        **overrides: settings of `AgssConfig` to change, such as `use_normalisation=False`.
+
+    Raises:
+        WeightsError: unknown name; or the file is missing, damaged, of a flow network, or does not fit its config.
+        ConfigError: an override or the device cannot be used.
+    """
+    place = check_device(device)
+    if name_or_path in UNTRAINED:
+        network = _propagation(_override(PRESETS["propagation"], overrides))
+    else:
+        path, sha256 = _locate(name_or_path)
+        state, config, metadata = read_weights(path, sha256)
+        if metadata.get("kind") in _FLOW_KINDS:
+            raise WeightsError(f"{path} holds the flow network {metadata['kind']}, not a segmentation network.")
+        network = build_network(_override(config, overrides))
+        load_into(network, state)
+    return network.eval().to(place)
+
+
+def shipped_models(folder: Path = SHIPPED) -> dict[str, tuple[Path, str]]:
+    """Names that come with the package, with file and SHA-256.
+
+    Args:
+        folder: holds `index.json`, `{name: {"file": ..., "sha256": ...}}`, and the files it names.
+
+    Raises:
+        WeightsError: the index is damaged or points outside its folder.
+    """
+    index = folder / "index.json"
+    if not index.exists():
+        return {}
+    try:
+        entries = json.loads(index.read_text(encoding="utf-8"))
+        models = {str(name): (folder / entry["file"], str(entry["sha256"])) for name, entry in entries.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WeightsError(f"{index} is damaged ({error}). Install the package again.") from error
+    for path, _ in models.values():
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise WeightsError(f"{index} names {path}, which is outside its folder. Install the package again.")
+    return models
+
+
+def check_device(device: str | torch.device) -> torch.device:
+    """The device itself, if this machine has it.
+
+    Raises:
+        ConfigError: it is unknown, or not there; nothing falls back to the CPU.
+    """
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ConfigError(f"{device!r} is not a device; choose cpu, cuda, cuda:N or mps.") from error
+    if place.type == "cpu":
+        return place
+    if place.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (place.index or 0) < count:
+            return place
+        there = f"{count} CUDA device(s)" if count else "no CUDA device"
+        raise ConfigError(
+            f"Device {device} was asked for, but torch {torch.__version__} sees {there}. "
+            "Choose another device, or check the driver and install a CUDA build of torch."
+        )
+    if place.type == "mps" and torch.backends.mps.is_available():
+        return place
+    raise ConfigError(f"Device {device} cannot be used on this machine; choose cpu, cuda, cuda:N or mps.")
+
+
+def _locate(name_or_path: str | Path) -> tuple[Path, str | None]:
+    models = shipped_models()
+    if isinstance(name_or_path, str) and name_or_path in models:
+        return models[name_or_path]
+    path = Path(name_or_path)
+    if path.suffix == ".safetensors" or os.path.isfile(path):
+        return path, None
+    names = ", ".join([*models, *UNTRAINED])
+    raise WeightsError(f"{name_or_path} is neither a shipped model nor a weights file. Shipped: {names}.")
+
+
+def _override(config: AgssConfig, overrides: dict[str, object]) -> AgssConfig:
+    return AgssConfig.from_dict({**config.to_dict(), **overrides})
+
+
+def _propagation(config: AgssConfig) -> AGSSVOS:
+    from agss_model.network.lite.efficientnet import imagenet_weights
+    from agss_model.network.propagation import PropagationAGSSVOS
+
+    network = PropagationAGSSVOS(config)
+    load_into(network.encoder, imagenet_weights())
+    return network
