@@ -1,5 +1,36 @@
-"""AGSS-VOS: every object of a video, segmented in one pass per frame."""
+"""AGSS-VOS: every object of a video, segmented in one pass per frame.
+
+>>> from agss_model import Tracker, load_model    # doctest: +SKIP
+>>> tracker = Tracker(load_model("lite"))         # doctest: +SKIP
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agss_model.propagate import propagate
+    from agss_model.results import FrameResult
+    from agss_model.tracker import Tracker
+    from agss_model.video import open_source
+    from agss_model.weights.store import load_model
+
 __version__ = "0.1.0"
+__all__ = ["FrameResult", "Tracker", "__version__", "load_model", "open_source", "propagate"]
+
+_HOMES = {
+    "FrameResult": "results",
+    "Tracker": "tracker",
+    "load_model": "weights.store",
+    "open_source": "video",
+    "propagate": "propagate",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use, so that importing the package needs torch, numpy and OpenCV only."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

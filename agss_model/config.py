@@ -30,6 +30,8 @@ class AgssConfig:
         width: channels of the object path at 1/16, 1/8 and 1/4 (lite).
         temperature: divisor of cosine similarities before the softmax; the start value where it is learned.
         window: radius in cells within which the previous frame is matched.
+        windows: compute each object only where it can be; off: everywhere (lite).
+        evidence_threshold: share of a carried pixel from which an object can be in its cell (lite).
         top_k: similarities kept per cell when reading the memory, 0 for all.
         max_references: human frames kept; beyond it the first and the newest stay.
         max_recent: confident tracked frames kept beside the references.
@@ -48,6 +50,8 @@ class AgssConfig:
     width: tuple[int, int, int] = (64, 48, 32)
     temperature: float = 0.05
     window: int = 7
+    windows: bool = True
+    evidence_threshold: float = 0.05
     top_k: int = 0
     max_references: int = 8
     max_recent: int = 3
@@ -58,6 +62,8 @@ class AgssConfig:
             allowed = get_args(get_type_hints(AgssConfig)[name])
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
+        if not (self.use_agnostic or self.use_specific):
+            raise ConfigError("use_agnostic and use_specific cannot both be off: nothing is left to decode.")
         for name, low in _LOWEST.items():
             if getattr(self, name) < low:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {low}.")

@@ -62,9 +62,8 @@ def to_image(frame: npt.NDArray[np.uint8], geometry: Geometry, device: torch.dev
     rows, columns = geometry.working
     if frame.shape[:2] != (rows, columns):
         shrinking = rows * columns < frame.shape[0] * frame.shape[1]
-        frame = cv2.resize(
-            frame, (columns, rows), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-        ).reshape(rows, columns, 3)
+        method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+        frame = np.asarray(cv2.resize(frame, (columns, rows), interpolation=method), np.uint8).reshape(rows, columns, 3)
     tensor = torch.from_numpy(np.ascontiguousarray(frame)).to(device)
     return tensor.permute(2, 0, 1)[None].float() / 255
 
@@ -88,7 +87,8 @@ def to_carried(mask: npt.NDArray[np.bool_], geometry: Geometry) -> Tensor:
     image = mask.astype(np.float32)
     if mask.shape != (rows, columns):
         enlarging = rows > mask.shape[0] or columns > mask.shape[1]
-        image = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_LINEAR if enlarging else cv2.INTER_AREA)
+        method = cv2.INTER_LINEAR if enlarging else cv2.INTER_AREA
+        image = np.asarray(cv2.resize(image, (columns, rows), interpolation=method), np.float32)
     return torch.from_numpy(image.reshape(rows, columns))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from agss_model.flow import FlowEstimator
 from agss_model.masks.labels import LabelMap, to_masks
 from agss_model.network.base import AGSSVOS
 from agss_model.quality import DISAGREE
-from agss_model.results import FrameResult
+from agss_model.results import FrameResult, id_type
 from agss_model.tracker import Tracker
 from agss_model.video.prefetch import prefetch
 from agss_model.video.source import FrameSource
@@ -124,7 +125,7 @@ def _both(
     first, last = order[0], order[-1]
     if start < first:
         yield from _reversed(_run(source, keyframes, network, range(first, start - 1, -1), flow), skip=first)
-    for left, right in zip(order, order[1:], strict=False):
+    for left, right in pairwise(order):
         if left < stop and right >= start:
             yield from _between(source, keyframes, network, left, right, flow)
     if stop > last:
@@ -171,7 +172,8 @@ class _Packed:
 
     def unpack(self) -> FrameResult:
         """The result as it was."""
-        label_map = np.frombuffer(zlib.decompress(self.data), self.dtype).reshape(self.shape)
+        flat: LabelMap = np.frombuffer(zlib.decompress(self.data), self.dtype)
+        label_map = flat.reshape(self.shape)
         return replace(self.rest, label_map=label_map)
 
 
@@ -188,13 +190,13 @@ def fuse(forward: FrameResult, backward: FrameResult, progress: float) -> FrameR
         progress: place between the keyframes, in (0, 1).
     """
     ids = tuple(sorted(set(forward.object_ids) | set(backward.object_ids)))
-    dtype = np.uint8 if max(ids, default=0) <= 255 else np.uint16
-    one, two = forward.label_map.astype(dtype), backward.label_map.astype(dtype)
+    one: LabelMap = forward.label_map.astype(id_type(ids))
+    two: LabelMap = backward.label_map.astype(id_type(ids))
     weight_one, weight_two = _weights(forward, ids, 1 - progress), _weights(backward, ids, progress)
     # A side that says "background" speaks with the weight it has for the object that the other side sees.
     says_one = weight_one[np.where(one > 0, one, two)]
     says_two = weight_two[np.where(two > 0, two, one)]
-    label_map = np.where(one == two, one, np.where(says_one >= says_two, one, two))
+    label_map: LabelMap = np.where(one == two, one, np.where(says_one >= says_two, one, two))
     return _fused_result(forward, backward, ids, label_map, (weight_one, weight_two))
 
 

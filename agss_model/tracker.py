@@ -16,11 +16,11 @@ from agss_model.errors import ConfigError, MaskError, MediaError
 from agss_model.flow import FlowEstimator, build_flow
 from agss_model.flow.warp import warp
 from agss_model.frames import Geometry, check_frame, check_mask_size, to_carried, to_image, to_slots
-from agss_model.masks.labels import BoolMask, validate_object_id
+from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
 from agss_model.memory import Entry, Memory
 from agss_model.network.base import AGSSVOS, Features, Reference
 from agss_model.quality import Quality, assess
-from agss_model.results import FrameResult
+from agss_model.results import FrameResult, annotated, id_type, predicted
 from agss_model.timing import Clock
 
 MAX_OBJECTS = 255
@@ -46,7 +46,7 @@ class Tracker:
         if network.config.use_flow:
             self.flow = flow if flow is not None else build_flow(network.config.flow)
         self.device = next(network.parameters()).device
-        self.clock = Clock(self.device)
+        self.clock: Clock = network.clock
         config = network.config
         self.memory = Memory(config.max_references, config.max_recent, config.recent_stride)
         self.frame_index: int | None = None
@@ -229,15 +229,15 @@ class Tracker:
         references = [entry.arranged(self._ids) for entry in (*memory.permanent, *memory.recent)]
         previous = memory.previous.arranged(self._ids) if memory.previous else None
         moved = self._masks
-        predicted = self.network.segment(features, references, previous, moved[None])[0]
-        quality = assess(predicted, moved, self._lost)
-        self._masks = predicted * ~quality.lost[:, None, None]
+        found = self.network.segment(features, references, previous, moved[None])[0]
+        quality = assess(found, moved, self._lost)
+        self._masks = found * ~quality.lost[:, None, None]
         self._lost = quality.lost
         self._remember_tracked(quality)
         with self.clock.measure("labels"):
             label_map = self._label_map()
         index = self.frame_index or 0
-        self._result = _result(index, self._ids, label_map, quality)
+        self._result = predicted(index, self._ids, label_map, quality)
         return self._result
 
     def _remember_tracked(self, quality: Quality) -> None:
@@ -254,13 +254,13 @@ class Tracker:
     def _remember(self, features: Features, masks: Tensor) -> Reference:
         return self.network.compact(self.network.remember(features, masks[None]))
 
-    def _label_map(self) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    def _label_map(self) -> LabelMap:
         """Ids at every pixel of the frame."""
         if self.geometry is None:
             raise ConfigError("No frame has been looked at.")
         slots = to_slots(self._masks, self.geometry, self.network.config.use_normalisation)
-        dtype = np.uint8 if max(self._ids, default=0) <= 255 else np.uint16
-        return np.array([0, *self._ids], dtype=dtype)[slots]
+        names: LabelMap = np.array([0, *self._ids], dtype=id_type(self._ids))
+        return names[slots]
 
     def _annotate(self, masks: dict[int, BoolMask], index: int) -> FrameResult:
         """Put given masks over what was tracked, and keep the frame as a reference."""
@@ -281,7 +281,7 @@ class Tracker:
         self.memory.previous = Entry(
             index, self._ids, Reference(reference.key, reference.value, ~self._lost[None])
         )
-        self._result = _with_masks(tracked, masks, index, self._ids, (geometry.height, geometry.width))
+        self._result = annotated(tracked, masks, index, self._ids, (geometry.height, geometry.width))
         return self._result
 
     def _join(self, ids: set[int]) -> None:
@@ -296,41 +296,3 @@ class Tracker:
             lost[every.index(object_id)] = self._lost[row]
         self._ids, self._masks, self._lost = every, masks, lost
 
-
-def _result(
-    index: int, ids: tuple[int, ...], label_map: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], quality: Quality
-) -> FrameResult:
-    scores, lost = quality.score.tolist(), quality.lost.tolist()
-    shown = set(np.unique(label_map).tolist())
-    return FrameResult(
-        frame_index=index,
-        object_ids=ids,
-        label_map=label_map,
-        scores={i: round(scores[row], 4) for row, i in enumerate(ids)},
-        lost=frozenset(i for row, i in enumerate(ids) if lost[row] or i not in shown),
-        reasons={i: quality.reasons(row) for row, i in enumerate(ids)},
-    )
-
-
-def _with_masks(
-    tracked: FrameResult | None, masks: dict[int, BoolMask], index: int, ids: tuple[int, ...], size: tuple[int, int]
-) -> FrameResult:
-    """A result in which the given masks stand exactly as given."""
-    dtype = np.uint8 if max(ids) <= 255 else np.uint16
-    label_map = np.zeros(size, dtype=dtype) if tracked is None else tracked.label_map.astype(dtype)
-    label_map[np.isin(label_map, list(masks))] = 0
-    for object_id, mask in masks.items():
-        label_map[mask] = object_id
-    shown = set(np.unique(label_map).tolist())
-    before = tracked.scores if tracked else {}
-    reasons = tracked.reasons if tracked else {}
-    human = frozenset(masks) | (tracked.human if tracked else frozenset())
-    return FrameResult(
-        frame_index=index,
-        object_ids=ids,
-        label_map=label_map,
-        scores={i: 1.0 if i in masks else before.get(i, 0.0) for i in ids},
-        lost=frozenset(i for i in ids if i not in shown),
-        reasons={i: () if i in masks else reasons.get(i, ()) for i in ids},
-        human=human,
-    )

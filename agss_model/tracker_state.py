@@ -47,7 +47,8 @@ def save(tracker: Tracker, path: Path) -> None:
     }
     beside = path.with_name(f".{path.name}.part")
     try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, beside, {"meta": json.dumps(meta)})
+        own = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
+        save_file(own, beside, {"meta": json.dumps(meta)})
         beside.replace(path)
     except (OSError, SafetensorError) as error:
         beside.unlink(missing_ok=True)
@@ -81,7 +82,8 @@ def load(tracker: Tracker, path: Path) -> None:
 def _fill(tracker: Tracker, meta: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     network, memory = tracker.network, tracker.memory
     if meta["size"]:
-        tracker.geometry = Geometry.of(*meta["size"], network.config.max_side, network.stride, network.mask_stride)
+        height, width = meta["size"]
+        tracker.geometry = Geometry.of(height, width, network.config.max_side, network.stride, network.mask_stride)
     tracker._ids = tuple(meta["ids"])
     tracker.frame_index = meta["frame_index"]
     tracker._masks, tracker._lost = tensors["masks"], tensors["lost"]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from agss_model.config import AgssConfig
+from agss_model.timing import Clock
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -68,6 +69,7 @@ class AGSSVOS(nn.Module, ABC):
     Attributes:
         config: what the network is made of.
         stride: image sides must be multiples of it.
+        clock: tells a benchmark where the time goes; off otherwise.
         mask_stride: masks that go in and come out are this much smaller than the image (H = H_image / mask_stride).
     """
 
@@ -77,6 +79,7 @@ class AGSSVOS(nn.Module, ABC):
     def __init__(self, config: AgssConfig) -> None:
         super().__init__()
         self.config = config
+        self.clock = Clock()
 
     @abstractmethod
     def encode(self, image: Tensor) -> Features:

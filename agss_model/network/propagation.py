@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch.nn.functional as F
-from torch import Tensor, nn
-
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from agss_model.config import AgssConfig
 from agss_model.network.base import AGSSVOS, Features, Reference
@@ -58,7 +57,7 @@ class PropagationAGSSVOS(AGSSVOS):
         key = features.key
         if key is None:
             raise ValueError("These features have no key; they are not from this network.")
-        window = inside_window(*key.shape[-2:], self.config.window, key.device)
+        window = inside_window(key.shape[-2], key.shape[-1], self.config.window, key.device)
         seen = list(references)
         windows: list[Tensor | None] = [None] + [window] * (len(seen) - 1)
         value = read(key, seen, self.config.temperature, windows=windows, top_k=self.config.top_k).value[:, :, 0]

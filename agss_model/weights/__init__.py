@@ -1,0 +1,7 @@
+"""Weights: shipped ones, files, and the import of published checkpoints."""
+
+from __future__ import annotations
+
+from agss_model.weights.store import load_model
+
+__all__ = ["load_model"]

@@ -23,7 +23,9 @@ class SameConv(nn.Conv2d):
     For even sides at stride 2 the padding is smaller by one at the top and left.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, dilation: int = 1):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, dilation: int = 1
+    ) -> None:
         super().__init__(inputs, outputs, kernel, stride=stride, groups=groups, dilation=dilation)
         total = dilation * (kernel - 1) + 1 - stride
         self.before, self.after = total // 2, total - total // 2
@@ -40,7 +42,9 @@ class SameConv(nn.Conv2d):
 class InvertedResidual(nn.Module):
     """Expand by 1x1, filter each channel, project by 1x1; added to the input where the shapes agree."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int, expansion: int, dilation: int = 1):
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int, expansion: int, dilation: int = 1
+    ) -> None:
         super().__init__()
         hidden = inputs * expansion
         self.expand = SameConv(inputs, hidden, 1) if expansion > 1 else None
@@ -50,7 +54,7 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
-        y = x if self.expand is None else F.relu6(self.expand(x))
+        y: Tensor = x if self.expand is None else F.relu6(self.expand(x))
         y = self.project(F.relu6(self.depthwise(y)))
         return x + y if self.residual else y
 

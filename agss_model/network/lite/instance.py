@@ -27,19 +27,31 @@ class InstanceModule(nn.Module):
         self.to_middle = conv(coarse, middle, 1)
         self.attention = conv(middle + SOURCES * EVIDENCE_CELLS // 4, middle)
 
-    def forward(self, evidence: Tensor, shared: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Turn evidence into attention.
+    def context(self, evidence: Tensor, shared: Tensor | None) -> Tensor:
+        """Layers at 1/16.
 
         Args:
-            evidence: (B, 64, H/16, W/16), four sources of 16 positions a cell.
-            shared: (B, coarse, H/16, W/16) agnostic feature, or None without the agnostic module.
+            evidence: (M, 64, h, w), four sources of 16 positions a cell.
+            shared: (M, coarse, h, w) agnostic feature, or None without the agnostic module.
 
         Returns:
-            (B, middle, H/8, W/8) attention and (B, middle, H/8, W/8) feature it was made from.
+            (M, coarse, h, w).
         """
         x = self.enter(evidence)
         x = x if shared is None else x + x * shared
-        x = self.second(self.first(x))
-        feature = upsample2(self.to_middle(F.relu(x)))
+        out: Tensor = self.second(self.first(x))
+        return out
+
+    def attend(self, context: Tensor, evidence: Tensor) -> tuple[Tensor, Tensor]:
+        """Layers at 1/8.
+
+        Args:
+            context: (M, coarse, h, w).
+            evidence: (M, 64, h, w), as `context` got it.
+
+        Returns:
+            (M, middle, 2h, 2w) attention and (M, middle, 2h, 2w) feature it was made from.
+        """
+        feature = upsample2(self.to_middle(F.relu(context)))
         attention = self.attention(torch.cat([F.relu(feature), F.pixel_shuffle(evidence, 2)], 1))
         return attention, feature

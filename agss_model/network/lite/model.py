@@ -19,13 +19,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agss_model.config import AgssConfig
+from agss_model.errors import ConfigError
 from agss_model.network import aggregation
 from agss_model.network.base import AGSSVOS, Features, Reference
 from agss_model.network.lite.agnostic import EVIDENCE_CELLS, AgnosticModule
+from agss_model.network.lite.crops import batches, stack, windows
 from agss_model.network.lite.decoder import Decoder
 from agss_model.network.lite.efficientnet import CHANNELS, EfficientNetLite0
 from agss_model.network.lite.instance import InstanceModule
 from agss_model.network.memory import inside_window, read
+
+Shared = tuple[Tensor, Tensor, Tensor]
+"""What the agnostic module gives: (B, C1, H/16, W/16), (B, C2, H/8, W/8), (B, C3, H/4, W/4)."""
+
+NOWHERE = -12.0
+"""Logit where an object cannot be; its probability of 6e-6 leaves the others alone."""
 
 
 class LiteAGSSVOS(AGSSVOS):
@@ -69,10 +77,13 @@ class LiteAGSSVOS(AGSSVOS):
         warped: Tensor,
         valid: Tensor | None = None,
     ) -> Tensor:
-        """See `AGSSVOS.segment`."""
-        evidence, union, match = self.gather(features, references, previous, warped)
-        shared = self.agnostic(features.levels, union, match) if self.config.use_agnostic else None
-        return self.finish(self.decode(features, shared, evidence), valid)
+        """See `AGSSVOS.segment`. In eval mode and for one clip, each object is computed only where it can be."""
+        with self.clock.measure("agnostic"):
+            evidence, union, match = self.gather(features, references, previous, warped)
+            shared = self.agnostic(features.levels, union, match) if self.config.use_agnostic else None
+        sparse = not self.training and self.config.windows and len(evidence) == 1
+        logits = (self.decode_windows if sparse else self.decode)(features, shared, evidence)
+        return self.finish(logits, valid)
 
     def gather(
         self, features: Features, references: Sequence[Reference], previous: Reference | None, warped: Tensor
@@ -91,7 +102,7 @@ class LiteAGSSVOS(AGSSVOS):
         memory = read(key, everything, temperature, top_k=self.config.top_k)
         local = memory.value
         if previous is not None:
-            window = inside_window(*key.shape[-2:], self.config.window, key.device)
+            window = inside_window(key.shape[-2], key.shape[-1], self.config.window, key.device)
             local = read(key, [previous], temperature, windows=[window]).value
         moved = F.pixel_unshuffle(warped[:, :, None].float(), 4)
         own = torch.stack([memory.value, local, moved], 2)  # (B, N, 3, 16, h, w)
@@ -99,8 +110,8 @@ class LiteAGSSVOS(AGSSVOS):
         evidence = torch.cat([own.flatten(2, 3), others], 2)
         return evidence, own.amax(1).flatten(1, 2), memory.match
 
-    def decode(self, features: Features, shared: tuple[Tensor, Tensor, Tensor] | None, evidence: Tensor) -> Tensor:
-        """Logits of all objects, everywhere.
+    def decode(self, features: Features, shared: Shared | None, evidence: Tensor) -> Tensor:
+        """Logits of all objects, everywhere: what training uses and what the windows are compared with.
 
         Args:
             features: of the target.
@@ -111,40 +122,77 @@ class LiteAGSSVOS(AGSSVOS):
             (B, N, H/4, W/4) logits.
         """
         batch, objects = evidence.shape[:2]
-        fine = shared[2] if shared is not None else self.agnostic.skip_fine(features.levels[0])
 
         def each(x: Tensor) -> Tensor:
-            """(B, C, h, w) -> (B * N, C, h, w), without copying when there is one clip."""
+            """(B, C, h, w) -> (B * N, C, h, w)."""
             return x[:, None].expand(-1, objects, -1, -1, -1).flatten(0, 1)
 
         own = evidence.flatten(0, 1)
-        logits = self.decode_objects(
-            own, each(shared[0]) if shared else None, each(shared[1]) if shared else None, each(fine)
+        context = self.instance.context(own, each(shared[0]) if shared else None) if self.config.use_specific else None
+        logits = self._decode_fine(
+            context, own, each(shared[1]) if shared else None, each(self._visual(features, shared))
         )
         return logits.reshape(batch, objects, *logits.shape[-2:])
 
-    def decode_objects(
-        self, evidence: Tensor, coarse: Tensor | None, middle: Tensor | None, fine: Tensor
-    ) -> Tensor:
-        """Instance-specific module and decoder, for any number of objects or crops.
+    def decode_windows(self, features: Features, shared: Shared | None, evidence: Tensor) -> Tensor:
+        """`decode` for one clip, each object only where it can be; logits elsewhere are `NOWHERE`."""
+        _, objects, _, height, width = evidence.shape
+        logits = evidence.new_full((1, objects, 4 * height, 4 * width), NOWHERE)
+        own = evidence[0]
+        occupied = own[:, : 3 * EVIDENCE_CELLS].amax(1) > self.config.evidence_threshold
+        visual = self._visual(features, shared)
+        for group in batches(windows(occupied)):
+            coarse, fine = [w.coarse for w in group], [w.fine for w in group]
+            slots = [w.slot for w in group]
+            context = None
+            if self.config.use_specific:
+                near = torch.stack([box.cut(own[s]) for s, box in zip(slots, coarse, strict=True)])
+                context = self.instance.context(near, stack(shared[0], coarse) if shared else None)
+                inner = [w.fine.within(w.coarse) for w in group]
+                context = torch.stack([box.cut(context[i]) for i, box in enumerate(inner)])
+            found = self._decode_fine(
+                context,
+                torch.stack([box.cut(own[s]) for s, box in zip(slots, fine, strict=True)]),
+                stack(shared[1], fine, 2) if shared else None,
+                stack(visual, fine, 4),
+            )
+            for index, window in enumerate(group):
+                core = window.core.within(window.fine)
+                window.core.cut(logits[0, window.slot], 4).copy_(core.cut(found[index, 0], 4))
+        return logits
+
+    def _visual(self, features: Features, shared: Shared | None) -> Tensor:
+        """(B, C3, H/4, W/4) feature of the target at 1/4; it needs no agnostic module."""
+        if shared is not None:
+            return shared[2]
+        visual: Tensor = self.agnostic.skip_fine(features.levels[0])
+        return visual
+
+    def _decode_fine(self, context: Tensor | None, evidence: Tensor, middle: Tensor | None, visual: Tensor) -> Tensor:
+        """From 1/16 to logits at 1/4, for any number of objects or windows.
 
         Args:
+            context: (M, C1, h, w) of the instance module, None without it.
             evidence: (M, 64, h, w).
-            coarse: (M, C1, h, w) agnostic feature, None without the agnostic module.
-            middle: (M, C2, 2h, 2w) likewise.
-            fine: (M, C3, 4h, 4w) visual feature.
+            middle: (M, C2, 2h, 2w) agnostic feature, None without that module.
+            visual: (M, C3, 4h, 4w).
 
         Returns:
             (M, 1, 4h, 4w) logits.
         """
-        if self.config.use_specific:
-            attention, feature = self.instance(evidence, coarse)
-            attended = feature + (attention if middle is None else attention * middle)
-            return self.decoder(attended, evidence, fine)  # type: ignore[no-any-return]
+        if context is not None:
+            with self.clock.measure("specific"):
+                attention, feature = self.instance.attend(context, evidence)
+                attended = feature + (attention if middle is None else attention * middle)  # equation 3
+            with self.clock.measure("decoder"):
+                out: Tensor = self.decoder(attended, evidence, visual)
+                return out
         if middle is None:
-            raise ValueError("use_agnostic and use_specific cannot both be off: nothing is left to decode.")
+            raise ConfigError("use_agnostic and use_specific cannot both be off: nothing is left to decode.")
         moved = F.pixel_shuffle(evidence[:, 2 * EVIDENCE_CELLS : 3 * EVIDENCE_CELLS], 2).mean(1, keepdim=True)
-        return self.decoder(middle * moved, None, fine)  # type: ignore[no-any-return]
+        with self.clock.measure("decoder"):
+            alone: Tensor = self.decoder(middle * moved, None, visual)
+            return alone
 
     def finish(self, logits: Tensor, valid: Tensor | None = None) -> Tensor:
         """(B, N, h, w) logits -> probabilities, normalised over background and objects if so configured."""

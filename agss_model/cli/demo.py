@@ -1,0 +1,55 @@
+"""`agss demo`: the shipped clip, tracked on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import agss_model
+from agss_model.cli import options
+from agss_model.cli.console import stdout
+from agss_model.cli.engine import load_engine
+from agss_model.cli.job import make_job
+from agss_model.cli.keyframes import read_keyframes
+from agss_model.cli.run_folder import RunFolder
+from agss_model.cli.track import run
+from agss_model.evaluation import boundary_f, region_similarity
+from agss_model.masks import object_ids, read_label_map
+from agss_model.video import open_source
+
+_CLIP = Path(agss_model.__file__).parent / "demo_clip"
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Output folder; the output of an earlier run in it is replaced.")] = Path(
+        "demo_output"
+    ),
+    weights: options.Weights = None,
+    flow: options.Flow = None,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    debug: options.Debug = False,
+) -> None:
+    """Track seven pedestrians through the shipped clip; nothing is downloaded."""
+    first, last = _CLIP / "pedestrians_first.png", _CLIP / "pedestrians_last.png"
+    path = _CLIP / "pedestrians.mp4"
+    with open_source(path) as clip:
+        job = make_job(clip, path, read_keyframes(first, clip), load_engine(weights, flow, device, threads), out)
+        # Only what is known to be of a run is replaced: the folder may be somebody's own of the same name.
+        run(job, overwrite=RunFolder(out).record.exists())
+        end = len(clip) - 1
+    if last.exists():
+        j, f = _agreement(job.folder.mask(end), last, job.keyframes.ids)
+        stdout().print(f"Last frame against its hand-drawn masks: J {j:.3f}, F {f:.3f}, J&F {(j + f) / 2:.3f}")
+    stdout().print(f"Watch {job.folder.overlay}", markup=False)
+
+
+def _agreement(found: Path, drawn: Path, ids: tuple[int, ...]) -> tuple[float, float]:
+    """Mean J and F over the objects; one that is in neither file agrees fully."""
+    prediction, truth = read_label_map(found), read_label_map(drawn)
+    every = sorted({*ids, *object_ids(truth)})
+    pairs = [(prediction == object_id, truth == object_id) for object_id in every]
+    j = sum(region_similarity(one, two) for one, two in pairs) / len(pairs)
+    return j, sum(boundary_f(one, two) for one, two in pairs) / len(pairs)

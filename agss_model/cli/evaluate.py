@@ -1,0 +1,157 @@
+"""`agss eval`: J, F and J&F on a data set, from the first mask of each object."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from agss_model.cli import options
+from agss_model.cli.console import FrameProgress, stderr, stdout
+from agss_model.cli.engine import Engine, load_engine
+from agss_model.cli.environment import commit, machine, versions
+from agss_model.cli.run_folder import check_writable, write_json
+from agss_model.cli.running import follow
+from agss_model.errors import OutputError
+from agss_model.evaluation import (
+    Layout,
+    ObjectScore,
+    Sequence,
+    SequenceScore,
+    SequenceScorer,
+    mean_score,
+    open_dataset,
+    write_results,
+)
+from agss_model.masks.labels import LabelMap
+from agss_model.results import FrameResult
+from agss_model.video.images import ImageFrames
+
+
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Folder that holds JPEGImages and Annotations.", show_default=False)],
+    layout: Annotated[Layout, typer.Option(help="How the data set is laid out and scored.")] = "davis",
+    sequences: Annotated[
+        str | None, typer.Option(help="Only these, separated by commas. [default: all]", show_default=False)
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the scores to this file.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Keep the predicted masks in this folder.", show_default=False)
+    ] = None,
+    weights: options.Weights = None,
+    flow: options.Flow = None,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    seed: options.Seed = 0,
+    debug: options.Debug = False,
+) -> None:
+    """Track the objects of annotated sequences from their first masks, and score the rest.
+
+    Means are over all objects of all sequences, as DAVIS-2017 reports. Seconds per frame are those of tracking, from
+    decoded frame to label map, without scoring and writing.
+    """
+    names = [name.strip() for name in sequences.split(",") if name.strip()] if sequences else None
+    chosen = open_dataset(data, layout, names)
+    if json is not None:
+        check_writable(json)
+    if out is not None and out.exists() and not out.is_dir():
+        raise OutputError(f"cannot write masks to {out}: it is a file; choose a folder")
+    engine = load_engine(weights, flow, device, threads, seed)
+    clock = _Stopwatch()
+    scores = []
+    for place, sequence in enumerate(chosen, 1):
+        scores.append(_evaluate(sequence, engine, clock, out))
+        stderr().print(f"{place} of {len(chosen)}: {sequence.name}, J&F {scores[-1].JF:.3f}", markup=False)
+    mean = mean_score(scores)
+    _print_table(scores, mean, clock)
+    if json is not None:
+        write_json(json, _record(scores, mean, clock, engine))
+
+
+class _Stopwatch:
+    """Adds up the time between asking for a result and getting it."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.frames = 0
+
+    def timed(self, results: Iterator[FrameResult]) -> Iterator[FrameResult]:
+        """The same results."""
+        while True:
+            began = time.perf_counter()
+            result = next(results, None)
+            self.seconds += time.perf_counter() - began
+            if result is None:
+                return
+            self.frames += 1
+            yield result
+
+    @property
+    def seconds_per_frame(self) -> float:
+        """Mean."""
+        return self.seconds / max(self.frames, 1)
+
+
+def _evaluate(sequence: Sequence, engine: Engine, clock: _Stopwatch, out: Path | None) -> SequenceScore:
+    given = sequence.first_masks
+    numbers = range(min(given), len(sequence.frames))
+    scorer = SequenceScorer(sequence)
+    with (
+        ImageFrames(sequence.frames, name=sequence.name) as source,
+        FrameProgress(sequence.name, len(numbers)) as progress,
+    ):
+
+        def predictions() -> Iterator[tuple[int, LabelMap]]:
+            for result in clock.timed(follow(source, given, engine.tracker(), numbers)):
+                scorer.add(result.frame_index, result.label_map)
+                progress.advance()
+                yield result.frame_index, result.label_map
+
+        if out is not None:
+            write_results(out, sequence, predictions())
+        else:
+            for _ in predictions():
+                pass
+    return scorer.result()
+
+
+def _record(
+    scores: list[SequenceScore], mean: ObjectScore, clock: _Stopwatch, engine: Engine
+) -> dict[str, Any]:
+    return {
+        "mean": _values(mean),
+        "sequences": {
+            score.name: {
+                **_values(score),
+                "objects": len(score.objects),
+                "per_object": {str(object_id): _values(value) for object_id, value in score.objects.items()},
+            }
+            for score in scores
+        },
+        "seconds_per_frame": clock.seconds_per_frame,
+        "frames": clock.frames,
+        "weights": {"name": engine.weights, "parameters": engine.fingerprint()},
+        "config": engine.network.config.to_dict(),
+        "versions": versions(),
+        "machine": machine(engine.device),
+        "commit": commit(),
+    }
+
+
+def _values(score: ObjectScore | SequenceScore) -> dict[str, float]:
+    return {"J": score.J, "F": score.F, "JF": score.JF}
+
+
+def _print_table(scores: list[SequenceScore], mean: ObjectScore, clock: _Stopwatch) -> None:
+    table = Table("sequence", "objects", "J", "F", "J&F")
+    for score in scores:
+        table.add_row(score.name, str(len(score.objects)), f"{score.J:.3f}", f"{score.F:.3f}", f"{score.JF:.3f}")
+    table.add_section()
+    count = str(sum(len(score.objects) for score in scores))
+    table.add_row("mean over objects", count, f"{mean.J:.3f}", f"{mean.F:.3f}", f"{mean.JF:.3f}")
+    stdout().print(table)
+    stdout().print(f"{clock.seconds_per_frame:.3f} s per frame for tracking, over {clock.frames} frames")

@@ -1,0 +1,42 @@
+"""Options that several commands share, each written once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def _remember_debug(context: typer.Context, value: bool) -> bool:
+    context.meta["agss.debug"] = value
+    return value
+
+
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help="A name from `agss weights list`, or a .safetensors file. [default: lite if shipped, else propagation]",
+        show_default=False,
+    ),
+]
+Flow = Annotated[
+    str | None,
+    typer.Option(
+        "--flow",
+        help="Motion between frames: dis, none, flownet2c, flownet2 (these two need imported weights), or a "
+        ".safetensors file with the weights of a flow network. [default: what the weights were made for]",
+        show_default=False,
+    ),
+]
+Device = Annotated[
+    str, typer.Option("--device", help="cpu, cuda, cuda:N or mps; auto takes the first GPU, else the CPU.")
+]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", help="CPU threads to compute with. [default: all cores]", show_default=False),
+]
+Seed = Annotated[int, typer.Option("--seed", help="For everything random.")]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show where an error came from.", callback=_remember_debug)
+]

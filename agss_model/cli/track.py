@@ -1,0 +1,112 @@
+"""`agss track`: masks for a whole clip from the masks of one or a few frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from agss_model.cli import options
+from agss_model.cli.console import note, stderr, stdout
+from agss_model.cli.engine import load_engine
+from agss_model.cli.job import Job, Outcome, make_job
+from agss_model.cli.keyframes import read_keyframes
+from agss_model.cli.plan import Direction
+from agss_model.cli.summary import look_first
+from agss_model.video import open_source
+
+INTERRUPTED = 130  # what shells report for Ctrl-C
+
+
+def track(
+    source: Annotated[Path, typer.Argument(help="A video file or a folder of images.", show_default=False)],
+    masks: Annotated[
+        Path,
+        typer.Option(
+            help="A mask image (pixel values are object ids), or a folder of them named by frame number, counted from 0."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Output folder. An unfinished run in it is continued.")],
+    direction: Annotated[
+        Direction,
+        typer.Option(help="forward from the first mask, backward from the last, or both, fused between masks."),
+    ] = "forward",
+    frame: Annotated[
+        int | None,
+        typer.Option(help="Frame a single mask belongs to. [default: the number in its name, else 0]", show_default=False),
+    ] = None,
+    first: Annotated[
+        int | None, typer.Option("--from", help="First frame that gets a mask.", show_default="the clip's")
+    ] = None,
+    last: Annotated[
+        int | None, typer.Option("--to", help="Last frame that gets a mask.", show_default="the clip's")
+    ] = None,
+    overlay: Annotated[bool, typer.Option(help="Draw the masks over the clip, into overlay.mp4.")] = True,
+    overwrite: Annotated[bool, typer.Option(help="Replace what an earlier run left in the output folder.")] = False,
+    weights: options.Weights = None,
+    flow: options.Flow = None,
+    device: options.Device = "auto",
+    threads: options.Threads = None,
+    debug: options.Debug = False,
+) -> None:
+    """Track every object of a clip, from masks drawn on one or a few frames.
+
+    Writes masks/ (an indexed PNG per frame), scores.csv, overlay.mp4 and run.json into the output folder. The same
+    command again continues an interrupted run.
+    """
+    with open_source(source) as clip:
+        keyframes = read_keyframes(masks, clip, frame)
+        for sentence in keyframes.doubtful:
+            note(sentence)
+        engine = load_engine(weights, flow, device, threads)
+        job = make_job(
+            clip, source, keyframes, engine, out, direction=direction, first=first, last=last, overlay=overlay
+        )
+        outcome = run(job, overwrite=overwrite)
+    left_out = len(clip) - outcome.frames
+    if left_out and first is None and last is None:
+        note(f"{left_out} frames cannot be reached {direction} from the masks and have none; --direction both reaches all.")
+
+
+def run(job: Job, *, overwrite: bool = False) -> Outcome:
+    """Run a job and report in a few lines.
+
+    Raises:
+        AgssError: of any kind.
+        typer.Exit: it was interrupted.
+    """
+    try:
+        outcome = job.run(overwrite=overwrite)
+    except KeyboardInterrupt:
+        stderr().print("Interrupted. The same command (without --overwrite) continues where it stopped.")
+        raise typer.Exit(INTERRUPTED) from None
+    _report(job, outcome)
+    return outcome
+
+
+def _report(job: Job, outcome: Outcome) -> None:
+    if outcome.standing == "complete":
+        stdout().print(f"{job.folder.root} is complete: nothing left to do. Use --overwrite to track again.", markup=False)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("frames", str(outcome.frames))
+    table.add_row("objects", ", ".join(map(str, job.keyframes.ids)))
+    table.add_row("weights", f"{job.engine.weights} on {job.engine.device}")
+    if outcome.tracked:
+        table.add_row("speed", f"{outcome.tracked / outcome.seconds:.1f} frames per second")
+    table.add_row("masks", str(job.folder.masks))
+    table.add_row("scores", str(job.folder.scores))
+    if job.folder.overlay.exists():
+        table.add_row("overlay", str(job.folder.overlay))
+    stdout().print(table)
+    if looks := look_first(outcome.rows):
+        stdout().print("Look first at")
+        for look in looks:
+            stdout().print(f"  {look}", markup=False)
+    else:
+        worst = min((row for row in outcome.rows if not row.human), key=lambda row: row.score, default=None)
+        if worst is not None:
+            stdout().print(
+                f"No score is low; the lowest is {worst.score:.2f} (object {worst.object_id}, frame {worst.frame})."
+            )

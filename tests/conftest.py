@@ -1,0 +1,75 @@
+"""Shared by all tests: fast ones first, tiny networks, moving pictures with known masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from agss_model.config import preset
+from agss_model.network import build_network
+from agss_model.network.base import AGSSVOS
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    folder = SHARED / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the folder shared/data beside the repository")
+    return folder
+
+
+@pytest.fixture
+def lite() -> AGSSVOS:
+    """`lite` with random weights, always the same ones."""
+    torch.manual_seed(0)
+    return build_network(preset("lite")).eval()
+
+
+class Scene:
+    """Textured squares that move over a textured background; masks are exact."""
+
+    def __init__(self, objects: int = 2, size: tuple[int, int] = (96, 128), seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.height, self.width = size
+        self.background = rng.integers(0, 120, (*size, 3), dtype=np.uint8)
+        self.colours = rng.integers(130, 255, (objects, 3), dtype=np.uint8)
+        self.objects = objects
+
+    def masks(self, t: int) -> dict[int, np.ndarray]:
+        out = {}
+        for k in range(self.objects):
+            mask = np.zeros((self.height, self.width), bool)
+            x, y = 6 + 2 * t, 6 + k * (self.height // self.objects)
+            mask[y : y + self.height // self.objects - 10, x : x + 28] = True
+            out[k + 1] = mask
+        return out
+
+    def frame(self, t: int) -> np.ndarray:
+        image = self.background.copy()
+        for k, mask in self.masks(t).items():
+            image[mask] = self.colours[k - 1]
+        return image
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+@pytest.fixture
+def make_scene():
+    return Scene

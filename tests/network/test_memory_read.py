@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from agss_model.network.base import Reference
+from agss_model.network.memory import inside_window, read
+
+
+def reference(keys, values, known=None):
+    value = torch.as_tensor(values, dtype=torch.float32)
+    flags = torch.ones(value.shape[:2], dtype=torch.bool) if known is None else torch.tensor(known)
+    return Reference(F.normalize(keys, dim=1), value, flags)
+
+
+@pytest.fixture
+def frames():
+    torch.manual_seed(1)
+    return [F.normalize(torch.randn(2, 8, 3, 4), dim=1) for _ in range(3)]
+
+
+def brute_force(query, references, temperature, top_k=0):
+    """The definition, cell by cell and object by object."""
+    batch, _, height, width = query.shape
+    objects, channels = references[0].value.shape[1:3]
+    out = torch.zeros(batch, objects, channels, height, width)
+    for b in range(batch):
+        for y in range(height):
+            for x in range(width):
+                scores, owners = [], []
+                for r, ref in enumerate(references):
+                    for cell in range(ref.key.shape[2] * ref.key.shape[3]):
+                        scores.append(query[b, :, y, x] @ ref.key[b].flatten(1)[:, cell] / temperature)
+                        owners.append((r, cell))
+                scores = torch.stack(scores)
+                if top_k:
+                    scores[scores < scores.topk(top_k).values[-1]] = float("-inf")
+                weights = scores.softmax(0)
+                for n in range(objects):
+                    knowing = [w for w, (r, _) in zip(weights, owners, strict=True) if references[r].known[b, n]]
+                    total = max(sum(knowing), torch.tensor(1e-4))  # nobody who was matched knows the object: 0
+                    for w, (r, cell) in zip(weights, owners, strict=True):
+                        if references[r].known[b, n]:
+                            out[b, n, :, y, x] += w / total * references[r].value[b, n].flatten(1)[:, cell]
+    return out
+
+
+@pytest.mark.parametrize("top_k", [0, 5])
+@pytest.mark.parametrize("known", [[[True, True], [True, True]], [[True, False], [True, True]]])
+def test_read_is_the_weighted_mean_over_references_that_know_the_object(frames, known, top_k):
+    values = [torch.rand(2, 2, 3, 3, 4) for _ in range(2)]
+    values[1] = values[1] * torch.tensor(known)[:, :, None, None, None]
+    references = [reference(frames[0], values[0]), reference(frames[1], values[1], known)]
+    got = read(frames[2], references, 0.3, top_k=top_k).value
+    torch.testing.assert_close(got, brute_force(frames[2], references, 0.3, top_k), atol=1e-5, rtol=1e-4)
+
+
+def test_one_reference_and_its_own_frame_gives_its_labels_back(frames):
+    value = torch.rand(2, 3, 2, 3, 4)
+    got = read(frames[0], [reference(frames[0], value)], 0.005)
+    torch.testing.assert_close(got.value, value, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(got.match, torch.ones(2, 1, 3, 4), atol=1e-5, rtol=1e-5)
+
+
+def test_bytes_are_read_as_255ths(frames):
+    value = (torch.rand(2, 1, 2, 3, 4) * 255).round()
+    as_bytes = Reference(frames[0], value.to(torch.uint8), torch.ones(2, 1, dtype=torch.bool))
+    torch.testing.assert_close(
+        read(frames[1], [as_bytes], 0.1).value, read(frames[1], [reference(frames[0], value / 255)], 0.1).value
+    )
+
+
+def test_window_keeps_matches_near():
+    window = inside_window(3, 4, 1, torch.device("cpu"))
+    assert window.shape == (12, 12)
+    assert window[0].nonzero().flatten().tolist() == [0, 1, 4, 5]
+    key = torch.zeros(1, 2, 3, 4)
+    key[:, 0] = 1  # everything looks alike: only the window decides
+    value = torch.zeros(1, 1, 1, 3, 4)
+    value[..., 2, 3] = 1
+    got = read(key, [reference(key, value)], 0.1, windows=[window]).value[0, 0, 0]
+    assert got[0, 0] == 0
+    assert got[2, 3] == pytest.approx(0.25)
+    assert got[1, 3] == pytest.approx(1 / 6)
+
+
+def test_gradients_reach_keys_values_and_temperature(frames):
+    temperature = torch.tensor(0.2, requires_grad=True)
+    keys = [f.clone().requires_grad_() for f in frames]
+    value = torch.rand(2, 2, 1, 3, 4, requires_grad=True)
+    references = [Reference(k, value, torch.ones(2, 2, dtype=torch.bool)) for k in keys[:2]]
+    read(keys[2], references, temperature).value.pow(2).sum().backward()
+    for tensor in (*keys, value, temperature):
+        assert tensor.grad is not None
+        assert tensor.grad.abs().sum() > 0

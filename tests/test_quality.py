@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import torch
+
+from agss_model import quality
+
+
+def square(x, y, side=8, value=0.95, size=(40, 60)):
+    mask = torch.zeros(size)
+    mask[y : y + side, x : x + side] = value
+    return mask
+
+
+def judge(now, before, was_lost=False):
+    return quality.assess(now[None], before[None], torch.tensor([was_lost]))
+
+
+def test_a_steady_clear_object_is_trusted():
+    result = judge(square(10, 10), square(11, 10))
+    assert not result.lost[0]
+    assert result.score[0] > 0.8
+    assert result.reasons(0) == ()
+
+
+def test_a_vanished_object_is_lost_with_score_zero():
+    result = judge(torch.zeros(40, 60), square(10, 10))
+    assert result.lost[0]
+    assert result.score[0] == 0
+    assert result.reasons(0) == (quality.LOST,)
+
+
+def test_a_jump_is_reported_as_lost_instead_of_followed():
+    result = judge(square(45, 25), square(5, 5))
+    assert result.lost[0]
+    assert result.reasons(0) == (quality.LOST, quality.JUMP)
+
+
+def test_a_lost_object_comes_back_only_when_clear():
+    assert judge(square(30, 20, value=0.6), torch.zeros(40, 60), was_lost=True).lost[0]
+    back = judge(square(30, 20, value=0.97), torch.zeros(40, 60), was_lost=True)
+    assert not back.lost[0]
+    assert quality.BACK in back.reasons(0)
+
+
+def test_a_tiny_object_is_not_lost_for_being_tiny():
+    assert not judge(square(10, 10, side=1), square(10, 10, side=1)).lost[0]
+
+
+def test_reasons_name_doubt_motion_and_size():
+    reasons = judge(square(10, 10, side=16, value=0.7), square(10, 10, side=8)).reasons(0)
+    assert {quality.UNCERTAIN, quality.MOVED, quality.CHANGED} <= set(reasons)
+
+
+def test_scores_fall_with_certainty_and_with_agreement():
+    clear, vague = judge(square(10, 10), square(10, 10)), judge(square(10, 10, value=0.7), square(10, 10))
+    assert clear.score[0] > vague.score[0]
+    moved = judge(square(10, 10), square(14, 10))
+    assert clear.score[0] > moved.score[0] > 0
