@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from torch import nn
 
 from agss_model.flow import FlowEstimator
 from agss_model.masks.labels import BoolMask
+from agss_model.memory import Memory
 from agss_model.network.base import AGSSVOS
 from agss_model.timing import Clock
 from agss_model.tracker import Tracker
@@ -105,11 +106,10 @@ class Subject:
             flow: as for `Tracker`.
         """
         config = network.config
-        # Given masks take the places of confident frames, which an untrained network does not have.
-        network.config = replace(config, max_recent=0, max_references=config.max_references + config.max_recent)
-        self.tracker = Tracker(network, flow=flow)
-        network.config = config
         self.network = network
+        self.tracker = Tracker(network, flow=flow)
+        # Given masks take the places of confident frames, which an untrained network does not have.
+        self.tracker.memory = Memory(config.max_references + config.max_recent, 0, 1)
         self._capacity = 1 + config.max_recent
         self._frames = scene.frames()
         self._seconds: list[float] = []

@@ -56,8 +56,7 @@ def draw_overlay(
     for object_id in ids:
         score = (scores or {}).get(object_id)
         text = str(object_id) if score is None else f"{object_id} {score:.2f}"
-        box = cv2.boundingRect((label_map == object_id).astype(np.uint8))
-        _write(drawn, text, (box[0] + box[2] // 2, box[1]), colour_of(object_id))
+        _write(drawn, text, _head(label_map == object_id), colour_of(object_id))
     if missing := sorted(lost):
         _write(drawn, "lost: " + ", ".join(map(str, missing)), (0, 0), (40, 40, 40))
     return drawn
@@ -76,12 +75,21 @@ def _filled(frame: Image, label_map: LabelMap, ids: tuple[int, ...]) -> Image:
     return drawn
 
 
+def _head(mask: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """(x, y) above which an object is labelled: the middle of the top of its largest part."""
+    left, top, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    window = mask[top : top + height, left : left + width].astype(np.uint8)
+    _, _, boxes, _ = cv2.connectedComponentsWithStats(window)
+    x, y, width = boxes[1 + int(np.argmax(boxes[1:, cv2.CC_STAT_AREA]))][:3].tolist()
+    return left + x + width // 2, top + y
+
+
 def _border(label_map: LabelMap) -> npt.NDArray[np.bool_]:
     """Pixels within one pixel (two on frames of more than 720 rows) of another label."""
     thickness = 2 if label_map.shape[0] > 720 else 1
     kernel = np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8)
     low, high = cv2.erode(label_map, kernel), cv2.dilate(label_map, kernel)
-    return (low != high).reshape(label_map.shape)
+    return np.asarray(low != high).reshape(label_map.shape)
 
 
 def _brighter(colours: Image) -> Image:

@@ -95,6 +95,7 @@ def _run(
 ) -> Iterator[FrameResult]:
     """Track along `numbers`, which begin at a keyframe; `ahead` names a keyframe to know of from the start."""
     tracker = Tracker(network, flow=flow)
+    other = source.read(ahead) if ahead is not None else None  # before the source is read by another thread
     end = numbers.stop if numbers.stop >= 0 else None
     frames = prefetch(source.frames(numbers.start, end, numbers.step))
     for number, frame in zip(numbers, frames, strict=True):
@@ -105,8 +106,8 @@ def _run(
             yield tracker.step(frame, number)
         else:
             yield _nothing(number, source)
-        if number == numbers.start and ahead is not None and tracker.object_ids:
-            tracker.add_reference(source.read(ahead), to_masks(keyframes[ahead]), ahead)
+        if number == numbers.start and ahead is not None and other is not None and tracker.object_ids:
+            tracker.add_reference(other, to_masks(keyframes[ahead]), ahead)
 
 
 def _nothing(number: int, source: FrameSource) -> FrameResult:

@@ -242,7 +242,7 @@ class Tracker:
 
     def _remember_tracked(self, quality: Quality) -> None:
         features = self._features
-        if features is None:
+        if features is None or not (self.network.reads_previous or self.network.config.max_recent):
             return
         reference = self._remember(features, self._masks)
         known = ~self._lost[None]

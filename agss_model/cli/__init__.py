@@ -1,0 +1,1 @@
+"""The command `agss`, one small file per command."""

@@ -8,15 +8,25 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 _QUIET_SECONDS = 10.0  # between lines where no bar can be shown
 
 
 def stdout() -> Console:
-    """For results; lines are not wrapped where nobody looks."""
-    return Console(file=sys.stdout, soft_wrap=not sys.stdout.isatty(), highlight=False)
+    """For results; nothing is wrapped or cut where nobody looks."""
+    looked_at = sys.stdout.isatty()
+    return Console(file=sys.stdout, soft_wrap=not looked_at, width=None if looked_at else 160, highlight=False)
 
 
 def stderr() -> Console:
@@ -47,6 +57,8 @@ class FrameProgress:
         self.what, self.total, self.done = what, total, done
         self._before = done
         self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._started = self._spoke = time.perf_counter()
 
     @property
     def fps(self) -> float:
@@ -68,7 +80,8 @@ class FrameProgress:
         self._started = self._spoke = time.perf_counter()
         console = stderr()
         if console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Fps(), TimeRemainingColumn())
+            name = TextColumn("{task.description}")
+            columns = (name, BarColumn(), MofNCompleteColumn(), _Fps(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=console, transient=True)
             self._task = self._bar.add_task(self.what, total=self.total, completed=self.done, before=self.done)
             self._bar.start()

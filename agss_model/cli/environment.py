@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
-import subprocess  # noqa: S404 - git only, with fixed arguments
+import subprocess
 from pathlib import Path
 
 import cv2

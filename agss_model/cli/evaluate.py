@@ -35,9 +35,7 @@ from agss_model.video.images import ImageFrames
 def evaluate(
     data: Annotated[Path, typer.Option(help="Folder that holds JPEGImages and Annotations.", show_default=False)],
     layout: Annotated[Layout, typer.Option(help="How the data set is laid out and scored.")] = "davis",
-    sequences: Annotated[
-        str | None, typer.Option(help="Only these, separated by commas. [default: all]", show_default=False)
-    ] = None,
+    sequences: Annotated[str | None, typer.Option(help="Only these, separated by commas.", show_default="all")] = None,
     json: Annotated[Path | None, typer.Option(help="Write the scores to this file.", show_default=False)] = None,
     out: Annotated[
         Path | None, typer.Option(help="Keep the predicted masks in this folder.", show_default=False)
@@ -119,9 +117,7 @@ def _evaluate(sequence: Sequence, engine: Engine, clock: _Stopwatch, out: Path |
     return scorer.result()
 
 
-def _record(
-    scores: list[SequenceScore], mean: ObjectScore, clock: _Stopwatch, engine: Engine
-) -> dict[str, Any]:
+def _record(scores: list[SequenceScore], mean: ObjectScore, clock: _Stopwatch, engine: Engine) -> dict[str, Any]:
     return {
         "mean": _values(mean),
         "sequences": {

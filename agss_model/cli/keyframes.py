@@ -54,8 +54,8 @@ def read_keyframes(path: Path, source: FrameSource, frame: int | None = None) ->
     ids = tuple(sorted({object_id for label_map in label_maps.values() for object_id in object_ids(label_map)}))
     if len(ids) > MAX_OBJECTS:
         raise MaskError(
-            f"{path} has {len(ids)} objects; at most {MAX_OBJECTS} can be tracked together. Track them in several runs, "
-            "or check that the file is a mask and not a picture."
+            f"{path} has {len(ids)} objects; at most {MAX_OBJECTS} can be tracked together. Track them in several "
+            "runs, or check that the file is a mask and not a picture."
         )
     doubtful = () if frame is not None else tuple(_doubts(files, source))
     return Keyframes(label_maps, {number: sha256_of(files[number]) for number in label_maps}, ids, doubtful)

@@ -16,8 +16,8 @@ Weights = Annotated[
     str | None,
     typer.Option(
         "--weights",
-        help="A name from `agss weights list`, or a .safetensors file. [default: lite if shipped, else propagation]",
-        show_default=False,
+        help="A name from `agss weights list`, or a .safetensors file.",
+        show_default="lite if shipped, else propagation",
     ),
 ]
 Flow = Annotated[
@@ -25,8 +25,8 @@ Flow = Annotated[
     typer.Option(
         "--flow",
         help="Motion between frames: dis, none, flownet2c, flownet2 (these two need imported weights), or a "
-        ".safetensors file with the weights of a flow network. [default: what the weights were made for]",
-        show_default=False,
+        ".safetensors file with the weights of a flow network.",
+        show_default="what the weights were made for",
     ),
 ]
 Device = Annotated[
@@ -34,9 +34,7 @@ Device = Annotated[
 ]
 Threads = Annotated[
     int | None,
-    typer.Option("--threads", help="CPU threads to compute with. [default: all cores]", show_default=False),
+    typer.Option("--threads", help="CPU threads to compute with.", show_default="all cores"),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="For everything random.")]
-Debug = Annotated[
-    bool, typer.Option("--debug", help="Show where an error came from.", callback=_remember_debug)
-]
+Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.", callback=_remember_debug)]

@@ -45,11 +45,14 @@ def make_plan(keyframes: list[int], count: int, direction: Direction, first: int
         direction = "forward" if low == first else "backward"
     if direction == "both":
         return Plan(range(first, last + 1), None)
-    if direction == "forward" and low > last or direction == "backward" and high < first:
+    if direction == "forward":
+        plan = Plan(range(max(first, low), last + 1), range(low, last + 1))
+    else:
+        plan = Plan(range(first, min(last, high) + 1), range(high, first - 1, -1))
+    if not plan.frames:
         where = f"the first mask is on frame {low}" if direction == "forward" else f"the last mask is on frame {high}"
         raise MaskError(
-            f"tracking {direction} cannot reach frames {first} to {last}: {where}; use --direction both, or other frames"
+            f"tracking {direction} cannot reach frames {first} to {last}: {where}; "
+            "use --direction both, or other frames"
         )
-    if direction == "forward":
-        return Plan(range(max(first, low), last + 1), range(low, last + 1))
-    return Plan(range(first, min(last, high) + 1), range(high, first - 1, -1))
+    return plan

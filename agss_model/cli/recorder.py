@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Protocol
 
 from agss_model.cli.scores import rows_of
-from agss_model.errors import AgssError, OutputError
+from agss_model.errors import OutputError
 from agss_model.masks.files import write_label_map
 from agss_model.results import FrameResult
 
@@ -41,7 +41,7 @@ class Recorder:
         """
         self._places = places
         self._queue: queue.Queue[FrameResult | None] = queue.Queue(depth)
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._thread.start()
 
@@ -94,14 +94,16 @@ class Recorder:
     def _work(self) -> None:
         """Takes results until None comes, also after an error, so that nobody waits for a full queue."""
         while (result := self._queue.get()) is not None:
-            try:
-                if self._error is None:
-                    self._write(result)
-            except (AgssError, OSError, ValueError) as error:
-                self._error = error
-            finally:
-                self._queue.task_done()
+            if self._error is None:
+                self._try(result)
+            self._queue.task_done()
         self._queue.task_done()
+
+    def _try(self, result: FrameResult) -> None:
+        try:
+            self._write(result)
+        except Exception as error:  # whatever it is, it belongs to whoever hands over results
+            self._error = error
 
     def _write(self, result: FrameResult) -> None:
         write_label_map(self._places.mask(result.frame_index), result.label_map)

@@ -1,10 +1,10 @@
 """The output folder of a run: what is in it, whether a run may go on there, and how earlier output is kept safe.
 
-    run.json     what was asked, and whether it is finished
-    masks/       one PNG per frame
-    scores.csv   written at the end, as is overlay.mp4
-    .progress/   while unfinished: the scores so far, and the tracker's state
-    .earlier/    while a run that replaces another is unfinished: what it replaces
+- `run.json`: what was asked, and whether it is finished
+- `masks/`: one PNG per frame
+- `scores.csv`, `overlay.mp4`: written at the end
+- `.progress/`: while unfinished, the scores so far and the tracker's state
+- `.earlier/`: while a run that replaces another is unfinished, what it replaces
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class RunFolder:
         missing = [path for path in (self.scores, *map(self.mask, frames)) if not path.is_file()]
         if missing:
             raise OutputError(
-                f"the finished run in {self.root} has lost {len(missing)} of its files, the first is {missing[0].name}; "
+                f"the finished run in {self.root} lacks {len(missing)} of its files, the first is {missing[0].name}; "
                 "put them back, or track again with --overwrite"
             )
         return "complete"

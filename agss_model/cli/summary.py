@@ -22,6 +22,7 @@ class Look:
         last: frame number, inclusive.
         object_id: the object.
         worst: its lowest score there.
+        worst_frame: where that is.
         lost: frames in which it was lost.
         reasons: why, the most frequent first.
     """
@@ -30,6 +31,7 @@ class Look:
     last: int
     object_id: int
     worst: float
+    worst_frame: int
     lost: int
     reasons: tuple[str, ...]
 
@@ -39,9 +41,10 @@ class Look:
         length = self.last - self.first + 1
         if self.lost == length:
             return f"{frames}: object {self.object_id} lost"
-        partly = f", lost in {self.lost} of {length}" if self.lost else ""
-        why = ", ".join(word for word in self.reasons if word != "lost")
-        return f"{frames}: object {self.object_id} doubtful (score {self.worst:.2f}{partly}{'; ' + why if why else ''})"
+        parts = [f"score {self.worst:.2f}" + (f" at frame {self.worst_frame}" if length > 1 else "")]
+        parts += [f"lost in {self.lost} of {length}"] if self.lost else []
+        parts += [word for word in self.reasons if word != "lost"]
+        return f"{frames}: object {self.object_id} doubtful ({', '.join(parts)})"
 
 
 def look_first(rows: Iterable[Row], limit: int = 8) -> list[Look]:
@@ -66,11 +69,13 @@ def look_first(rows: Iterable[Row], limit: int = 8) -> list[Look]:
 def _look(stretch: list[Row]) -> Look:
     words = [word for row in stretch for word in row.reasons]
     reasons = sorted(set(words), key=lambda word: (-words.count(word), word))
+    worst = min(stretch, key=lambda row: row.score)
     return Look(
         first=stretch[0].frame,
         last=stretch[-1].frame,
         object_id=stretch[0].object_id,
-        worst=min(row.score for row in stretch),
+        worst=worst.score,
+        worst_frame=worst.frame,
         lost=sum(row.lost for row in stretch),
         reasons=tuple(reasons),
     )

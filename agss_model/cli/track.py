@@ -25,7 +25,7 @@ def track(
     masks: Annotated[
         Path,
         typer.Option(
-            help="A mask image (pixel values are object ids), or a folder of them named by frame number, counted from 0."
+            help="A mask image whose values are object ids, or a folder of them, named by frame number from 0."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Output folder. An unfinished run in it is continued.")],
@@ -35,7 +35,7 @@ def track(
     ] = "forward",
     frame: Annotated[
         int | None,
-        typer.Option(help="Frame a single mask belongs to. [default: the number in its name, else 0]", show_default=False),
+        typer.Option(help="Frame of a single mask.", show_default="the number in its name, else 0"),
     ] = None,
     first: Annotated[
         int | None, typer.Option("--from", help="First frame that gets a mask.", show_default="the clip's")
@@ -67,7 +67,7 @@ def track(
         outcome = run(job, overwrite=overwrite)
     left_out = len(clip) - outcome.frames
     if left_out and first is None and last is None:
-        note(f"{left_out} frames cannot be reached {direction} from the masks and have none; --direction both reaches all.")
+        note(f"{left_out} frames cannot be reached {direction} from the masks; --direction both reaches all.")
 
 
 def run(job: Job, *, overwrite: bool = False) -> Outcome:
@@ -88,7 +88,7 @@ def run(job: Job, *, overwrite: bool = False) -> Outcome:
 
 def _report(job: Job, outcome: Outcome) -> None:
     if outcome.standing == "complete":
-        stdout().print(f"{job.folder.root} is complete: nothing left to do. Use --overwrite to track again.", markup=False)
+        stdout().print(f"{job.folder.root} is complete, nothing is left to do; --overwrite tracks again.", markup=False)
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("frames", str(outcome.frames))
     table.add_row("objects", ", ".join(map(str, job.keyframes.ids)))

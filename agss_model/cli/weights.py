@@ -53,9 +53,7 @@ def show(name: _NAME, debug: options.Debug = False) -> None:
 @weights.command("import")
 def import_file(
     file: Annotated[Path, typer.Argument(help="A published checkpoint of AGSS-VOS, RGMP or FlowNet2.")],
-    out: Annotated[
-        Path | None, typer.Option(help="File to write. [default: FILE with .safetensors]", show_default=False)
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="FILE with .safetensors")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the file if it exists.")] = False,
     debug: options.Debug = False,
 ) -> None:
@@ -77,7 +75,7 @@ def import_file(
 def verify(
     name: Annotated[
         str | None,
-        typer.Argument(help="A shipped name or a .safetensors file. [default: all shipped]", show_default=False),
+        typer.Argument(help="A shipped name or a .safetensors file.", show_default="all shipped"),
     ] = None,
     debug: options.Debug = False,
 ) -> None:

@@ -70,11 +70,13 @@ class AGSSVOS(nn.Module, ABC):
         config: what the network is made of.
         stride: image sides must be multiples of it.
         clock: tells a benchmark where the time goes; off otherwise.
+        reads_previous: whether `segment` looks at the frame before; where not, it need not be remembered.
         mask_stride: masks that go in and come out are this much smaller than the image (H = H_image / mask_stride).
     """
 
     stride: int
     mask_stride: int = 1
+    reads_previous: bool = False
 
     def __init__(self, config: AgssConfig) -> None:
         super().__init__()

@@ -41,6 +41,7 @@ class LiteAGSSVOS(AGSSVOS):
 
     stride = 16
     mask_stride = 4
+    reads_previous = True
 
     def __init__(self, config: AgssConfig) -> None:
         super().__init__(config)

@@ -1,0 +1,140 @@
+"""The parts of the commands that need no network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agss_model.cli.plan import make_plan
+from agss_model.cli.recorder import Recorder
+from agss_model.cli.scores import Row, read_rows, rows_of, write_rows
+from agss_model.cli.summary import GAP, LOW, look_first
+from agss_model.errors import MaskError, OutputError
+from agss_model.results import FrameResult
+
+WORDS = st.sampled_from(["lost", "uncertain", "changed size", "disagrees with motion"])
+ROWS = st.lists(
+    st.builds(
+        Row,
+        frame=st.integers(0, 40),
+        object_id=st.integers(1, 3),
+        score=st.integers(0, 10000).map(lambda n: n / 10000),
+        lost=st.booleans(),
+        reasons=st.lists(WORDS, max_size=2).map(tuple),
+        human=st.booleans(),
+        area=st.integers(0, 99),
+    ),
+    unique_by=lambda row: (row.frame, row.object_id),
+)
+
+
+@given(
+    count=st.integers(1, 30),
+    data=st.data(),
+    direction=st.sampled_from(["forward", "backward", "both"]),
+)
+def test_a_plan_covers_what_can_be_reached_and_begins_at_a_mask(count, data, direction):
+    frame = st.integers(0, count - 1)
+    keyframes = sorted(data.draw(st.sets(frame, min_size=1, max_size=3)))
+    first, last = sorted((data.draw(frame), data.draw(frame)))
+    low, high = keyframes[0], keyframes[-1]
+    reachable = {
+        "forward": range(max(first, low), last + 1),
+        "backward": range(first, min(last, high) + 1),
+        "both": range(first, last + 1),
+    }[direction]
+    if not reachable:
+        with pytest.raises(MaskError):
+            make_plan(keyframes, count, direction, first, last)
+        return
+    plan = make_plan(keyframes, count, direction, first, last)
+    assert plan.frames == reachable
+    if plan.order is not None:
+        assert plan.order[0] in keyframes
+        assert set(plan.frames) <= set(plan.order)
+        assert all(0 <= number < count for number in plan.order)
+
+
+@given(ROWS)
+def test_every_low_score_is_in_a_stretch_to_look_at_and_none_is_named_without_one(rows):
+    looks = look_first(rows, limit=1000)
+    low = {(row.object_id, row.frame): row for row in rows if row.score < LOW and not row.human}
+    covered = {(look.object_id, n) for look in looks for n in range(look.first, look.last + 1)}
+    assert low.keys() <= covered
+    for look in looks:
+        inside = [row for (object_id, n), row in low.items() if object_id == look.object_id
+                  and look.first <= n <= look.last]  # fmt: skip
+        assert {look.first, look.last, look.worst_frame} <= {row.frame for row in inside}
+        assert look.worst == min(row.score for row in inside)
+        gaps = np.diff(sorted(row.frame for row in inside))
+        assert (gaps <= GAP).all()
+
+
+def test_stretches_read_as_sentences():
+    rows = [Row(n, 2, 0.0, True, ("lost",), False, 0) for n in (29, 30, 31)]
+    rows += [Row(45, 6, 0.31, False, ("uncertain",), False, 9), Row(50, 1, 0.9, False, (), False, 9)]
+    assert [str(look) for look in look_first(rows)] == [
+        "frames 29-31: object 2 lost",
+        "frame 45: object 6 doubtful (score 0.31, uncertain)",
+    ]
+
+
+@given(rows=ROWS)
+def test_scores_come_back_from_their_table_even_with_a_torn_end(tmp_path_factory, rows):
+    path = tmp_path_factory.mktemp("scores") / "scores.csv"
+    write_rows(path, rows)
+    with path.open("a") as file:
+        file.write("17,1,0.5")
+    assert list(read_rows(path)) == rows
+
+
+def test_rows_count_the_pixels_of_each_object():
+    label_map = np.array([[0, 7, 7], [300, 0, 7]], np.uint16)
+    result = FrameResult(4, (5, 7, 300), label_map, {5: 0.0, 7: 0.5, 300: 1.0}, frozenset({5}), {5: ("lost",)})
+    assert [(row.object_id, row.area, row.lost) for row in rows_of(result)] == [
+        (5, 0, True), (7, 3, False), (300, 1, False),
+    ]  # fmt: skip
+
+
+def result_of(number):
+    return FrameResult(number, (1,), np.ones((2, 2), np.uint8), {1: 1.0})
+
+
+def test_a_recorder_that_cannot_write_says_so_instead_of_waiting(tmp_path):
+    places = SimpleNamespace(log=tmp_path / "scores.csv", mask=lambda number: tmp_path / "missing" / f"{number}.png")
+    recorder = Recorder(places, depth=1)
+
+    def feed():
+        for number in range(20):
+            recorder.put(result_of(number))
+
+    with pytest.raises(OutputError, match="missing"):
+        feed()
+    with pytest.raises(OutputError):
+        recorder.close()
+    assert "recorder" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_recorder_has_written_everything_after_a_flush(tmp_path):
+    places = SimpleNamespace(log=tmp_path / "scores.csv", mask=lambda number: tmp_path / f"{number}.png")
+    with Recorder(places) as recorder:
+        for number in range(5):
+            recorder.put(result_of(number))
+        recorder.flush()
+        assert [row.frame for row in read_rows(places.log)] == list(range(5))
+        assert all((tmp_path / f"{number}.png").exists() for number in range(5))
+
+
+def test_the_module_runs_as_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "agss_model.cli", "--version"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("agss ")

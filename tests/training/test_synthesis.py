@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from little_data import make_stills
+
+from training.camera import compress, photograph, streak
+from training.clips import ClipShape
+from training.contact_sheet import draw
+from training.datasets.stills import load_stills
+from training.synthesis import StillClips, SynthesisConfig, synthesise
+from training.trajectories import excursion, smooth
+
+SHAPE = ClipShape(batch=3, frames=4, height=64, width=96)
+CONFIG = SynthesisConfig()
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    return load_stills(make_stills(tmp_path_factory.mktemp("stills"), objects=2), size=96)
+
+
+def test_the_same_seed_gives_the_same_clips_and_another_seed_others(pool):
+    one, same, other = (synthesise(pool, CONFIG, SHAPE, seed) for seed in (5, 5, 6))
+    assert torch.equal(one.frames, same.frames)
+    assert torch.equal(one.masks, same.masks)
+    assert torch.equal(one.entry, same.entry)
+    assert not torch.equal(one.frames, other.frames)
+
+
+def test_global_random_state_neither_matters_nor_changes(pool):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    one = synthesise(pool, CONFIG, SHAPE, 5)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert torch.equal(synthesise(pool, CONFIG, SHAPE, 5).frames, one.frames)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31), frames=st.integers(2, 6), own=st.integers(0, 2), pasted=st.integers(0, 4))
+def test_every_clip_keeps_its_promises(pool, seed, frames, own, pasted):
+    config = dataclasses.replace(CONFIG, own=own, pasted=pasted if own else pasted + 1)
+    shape = dataclasses.replace(SHAPE, frames=frames)
+    clips = synthesise(pool, config, shape, seed)
+    batch, count, objects = clips.masks.shape[:3]
+    assert clips.frames.shape == (shape.batch, frames, 3, shape.height, shape.width)
+    assert clips.masks.shape == (batch, count, objects, shape.height, shape.width)
+    assert clips.entry.shape == (batch, objects)
+    assert 0 <= clips.frames.min() <= clips.frames.max() <= 1
+    assert set(clips.masks.unique().tolist()) <= {0.0, 1.0}
+    assert clips.masks.sum(2).max() <= 1  # a pixel belongs to one object
+    share = clips.masks.mean((-2, -1))
+    for b in range(batch):
+        for n in range(objects):
+            entry = int(clips.entry[b, n])
+            if entry < frames:
+                assert share[b, entry, n] >= config.minimum
+                assert (share[b, :entry, n] < config.minimum).all()
+    tracked = (clips.entry < frames).int()
+    assert (tracked.diff(dim=1) <= 0).all()  # tracked objects come first
+    assert objects == max(1, int(tracked.sum(1).max()))
+
+
+def test_masks_lie_on_the_objects_they_belong_to(pool):
+    config = dataclasses.replace(CONFIG, own=2, untracked=0.0)
+    bright, dark = [], []
+    for seed in range(6):
+        clips = synthesise(pool, config, SHAPE, seed)
+        inside = clips.masks.sum(2) > 0
+        grey = clips.frames.mean(2)
+        bright.append(grey[inside].mean())
+        dark.append(grey[~inside].mean())
+    assert min(bright) > 0.55  # objects are drawn in 200 to 240 of 255
+    assert max(dark) < 0.35  # pictures in 0 to 40; objects too small to be tracked stay
+
+
+def test_objects_come_in_leave_and_return(pool):
+    config = dataclasses.replace(CONFIG, own=0, away=1.0, untracked=0.0, minimum=0.001)
+    came = returned = left = False
+    for seed in range(12):
+        present = synthesise(pool, config, dataclasses.replace(SHAPE, frames=7), seed).masks.mean((-2, -1)) > 0.002
+        for track in present.permute(0, 2, 1).reshape(-1, 7).tolist():
+            came |= not track[0] and any(track)
+            left |= any(track) and not track[-1]
+            first = track.index(True) if any(track) else 7
+            gone = track.index(False, first) if False in track[first:] else 7
+            returned |= any(track[gone:])
+    assert came
+    assert left
+    assert returned
+
+
+def test_an_excursion_starts_or_ends_outside_whatever_the_seed():
+    moved = excursion(torch.Generator().manual_seed(0), SHAPE, 200, 1.0)
+    farthest = (moved.abs() / torch.tensor([SHAPE.width, SHAPE.height])).norm(dim=-1).amax(1)
+    assert farthest.min() > 0.9
+    assert excursion(torch.Generator().manual_seed(0), SHAPE, 200, 0.0).abs().max() == 0
+
+
+def test_motion_starts_where_it_is_told(pool):
+    walk = smooth(torch.Generator().manual_seed(0), 5, 4, 2.0, 3)
+    assert walk.shape == (5, 4, 3)
+    assert walk[:, 0].abs().max() == 0
+
+
+def test_compression_is_nearly_exact_at_first_and_coarser_with_strength():
+    images = torch.rand(2, 3, 32, 40, generator=torch.Generator().manual_seed(0))
+    off = [(compress(images, torch.full((2,), strength)) - images).abs().mean() for strength in (0.0, 0.5, 1.0)]
+    assert off[0] < 0.01
+    assert off[0] < off[1] < off[2] < 0.1
+
+
+def test_compression_strength_is_that_of_each_image():
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    mixed = compress(images, torch.tensor([0.0, 1.0]))
+    assert torch.equal(mixed[0], compress(images[:1], torch.tensor([0.0]))[0])
+    assert torch.equal(mixed[1], compress(images[1:], torch.tensor([1.0]))[0])
+
+
+def test_a_streak_keeps_what_is_there_and_runs_along_the_motion():
+    layer = torch.zeros(2, 4, 32, 32)
+    layer[:, :, 14:18, 14:18] = 1
+    blurred = streak(layer, torch.tensor([[0.0, 0.0], [6.0, 0.0]]))
+    assert torch.allclose(blurred[0], layer[0], atol=1e-6)
+    assert torch.allclose(blurred[1].sum((1, 2)), layer[1].sum((1, 2)), rtol=1e-4)
+    rows, columns = (blurred[1, 3].amax(axis) > 0.01 for axis in (1, 0))
+    assert rows.sum() == 4
+    assert 8 <= columns.sum() <= 11
+
+
+def test_the_camera_changes_light_but_not_the_scene():
+    frames = torch.rand(2, 3, 3, 32, 32, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.25
+    seen = photograph(frames.clone(), torch.Generator().manual_seed(3))
+    assert seen.shape == frames.shape
+    assert not torch.equal(seen, frames)
+    pair = torch.stack([seen.flatten(), frames.flatten()])
+    assert torch.corrcoef(pair)[0, 1] > 0.7
+
+
+def test_a_sheet_shows_each_clip_bare_and_marked(pool):
+    clips = StillClips(pool, CONFIG).sample(SHAPE, 3)
+    sheet = draw(clips)
+    assert sheet.shape == (2 * 3 * 64, 4 * 96, 3)
+    bare, marked = sheet[:64, :96], sheet[64:128, :96]
+    now = (clips.masks[0, 0] * (clips.entry[0] == 0)[:, None, None]).sum(0) > 0
+    assert (bare[~now.numpy()] == marked[~now.numpy()]).all()
+    assert (bare[now.numpy()] != marked[now.numpy()]).any() == bool(now.any())
