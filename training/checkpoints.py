@@ -2,71 +2,98 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from agss_model.errors import OutputError, WeightsError
+from agss_model.weights.files import save_weights
 
 if TYPE_CHECKING:
-    from training.train import Trainer
+    from training.trainer import Trainer
+
+LATEST = "latest.pt"
 
 
-def write_atomically(path: Path, write: Any) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write(temporary path)` make a file, and put it in place only when it is whole.
 
     Raises:
         OutputError: the disk is full or the folder cannot be written; an earlier file is untouched.
     """
-    beside = path.with_name(f".{path.name}.part")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         write(beside)
         with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(path)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise OutputError(
+            f"{path} could not be written ({error}); the earlier one, if any, is untouched. Free some space."
+        ) from error
+    finally:
         beside.unlink(missing_ok=True)
-        raise OutputError(f"{path} could not be written ({error}); the earlier one is untouched.") from error
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors as safetensors, atomically."""
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write plain values, atomically."""
+    text = json.dumps(values, indent=1) + "\n"
+    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+def save_batch(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write tensors to be looked at later."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, lambda p: save_file(whole, p, metadata))
+    write_atomically(path, lambda beside: save_file(whole, beside))
 
 
 def save(trainer: Trainer, out: Path) -> None:
-    """Write `latest.pt`, from which training goes on exactly, and `latest.safetensors`, the averaged weights."""
+    """Write `latest.pt`, from which training goes on exactly, and `latest.safetensors`, the averaged weights.
+
+    Data, learning rate and random numbers are functions of the step, so the step is all that is kept of them.
+
+    Raises:
+        OutputError: the disk is full or the folder cannot be written; the earlier files are untouched.
+    """
     if not trainer.accelerator.is_main_process:
         return
-    state = {
+    state: dict[str, Any] = {
         "network": trainer.network.state_dict(),
-        "average": trainer.average,
+        "average": trainer.average.state_dict(),
         "optimizer": trainer.optimizer.state_dict(),
         "step": trainer.step,
         "best": trainer.best,
     }
-    write_atomically(out / "latest.pt", lambda p: torch.save(state, p))
-    _export(trainer, out / "latest.safetensors")
+    if isinstance(trainer.flow, nn.Module):
+        state["flow"] = trainer.flow.state_dict()
+    if trainer.accelerator.scaler is not None:
+        state["scaler"] = trainer.accelerator.scaler.state_dict()
+    write_atomically(out / LATEST, lambda beside: torch.save(state, beside))
+    export(trainer, out, "latest")
 
 
 def keep_best(trainer: Trainer, out: Path, score: float) -> None:
     """Write `best.safetensors` when the validation score is the highest so far."""
-    if score > trainer.best and trainer.accelerator.is_main_process:
+    if score > trainer.best:
+        if trainer.accelerator.is_main_process:
+            export(trainer, out, "best")
         trainer.best = score
-        _export(trainer, out / "best.safetensors")
 
 
-def _export(trainer: Trainer, path: Path) -> None:
-    import json
-
-    config = json.dumps(trainer.network.config.to_dict())
-    save_tensors(path, trainer.average, {"config": config, "step": str(trainer.step)})
+def export(trainer: Trainer, out: Path, name: str) -> None:
+    """Write the averaged weights, which `load_model` reads, and those of a trained flow beside them."""
+    metadata = {"step": str(trainer.step), "preset": trainer.run.preset}
+    save_weights(out / f"{name}.safetensors", trainer.average.state_dict(), trainer.network.config, metadata)
+    if isinstance(trainer.flow, nn.Module):
+        about = metadata | {"kind": trainer.network.config.flow}
+        save_weights(out / f"{name}-flow.safetensors", trainer.flow.state_dict(), trainer.network.config, about)
 
 
 def resume(trainer: Trainer, out: Path) -> None:
@@ -75,14 +102,23 @@ def resume(trainer: Trainer, out: Path) -> None:
     Raises:
         WeightsError: the checkpoint cannot be read or is of another network.
     """
-    path = out / "latest.pt"
+    path = out / LATEST
     if not path.exists():
         return
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
         trainer.network.load_state_dict(state["network"])
+        trainer.average.load_state_dict(state["average"])
+        rates = [(group["base"], group["weight_decay"]) for group in trainer.optimizer.param_groups]
         trainer.optimizer.load_state_dict(state["optimizer"])
-        trainer.average = {k: v.to(trainer.average[k].device) for k, v in state["average"].items()}
+        for group, (base, decay) in zip(trainer.optimizer.param_groups, rates, strict=True):
+            group["base"], group["weight_decay"] = base, decay  # the run's file decides, not what was once saved
+        if isinstance(trainer.flow, nn.Module):
+            trainer.flow.load_state_dict(state["flow"])
+        if trainer.accelerator.scaler is not None and "scaler" in state:
+            trainer.accelerator.scaler.load_state_dict(state["scaler"])
         trainer.step, trainer.best = int(state["step"]), float(state["best"])
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise WeightsError(f"{path} does not continue this run ({error}); choose another --out.") from error
+    except Exception as error:  # torch raises half a dozen kinds for a file that is damaged or of something else
+        raise WeightsError(
+            f"{path} does not continue this run ({error}). Choose another --out, or put the file aside to start anew."
+        ) from error

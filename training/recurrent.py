@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,7 +14,7 @@ from agss_model.flow.warp import warp
 from agss_model.losses import iou_loss, soft_iou
 from agss_model.network import aggregation
 from agss_model.network.base import AGSSVOS, Features, Reference
-from training.synthesis import Clips
+from training.clips import Clips
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class RecurrentConfig:
         tolerance: a carried mask whose IoU is not above it is replaced by the truth.
         cross_entropy: weight of the pixel-wise cross-entropy beside the IoU loss of equation 7.
         still_share: share of clips whose masks are carried without flow, so that the network serves both.
-        recent_share: probability that an earlier tracked frame stays in the memory beside the first.
+        recent_share: probability that an earlier tracked frame stays in the memory beside the reference.
     """
 
     tolerance: float = 0.5
@@ -39,7 +40,7 @@ class ClipLoss(nn.Module):
     Args:
         network: what is trained.
         config: how.
-        flow: estimator of the motion between frames, None for none.
+        flow: estimator of the motion between frames, None for none; one that is a module is trained too.
     """
 
     def __init__(self, network: AGSSVOS, config: RecurrentConfig, flow: FlowEstimator | None) -> None:
@@ -56,70 +57,96 @@ class ClipLoss(nn.Module):
             seed: of the random choices (flow, memory).
 
         Returns:
-            Scalar loss and scalar mean IoU of all tracked frames, without gradient.
+            Scalar loss, and scalar mean IoU of all tracked frames without gradient.
         """
+        scores = [
+            self._score(probabilities, clips.masks[:, t], clips.entry < t)
+            for t, probabilities in self.track(clips, seed)
+        ]
+        losses, ious = zip(*scores, strict=True)
+        return torch.stack(losses).mean(), torch.stack(ious).mean()
+
+    def track(self, clips: Clips, seed: int) -> Iterator[tuple[int, Tensor]]:
+        """Number of each frame after the first, and the (B, N, H, W) probabilities there."""
         rng = torch.Generator().manual_seed(seed)
-        count = clips.frames.shape[1]
         small = _reduce(clips.masks, self.network.mask_stride)
         features = self._encode(clips.frames)
         carried = small[:, 0] * (clips.entry == 0)[:, :, None, None]
-        memory = [_remember(self.network, features[0], carried, clips.entry <= 0)]
-        previous = memory[0]
-        losses, ious = [], []
-        for t in range(1, count):
+        previous = self._remember(features[0], carried, clips.entry <= 0)
+        memory = [self._reference(features, small, clips, previous)]
+        for t in range(1, clips.frames.shape[1]):
             known, given = clips.entry < t, clips.entry == t
-            warped = self._warp(clips.frames, t, carried, rng)
+            warped = self._warp(clips, t, carried, rng)
             seen = [m for i, m in enumerate(memory) if i == 0 or _chance(rng, self.config.recent_share)]
-            probabilities = self.network.segment(features[t], seen, previous, warped, valid=known)
-            loss, iou = self._score(probabilities, clips.masks[:, t], known)
-            losses.append(loss)
-            ious.append(iou)
+            probabilities = self.network.segment(features[t], seen, previous, warped, valid=known).float()
+            yield t, self._enlarge(probabilities, clips.masks)
             carried = self._carry(probabilities.detach(), small[:, t], known, given)
-            previous = _remember(self.network, features[t], carried, clips.entry <= t)
+            previous = self._remember(features[t], carried, clips.entry <= t)
             memory.append(previous)
-        return torch.stack(losses).mean(), torch.stack(ious).mean()
 
     def _encode(self, frames: Tensor) -> list[Features]:
         """All frames of all clips at once; (B, T, 3, H, W) -> features of each of the T frames."""
         batch, count = frames.shape[:2]
         together = self.network.encode(frames.transpose(0, 1).flatten(0, 1))
-
-        def part(x: Tensor | None, t: int) -> Tensor | None:
-            return None if x is None else x[t * batch : (t + 1) * batch]
-
+        rows = [slice(t * batch, (t + 1) * batch) for t in range(count)]
+        key = together.key
         return [
             Features(
-                together.image[t * batch : (t + 1) * batch],
-                tuple(level[t * batch : (t + 1) * batch] for level in together.levels),
-                part(together.key, t),
+                together.image[row], tuple(level[row] for level in together.levels), None if key is None else key[row]
             )
-            for t in range(count)
+            for row in rows
         ]
 
-    def _warp(self, frames: Tensor, t: int, masks: Tensor, rng: torch.Generator) -> Tensor:
-        if self.flow is None:
+    def _reference(self, features: list[Features], masks: Tensor, clips: Clips, first: Reference) -> Reference:
+        """The frame with true masks that guides the others: the first, or one per clip."""
+        if clips.reference is None:
+            return first
+        rows = torch.arange(len(masks), device=masks.device)
+
+        def pick(levels: list[Tensor]) -> Tensor:
+            return torch.stack(levels, 1)[rows, clips.reference]
+
+        keys = [f.key for f in features if f.key is not None]
+        levels = tuple(pick(list(level)) for level in zip(*(f.levels for f in features), strict=True))
+        chosen = Features(pick([f.image for f in features]), levels, pick(keys) if keys else None)
+        truth = masks[rows, clips.reference] * (clips.entry < masks.shape[1])[:, :, None, None]
+        return self._remember(chosen, truth, truth.sum((-2, -1)) > 0)
+
+    def _remember(self, features: Features, masks: Tensor, known: Tensor) -> Reference:
+        entry = self.network.remember(features, masks)
+        return Reference(entry.key, entry.value, known)
+
+    def _warp(self, clips: Clips, t: int, masks: Tensor, rng: torch.Generator) -> Tensor:
+        """Masks of frame t - 1 moved to frame t; some clips go without, by chance."""
+        if self.flow is None and clips.flow is None:
             return masks
         moving = torch.rand(len(masks), generator=rng) >= self.config.still_share
-        if not moving.any():
+        rows = moving.nonzero()[:, 0].to(masks.device)
+        if not len(rows):
             return masks
-        flow = self.flow(frames[:, t], frames[:, t - 1])
-        flow = flow * moving.to(flow)[:, None, None, None]
-        stride = self.network.mask_stride
-        if stride > 1:
-            flow = F.avg_pool2d(flow, stride) / stride
-        return warp(masks, flow).clamp(0, 1)
+        if clips.flow is not None:
+            flow = clips.flow[rows, t - 1]
+        elif self.flow is not None:
+            flow = reduce_flow(self.flow(clips.frames[rows, t], clips.frames[rows, t - 1]), self.network.mask_stride)
+        return masks.index_copy(0, rows, warp(masks[rows], flow.float()).clamp(0, 1))
+
+    def _enlarge(self, probabilities: Tensor, like: Tensor) -> Tensor:
+        height, width = like.shape[-2:]
+        if probabilities.shape[-2:] == (height, width):
+            return probabilities
+        return aggregation.upsample(probabilities, (height, width), self.network.config.use_normalisation)
 
     def _score(self, probabilities: Tensor, truth: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        full = aggregation.upsample(probabilities, truth.shape[-2:], self.network.config.use_normalisation)
         truth = truth * valid[:, :, None, None]
-        loss = iou_loss(full, truth, valid)
+        loss = iou_loss(probabilities, truth, valid)
         if self.config.cross_entropy:
-            every = torch.cat([1 - full.sum(1, keepdim=True), full], 1).clamp_min(aggregation.EPSILON)
+            every = torch.cat([1 - probabilities.sum(1, keepdim=True), probabilities], 1)
             target = torch.cat([1 - truth.sum(1, keepdim=True), truth], 1).argmax(1)
-            loss = loss + self.config.cross_entropy * F.nll_loss(every.log(), target)
+            entropy = F.nll_loss(every.clamp_min(aggregation.EPSILON).log(), target)
+            loss = loss + self.config.cross_entropy * entropy
         with torch.no_grad():
             weight = valid.float()
-            iou = (soft_iou((full > 0.5).float(), truth) * weight).sum() / weight.sum().clamp_min(1)
+            iou = (soft_iou((probabilities > 0.5).float(), truth) * weight).sum() / weight.sum().clamp_min(1)
         return loss, iou
 
     def _carry(self, masks: Tensor, truth: Tensor, known: Tensor, given: Tensor) -> Tensor:
@@ -129,14 +156,16 @@ class ClipLoss(nn.Module):
         return masks * (known | given)[:, :, None, None]
 
 
+def reduce_flow(flow: Tensor, stride: int) -> Tensor:
+    """(B, 2, H, W) flow in pixels -> (B, 2, H / stride, W / stride), in pixels of that size."""
+    return F.avg_pool2d(flow, stride) / stride if stride > 1 else flow
+
+
 def _reduce(masks: Tensor, stride: int) -> Tensor:
     """(B, T, N, H, W) -> (B, T, N, H / stride, W / stride), the mean of each square."""
-    return F.avg_pool2d(masks.flatten(0, 1), stride).unflatten(0, masks.shape[:2]) if stride > 1 else masks
-
-
-def _remember(network: AGSSVOS, features: Features, masks: Tensor, known: Tensor) -> Reference:
-    entry = network.remember(features, masks)
-    return Reference(entry.key, entry.value, known)
+    if stride == 1:
+        return masks
+    return F.avg_pool2d(masks.flatten(0, 1), stride).reshape(*masks.shape[:3], *(s // stride for s in masks.shape[3:]))
 
 
 def _chance(rng: torch.Generator, probability: float) -> bool:

@@ -5,211 +5,188 @@ python -m training.train training/runs/lite-cpu.toml --data STILLS --out runs/li
 
 from __future__ import annotations
 
-import json
-import math
+import argparse
+import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
 
 import torch
-import typer
-from accelerate import Accelerator
-from torch import Tensor, nn
 
-from agss_model.config import AgssConfig, preset
-from agss_model.errors import AgssError, WeightsError
-from agss_model.flow import build_flow
-from agss_model.network import build_network
-from agss_model.network.base import AGSSVOS
+from agss_model.environment import commit, machine, versions
+from agss_model.errors import AgssError, OutputError
 from training import checkpoints
-from training.datasets.stills import StillPool, load_stills
-from training.recurrent import ClipLoss
-from training.settings import RunConfig, read_run, to_dict
-from training.synthesis import Clips, SynthesisConfig, synthesise
+from training.contact_sheet import draw
+from training.interruption import Interruption
+from training.monitor import Every, Monitor
+from training.settings import RunConfig, read_run, rehearsal, to_dict
+from training.sources import Sources, batches, open_sources
+from training.trainer import BrokenStepError, Trainer, new_accelerator, parameters_of
+from training.validation import clips_of, j_and_f, mean_iou, predicted
 
-VALIDATION_SEED = 1_000_000_007
-
-
-def new_network(run: RunConfig) -> AGSSVOS:
-    """The run's network with its initial weights, reproducible from the run's seed."""
-    torch.manual_seed(run.seed)
-    settings = preset(run.preset).to_dict() | run.network
-    network = build_network(AgssConfig.from_dict(settings))
-    if run.init == "imagenet":
-        from agss_model.network.lite.efficientnet import imagenet_weights
-
-        encoder = getattr(network, "encoder", None)
-        if run.preset != "lite" or encoder is None:
-            raise WeightsError(f"init = 'imagenet' is for lite; {run.preset} starts from 'random' or a file.")
-        encoder.load_state_dict(imagenet_weights())
-    elif run.init != "random":
-        from agss_model.weights.files import load_into, read_weights
-
-        load_into(network, read_weights(Path(run.init))[0])
-    return network
+REHEARSED_STILLS = 64
 
 
-def parameter_groups(network: nn.Module, run: RunConfig) -> list[dict[str, Any]]:
-    """New layers at `lr`, the pretrained encoder at `encoder_lr`, its first blocks not at all."""
-    encoder = dict(network.named_parameters(prefix="")) if not hasattr(network, "encoder") else {}
-    if hasattr(network, "encoder"):
-        encoder = {f"encoder.{name}": p for name, p in network.encoder.named_parameters()}
-    frozen = ("encoder.stem.", *(f"encoder.blocks.{i}." for i in range(run.frozen_blocks)))
-    slow = []
-    for name, parameter in encoder.items():
-        if run.frozen_blocks and name.startswith(frozen):
-            parameter.requires_grad_(False)
-        else:
-            slow.append(parameter)
-    fast = [p for n, p in network.named_parameters() if n not in encoder]
-    return [{"params": fast, "lr": run.lr, "base": run.lr}, {"params": slow, "lr": run.encoder_lr, "base": run.encoder_lr}]
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a run is carried out; nothing here changes its result.
+
+    Attributes:
+        data: folder that the run's sources are below.
+        out: folder of checkpoints and logs.
+        minutes: stop, resumable, after so many; 0 for never.
+        steps: stop, resumable, after so many in all; 0 for the run's.
+        save_seconds: between checkpoints.
+        log_seconds: between lines of log; 0 for a line at every step.
+        validate_every: steps between validations; 0 for never.
+        images: show a validation clip in TensorBoard.
+        eval_data: annotated data set in DAVIS' layout, to be measured on.
+        eval_every: steps between measurements there.
+        eval_sequences: only these; empty for all.
+        limit: stills to load, None for all.
+    """
+
+    data: Path
+    out: Path
+    minutes: float = 0
+    steps: int = 0
+    save_seconds: float = 60
+    log_seconds: float = 10
+    validate_every: int = 500
+    images: bool = False
+    eval_data: Path | None = None
+    eval_every: int = 1000
+    eval_sequences: list[str] = field(default_factory=list)
+    limit: int | None = None
 
 
-def poly(step: int, run: RunConfig, warm_up: int = 50) -> float:
-    """Factor of the learning rate: a short rise, then (1 - progress) ** power."""
-    rise = min(1.0, (step + 1) / warm_up)
-    return rise * (1 - step / max(run.total_steps, 1)) ** run.power
+def train(run: RunConfig, options: Options) -> Trainer:
+    """Train, or go on with, a run.
+
+    Raises:
+        AgssError: the settings, the data or the folder cannot be used, or the loss is no number.
+    """
+    out = options.out
+    _make_folder(out)
+    accelerator = new_accelerator(run)
+    sources = open_sources(run, options.data, limit=options.limit, device=str(accelerator.device))
+    trainer = Trainer(run, sources.training, accelerator)
+    checkpoints.resume(trainer, out)
+    last = min(run.total_steps, options.steps or run.total_steps)
+    deadline = time.monotonic() + 60 * options.minutes if options.minutes else float("inf")
+    main = trainer.accelerator.is_main_process
+    with (
+        Monitor(out, trainer.step, run.total_steps, options.log_seconds, active=main) as monitor,
+        Interruption() as stop,
+    ):
+        _introduce(trainer, sources, options, monitor)
+        validate = _validation(trainer, sources, options, monitor)
+        save = Every(options.save_seconds)
+        for clips in batches(trainer.batch, trainer.step, last, run.prefetch):
+            try:
+                loss, iou = trainer.train_step(clips)
+            except BrokenStepError as error:
+                raise error.saved_in(out) from error
+            monitor.step(trainer.step, loss, iou, trainer.optimizer.param_groups[0]["lr"])
+            validate()
+            if save.due():
+                _save_or_warn(trainer, out, monitor)
+            if trainer.agreed(stop.asked or time.monotonic() > deadline):
+                break
+        checkpoints.save(trainer, out)
+        monitor.say(f"stopped at step {trainer.step} of {run.total_steps}; the same command goes on from there")
+    return trainer
 
 
-def clip_config(run: RunConfig, step: int) -> SynthesisConfig:
-    """How the clips of a step look."""
-    import dataclasses
-
-    stage = run.stage(step)
-    return dataclasses.replace(run.synthesis, size=stage.size, frames=stage.frames)
-
-
-class Trainer:
-    """A run and its state; `train` goes on from where the last checkpoint left it."""
-
-    def __init__(self, run: RunConfig, pool: StillPool, out: Path) -> None:
-        self.run, self.out = run, out
-        self.accelerator = Accelerator(mixed_precision=run.mixed_precision)
-        self.network = new_network(run)
-        self.pool, self.held_out = _split(pool, run.validation_stills)
-        use_flow = self.network.config.use_flow
-        loss = ClipLoss(self.network, run.recurrent, build_flow("dis") if use_flow else None)
-        optimizer = torch.optim.AdamW(parameter_groups(self.network, run), weight_decay=run.weight_decay)
-        self.loss, self.optimizer = self.accelerator.prepare(loss, optimizer)
-        if self.accelerator.device.type == "cpu":
-            self.network.to(memory_format=torch.channels_last)
-        self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
-        self.step = 0
-        self.best = -math.inf
-
-    def batch(self, step: int) -> Clips:
-        """The clips of a step: a function of the run's seed, the step and the process."""
-        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
-        seed = self.run.seed * 1_000_003 + step * processes + rank
-        device = str(self.accelerator.device)
-        return synthesise(self.pool, clip_config(self.run, step), self.run.stage(step).batch, seed, device)
-
-    def train_step(self, clips: Clips) -> tuple[float, float]:
-        """One optimiser step; returns loss and mean IoU."""
-        factor = poly(self.step, self.run)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["base"] * factor
-        with self.accelerator.autocast():
-            loss, iou = self.loss(clips, self.run.seed + self.step)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            checkpoints.save_tensors(self.out / "nan_batch.safetensors", {"frames": clips.frames, "masks": clips.masks})
-            raise AgssError(
-                f"The loss became {value} at step {self.step}; the batch is in {self.out / 'nan_batch.safetensors'}. "
-                "Lower lr, or mixed_precision = 'no'."
-            )
-        self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.network.parameters(), self.run.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self._average()
-        self.step += 1
-        return value, float(iou)
-
-    def _average(self) -> None:
-        decay = min(self.run.ema, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                if value.is_floating_point() and self.run.ema:
-                    self.average[name].lerp_(value, 1 - decay)
-                else:
-                    self.average[name].copy_(value)
-
-    @torch.no_grad()
-    def validate(self, batches: int = 8) -> float:
-        """Mean IoU of the averaged weights over held-out stills, always the same clips of four frames."""
-        if self.held_out is None:
-            return math.nan
-        import dataclasses
-
-        current = {k: v.clone() for k, v in self.network.state_dict().items()}
-        self.network.load_state_dict(self.average)
-        config = dataclasses.replace(self.run.synthesis, size=256, frames=4)
-        scores = []
-        for index in range(batches):
-            clips = synthesise(self.held_out, config, 4, VALIDATION_SEED + index, str(self.accelerator.device))
-            scores.append(float(self.accelerator.unwrap_model(self.loss)(clips, index)[1]))
-        self.network.load_state_dict(current)
-        return sum(scores) / len(scores)
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be made ({error.strerror}); choose another --out.") from error
 
 
-def _split(pool: StillPool, held_out: int) -> tuple[StillPool, StillPool | None]:
-    """Keep the last stills out of training."""
-    count = len(pool.names) - held_out
-    if held_out <= 0 or count < 1:
-        return pool, None
-    return pool.subset(range(count)), pool.subset(range(count, len(pool.names)))
+def _introduce(trainer: Trainer, sources: Sources, options: Options, monitor: Monitor) -> None:
+    """Say, and keep beside the weights, what is trained on what, where and with which versions."""
+    run = trainer.run
+    monitor.say(f"{sources.counts}, skipped {sources.skipped or 'none'}")
+    monitor.say(f"{parameters_of(trainer.network)} trained parameters; step {trainer.step} of {run.total_steps}")
+    if not trainer.accelerator.is_main_process:
+        return
+    import accelerate
+
+    about = {
+        "data": sources.counts,
+        "skipped": sources.skipped,
+        "machine": machine(trainer.accelerator.device) | {"processes": trainer.accelerator.num_processes},
+        "versions": versions() | {"accelerate": accelerate.__version__},
+        "commit": commit(),
+    }
+    checkpoints.write_json(options.out / "run.json", to_dict(run))
+    checkpoints.write_json(options.out / "provenance.json", about)
 
 
-def main(
-    settings: Annotated[Path, typer.Argument(help="TOML file of the run.")],
-    data: Annotated[Path, typer.Option(help="Folder with stills-*.tar, or images/ and masks/.")],
-    out: Annotated[Path, typer.Option(help="Folder for checkpoints and logs.")],
-    minutes: Annotated[float, typer.Option(help="Stop (resumable) after so many minutes; 0 for never.")] = 0,
-    steps: Annotated[int, typer.Option(help="Stop (resumable) after so many steps in all; 0 for the run's.")] = 0,
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 for the default.")] = 0,
-    save_seconds: Annotated[float, typer.Option(help="Time between checkpoints.")] = 60,
-    validate_every: Annotated[int, typer.Option(help="Steps between validations; 0 for never.")] = 500,
-) -> None:
-    """Train, or go on with, a run."""
+def _validation(trainer: Trainer, sources: Sources, options: Options, monitor: Monitor) -> Callable[[], None]:
+    """What is to be done after each step: measure when it is time."""
+    held_out = sources.validation if options.validate_every else None
+    stage, device = trainer.run.validation, str(trainer.accelerator.device)
+    clips = clips_of(held_out, stage, device) if held_out is not None else []
+
+    def after_step() -> None:
+        step = trainer.step
+        if clips and step % options.validate_every == 0:
+            score = mean_iou(trainer.averaged(), clips)
+            monitor.scores(step, "validation", {"iou": score})
+            checkpoints.keep_best(trainer, options.out, score)
+            if options.images:
+                monitor.picture(step, "validation", draw(clips[0], predicted(trainer.averaged(), clips[0])))
+        if options.eval_data is not None and step % options.eval_every == 0 and trainer.accelerator.is_main_process:
+            monitor.scores(step, "J&F", j_and_f(trainer, options.eval_data, options.eval_sequences or None))
+
+    return after_step
+
+
+def _save_or_warn(trainer: Trainer, out: Path, monitor: Monitor) -> None:
+    """A full disk need not end a long run: there may be space again the next time."""
+    try:
+        checkpoints.save(trainer, out)
+    except OutputError as error:
+        monitor.say(f"warning: {error} Training goes on.")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m training.train", description="Train, or go on with, a run.")
+    parser.add_argument("settings", type=Path, help="TOML file of the run")
+    parser.add_argument("--data", type=Path, required=True, help="folder with stills-*.tar, or what the sources name")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and logs")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting of the run")
+    parser.add_argument("--rehearse", action="store_true", help="the same in small, 20 steps: does it all go through?")
+    parser.add_argument("--minutes", type=float, default=0, help="stop, resumable, after so many; 0 for never")
+    parser.add_argument("--steps", type=int, default=0, help="stop, resumable, after so many in all; 0 for the run's")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for the default")
+    parser.add_argument("--save-seconds", type=float, default=60, help="between checkpoints")
+    parser.add_argument("--log-seconds", type=float, default=10, help="between lines of log; 0 for every step")
+    parser.add_argument("--validate-every", type=int, default=500, help="steps; 0 for never")
+    parser.add_argument("--images", action="store_true", help="show a validation clip in TensorBoard")
+    parser.add_argument("--eval-data", type=Path, help="data set in DAVIS' layout to measure J&F on")
+    parser.add_argument("--eval-every", type=int, default=1000, help="steps between those measurements")
+    parser.add_argument("--eval-sequences", default="", help="only these, separated by commas")
+    given = vars(parser.parse_args(arguments))
+    settings, changes, threads = given.pop("settings"), given.pop("set"), given.pop("threads")
+    rehearse = given.pop("rehearse")
+    given["eval_sequences"] = [name for name in given["eval_sequences"].split(",") if name]
     if threads:
         torch.set_num_threads(threads)
-    run = read_run(settings)
-    out.mkdir(parents=True, exist_ok=True)
-    pool = load_stills(data, shards=run.shards, size=run.still_size)
-    trainer = Trainer(run, pool, out)
-    checkpoints.resume(trainer, out)
-    accelerator = trainer.accelerator
-    accelerator.print(f"{len(pool.names)} stills, skipped {pool.skipped}; step {trainer.step} of {run.total_steps}")
-    (out / "run.json").write_text(json.dumps(to_dict(run), indent=1))
-    last = min(run.total_steps, steps or run.total_steps)
-    started = saved = shown = time.monotonic()
-    window: list[tuple[float, float]] = []
-    while trainer.step < last and (not minutes or time.monotonic() - started < 60 * minutes):
-        window.append(trainer.train_step(trainer.batch(trainer.step)))
-        now = time.monotonic()
-        if now - shown > 10:
-            _log(out, trainer, window, now - shown)
-            window, shown = [], now
-        if validate_every and trainer.step % validate_every == 0:
-            score = trainer.validate()
-            accelerator.print(f"step {trainer.step} validation IoU {score:.4f}", flush=True)
-            checkpoints.keep_best(trainer, out, score)
-        if now - saved > save_seconds:
-            checkpoints.save(trainer, out)
-            saved = time.monotonic()
-    checkpoints.save(trainer, out)
-    accelerator.print(f"stopped at step {trainer.step} of {run.total_steps}")
-
-
-def _log(out: Path, trainer: Trainer, window: list[tuple[float, float]], seconds: float) -> None:
-    loss, iou = (sum(values) / len(values) for values in zip(*window, strict=True))
-    row = {"step": trainer.step, "loss": round(loss, 4), "iou": round(iou, 4), "s": round(seconds / len(window), 3)}
-    if trainer.accelerator.is_main_process:
-        with (out / "log.jsonl").open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        print(row, flush=True)
+    try:
+        run = read_run(settings, changes)
+        if rehearse:
+            run, given = rehearsal(run), {**given, "limit": REHEARSED_STILLS, "validate_every": 10}
+        train(run, Options(**given))
+    except AgssError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

@@ -11,7 +11,7 @@ from typing import Any
 
 from agss_model.cli.console import FrameProgress, note
 from agss_model.cli.engine import Engine
-from agss_model.cli.environment import versions
+from agss_model.environment import versions
 from agss_model.cli.keyframes import Keyframes
 from agss_model.cli.plan import Direction, Plan, make_plan
 from agss_model.cli.recorder import Recorder

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from little_data import make_stills
 
+from training.appearance import drift
 from training.camera import compress, photograph, streak
 from training.clips import ClipShape
 from training.contact_sheet import draw
@@ -120,6 +121,16 @@ def test_compression_strength_is_that_of_each_image():
     mixed = compress(images, torch.tensor([0.0, 1.0]))
     assert torch.equal(mixed[0], compress(images[:1], torch.tensor([0.0]))[0])
     assert torch.equal(mixed[1], compress(images[1:], torch.tensor([1.0]))[0])
+
+
+def test_appearance_drifts_away_from_the_first_frame():
+    pictures = torch.full((8, 5, 3, 32, 48), 0.5)
+    seen = drift(pictures, 0.4, torch.Generator().manual_seed(0))
+    change = (seen - pictures).abs().mean((0, 2, 3, 4))
+    assert change[0] == pytest.approx(0, abs=1e-6)
+    assert 0.01 < change[1] < change[4] < 0.3
+    assert 0 <= seen.min() <= seen.max() <= 1
+    assert torch.equal(drift(pictures, 0.0, torch.Generator()), pictures)
 
 
 def test_a_streak_keeps_what_is_there_and_runs_along_the_motion():

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import tarfile
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from agss_model.errors import MediaError
 
+AnyArray = npt.NDArray[np.integer[Any] | np.floating[Any]]  # as OpenCV's stubs have it; here always uint8
 IGNORE = 255
 PART_SETS = frozenset({"ccp"})  # ids are parts of one object; their union is the object
 
@@ -72,13 +80,21 @@ class StillPool:
         by_still: dict[int, list[int]] = {}
         for index, instance in enumerate(instances):
             by_still.setdefault(instance.still, []).append(index)
-        return StillPool(
-            self.images[part], self.masks[part], self.extents[part], self.names[part], instances, by_still
-        )
+        return StillPool(self.images[part], self.masks[part], self.extents[part], self.names[part], instances, by_still)
+
+    def to(self, device: str) -> StillPool:
+        """The same pool with its pictures on a device."""
+        return replace(self, images=self.images.to(device), masks=self.masks.to(device))
+
+    def counts(self) -> dict[str, int]:
+        """Number of stills by data set."""
+        return dict(sorted(Counter(name.split("__")[0] for name in self.names).items()))
 
 
 def load_stills(folder: Path, *, shards: int | None = None, size: int = 384, limit: int | None = None) -> StillPool:
     """Read tar shards `stills-*.tar`, or the same already unpacked (`images/*.jpg`, `masks/*.png`).
+
+    Stills that cannot be used are left out and counted in `skipped`.
 
     Args:
         folder: holds the shards.
@@ -87,83 +103,107 @@ def load_stills(folder: Path, *, shards: int | None = None, size: int = 384, lim
         limit: stop after so many stills.
 
     Raises:
-        MediaError: no shard, or not one usable still.
+        MediaError: fewer shards than asked for, a damaged shard, or not one usable still.
     """
-    images, masks, extents, names = [], [], [], []
-    skipped: dict[str, int] = {}
-    for name, image, mask in _pairs(folder, shards):
-        problem = _problem(image, mask)
-        if problem or image is None or mask is None:
-            skipped[problem] = skipped.get(problem, 0) + 1
+    pairs = list(itertools.islice(_pairs(folder, shards), limit))
+    images = torch.empty(len(pairs), 3, size, size, dtype=torch.uint8)
+    masks = torch.empty(len(pairs), size, size, dtype=torch.uint8)
+
+    def fill(row: int) -> tuple[int, int] | str:
+        return _prepare(*pairs[row][1:], images[row].numpy(), masks[row].numpy())
+
+    with ThreadPoolExecutor() as threads:  # decoding leaves Python, so threads use every core
+        outcomes = list(threads.map(fill, range(len(pairs))))
+    skipped = _missing_shards(folder, shards) + Counter(outcome for outcome in outcomes if isinstance(outcome, str))
+    extents, names = list[tuple[int, int]](), list[str]()
+    for row, outcome in enumerate(outcomes):
+        if isinstance(outcome, str):
             continue
-        image, mask, extent = _square(image, mask, size)
-        images.append(torch.from_numpy(np.ascontiguousarray(image[..., ::-1].transpose(2, 0, 1))))
-        masks.append(torch.from_numpy(mask))
-        extents.append(extent)
-        names.append(name)
-        if limit and len(names) >= limit:
-            break
+        images[len(names)], masks[len(names)] = images[row], masks[row]  # in place: a pool takes gigabytes
+        extents.append(outcome)
+        names.append(pairs[row][0])
     if not names:
-        raise MediaError(f"No usable still in {folder}: {skipped or 'no files stills-*.tar or images/*.jpg there'}.")
+        counted = dict(skipped) or "no files stills-*.tar or images/*.jpg there"
+        raise MediaError(f"No usable still in {folder}: {counted}.")
+    images, masks = images[: len(names)], masks[: len(names)]
     instances, by_still = _instances(masks, extents, names)
-    return StillPool(torch.stack(images), torch.stack(masks), extents, names, instances, by_still, skipped)
+    return StillPool(images, masks, extents, names, instances, by_still, dict(skipped))
 
 
-def _pairs(folder: Path, shards: int | None) -> Iterator[tuple[str, np.ndarray | None, np.ndarray | None]]:
-    tars = sorted(folder.glob("stills-*.tar"))[:shards]
+def _missing_shards(folder: Path, shards: int | None) -> Counter[str]:
+    """Holes in the numbers of the shards, counted; too few of them are an error."""
+    numbers = [int(tar.stem.removeprefix("stills-")) for tar in _shards(folder)]
+    if shards is not None and numbers and len(numbers) < shards:
+        raise MediaError(
+            f"The run wants {shards} shards, {folder} holds {len(numbers)}; copy the others, or set shards."
+        )
+    holes = max(numbers, default=-1) + 1 - len(numbers)
+    return Counter({"missing shard": holes} if holes and shards is None else {})
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(tar for tar in folder.glob("stills-*.tar") if tar.stem.removeprefix("stills-").isdigit())
+
+
+def _pairs(folder: Path, shards: int | None) -> Iterator[tuple[str, bytes, bytes | None]]:
+    """Name, encoded image and encoded mask, if there is one, of every still."""
+    tars = _shards(folder)[:shards]
     for tar in tars:
-        files: dict[str, bytes] = {}
-        try:
-            with tarfile.open(tar) as archive:
-                for member in archive:
-                    handle = archive.extractfile(member) if member.isfile() else None
-                    if handle is not None:
-                        files[member.name] = handle.read()
-        except tarfile.TarError as error:
-            raise MediaError(f"{tar} is damaged ({error}); copy it again.") from error
+        files = _unpack(tar)
         for name in sorted(n for n in files if n.startswith("images/")):
             stem = Path(name).stem
-            yield stem, _decode(files[name], cv2.IMREAD_COLOR), _decode_indices(files.get(f"masks/{stem}.png"))
+            yield stem, files[name], files.get(f"masks/{stem}.png")
     if not tars:
         for path in sorted((folder / "images").glob("*.jpg")):
             mask = folder / "masks" / f"{path.stem}.png"
-            data = mask.read_bytes() if mask.exists() else None
-            yield path.stem, _decode(path.read_bytes(), cv2.IMREAD_COLOR), _decode_indices(data)
+            yield path.stem, path.read_bytes(), mask.read_bytes() if mask.exists() else None
 
 
-def _decode(data: bytes | None, flags: int) -> np.ndarray | None:
-    if not data:
-        return None
-    return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-
-
-def _decode_indices(data: bytes | None) -> np.ndarray | None:
-    """Palette indices of a PNG; OpenCV would look the colours up."""
-    if not data:
-        return None
-    import io
-
-    from PIL import Image, UnidentifiedImageError
-
+def _unpack(tar: Path) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
     try:
-        return np.array(Image.open(io.BytesIO(data)))
-    except (UnidentifiedImageError, OSError):
-        return None
+        with tarfile.open(tar) as archive:
+            for member in archive:
+                handle = archive.extractfile(member) if member.isfile() else None
+                if handle is not None:
+                    files[member.name] = handle.read()
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise MediaError(f"{tar} is damaged ({error}); copy it again.") from error
+    return files
 
 
-def _problem(image: np.ndarray | None, mask: np.ndarray | None) -> str:
+def _prepare(
+    image_data: bytes, mask_data: bytes | None, picture: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
+) -> tuple[int, int] | str:
+    """Decode one still into its place, (3, size, size) and (size, size); returns its extent, or what is wrong."""
+    image = cv2.imdecode(np.frombuffer(image_data, np.uint8), cv2.IMREAD_COLOR) if image_data else None
     if image is None:
         return "unreadable image"
+    mask = _decode_indices(mask_data)
     if mask is None:
         return "missing or unreadable mask"
     if mask.ndim != 2 or mask.shape != image.shape[:2]:
         return "mask of another size"
     if not ((mask > 0) & (mask != IGNORE)).any():
         return "mask without object"
-    return ""
+    image, labels[:], extent = _square(image, mask, len(labels))
+    picture[:] = image[..., ::-1].transpose(2, 0, 1)
+    return extent
 
 
-def _square(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+def _decode_indices(data: bytes | None) -> AnyArray | None:
+    """Palette indices of a PNG; OpenCV would look the colours up."""
+    if not data:
+        return None
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return np.array(image, dtype=np.uint8)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        return None
+
+
+def _square(image: AnyArray, mask: AnyArray, size: int) -> tuple[AnyArray, AnyArray, tuple[int, int]]:
+    """Picture and mask in a square of `size` pixels, the rest of it mirrored, and the extent of the still in it."""
     height, width = mask.shape
     scale = size / max(height, width)
     fit = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -176,7 +216,7 @@ def _square(image: np.ndarray, mask: np.ndarray, size: int) -> tuple[np.ndarray,
 
 
 def _instances(
-    masks: list[Tensor], extents: list[tuple[int, int]], names: list[str]
+    masks: Tensor, extents: list[tuple[int, int]], names: list[str]
 ) -> tuple[list[Instance], dict[int, list[int]]]:
     found: list[Instance] = []
     by_still: dict[int, list[int]] = {}
