@@ -15,9 +15,9 @@ from agss_model.benchmark import MODULES, ObjectSize, Scene, Subject, Timing, me
 from agss_model.cli import options
 from agss_model.cli.console import note, stderr, stdout
 from agss_model.cli.engine import Engine, load_engine, pick_device, set_threads
-from agss_model.environment import commit, machine, versions
 from agss_model.cli.run_folder import check_writable, write_json
 from agss_model.config import PRESETS, preset
+from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError
 from agss_model.network import build_network
 from agss_model.tracker import MAX_OBJECTS

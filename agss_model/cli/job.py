@@ -11,13 +11,13 @@ from typing import Any
 
 from agss_model.cli.console import FrameProgress, note
 from agss_model.cli.engine import Engine
-from agss_model.environment import versions
 from agss_model.cli.keyframes import Keyframes
 from agss_model.cli.plan import Direction, Plan, make_plan
 from agss_model.cli.recorder import Recorder
 from agss_model.cli.run_folder import RunFolder, Standing
 from agss_model.cli.running import Interruption, follow
 from agss_model.cli.scores import Row, read_rows
+from agss_model.environment import versions
 from agss_model.errors import WeightsError
 from agss_model.masks.files import read_label_map
 from agss_model.overlay import draw_overlay
