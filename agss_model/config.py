@@ -45,7 +45,7 @@ class AgssConfig:
     use_specific: bool = True
     use_normalisation: bool = True
     published_grid: bool = False
-    max_side: int = 864
+    max_side: int = 640
     key_channels: int = 64
     width: tuple[int, int, int] = (64, 48, 32)
     temperature: float = 0.05

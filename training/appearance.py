@@ -37,3 +37,24 @@ def drift(pictures: Tensor, strength: float, rng: torch.Generator) -> Tensor:
     field = F.interpolate(field, size=coarse, mode="bicubic", align_corners=True).clamp_(-1.2, 1.2).exp_()
     field = F.interpolate(field, size=(height, width), mode="bilinear", align_corners=True)
     return field.reshape(pictures.shape).mul_(pictures).clamp_(0, 1)
+
+
+def turn(pictures: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:
+    """Replace the surface of objects bit by bit, as when they turn and show another side.
+
+    Args:
+        pictures: (L, T, 3, H, W) float32 in [0, 1].
+        others: the same shape, what comes into sight.
+        rng: random numbers, on the CPU.
+
+    Returns:
+        (L, T, 3, H, W): `pictures` in the first frame; up to all of `others` in the last, the new part growing from
+        one side or from spots.
+    """
+    layers, frames, _, height, width = pictures.shape
+    late = torch.rand(layers, 1, GRID, GRID, generator=rng)
+    late = F.interpolate(late, size=(height, width), mode="bicubic", align_corners=True)[:, None].to(pictures.device)
+    reached = torch.linspace(0, 1, frames) * (0.3 + 0.9 * torch.rand(layers, 1, generator=rng))
+    share = ((reached.to(pictures.device)[:, :, None, None, None] - late) * 6).clamp_(0, 1)
+    share[:, 0] = 0
+    return torch.lerp(pictures, others, share)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from agss_model.errors import ConfigError
-from training.appearance import drift
+from training.appearance import drift, turn
 from training.camera import photograph, soften, streak
 from training.clips import Clips, ClipShape, first_seen, pack
 from training.datasets.stills import Instance, StillPool
@@ -36,6 +36,7 @@ class SynthesisConfig:
         camera: the same for the background.
         deform: strength of the non-rigid deformation, in object sizes over the whole clip.
         drift: how much light and colour change over an object from the first frame to the last, in logarithm.
+        turning: probability that a pasted object shows another surface in the course of the clip.
         twin: probability that a pasted object is a second copy of another one (a look-alike).
         away: probability that a pasted object comes in, leaves, or leaves and returns.
         blurred: probability that a pasted object is blurred by its motion.
@@ -49,6 +50,7 @@ class SynthesisConfig:
     camera: float = 0.05
     deform: float = 0.07
     drift: float = 0.4
+    turning: float = 0.35
     twin: float = 0.25
     away: float = 0.12
     blurred: float = 0.3
@@ -194,9 +196,20 @@ def _moving_cut(studio: _Studio, cuts: list[Instance]) -> Tensor:
     layer = sample(torch.cat([images, cut_out(pool, cuts)[:, None].to(studio.device)], 1), grid, "zeros").contiguous()
     alpha = layer[:, :, 3]
     alpha = torch.lerp(alpha, soften(alpha), uniform(rng, layers, 1, 1, 1).to(studio.device))
-    colours = drift(layer[:, :, :3], config.drift, rng)
+    colours = drift(_turn_some(studio, layer[:, :, :3], grid), config.drift, rng)
     layer = torch.cat([colours * alpha[:, :, None], alpha[:, :, None]], 2)
     return _blur_fast(studio, layer, path.centre)
+
+
+def _turn_some(studio: _Studio, colours: Tensor, grid: Tensor) -> Tensor:
+    """Let some of the objects (L, T, 3, H, W) show another surface, out of any still, as if they turned."""
+    rows = (uniform(studio.rng, len(colours)) < studio.config.turning).nonzero()[:, 0].tolist()
+    if rows:
+        stills = [studio.pick(len(studio.pool.names)) for _ in rows]
+        others = sample(studio.pictures(stills), grid[rows], "reflection")
+        colours = colours.contiguous()
+        colours[rows] = turn(colours[rows], others, studio.rng)
+    return colours
 
 
 def _blur_fast(studio: _Studio, layer: Tensor, centre: Tensor) -> Tensor:
