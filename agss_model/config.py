@@ -26,6 +26,9 @@ class AgssConfig:
         use_normalisation: off: objects do not compete by equation 4 (Table 4, NM).
         published_grid: reproduce the half-pixel shift of the published warping (parity with imported checkpoints).
         max_side: frames are reduced to this longest side before the network, in pixels.
+        small_object: side in pixels at working size that smaller objects are brought to, 0 for none.
+        small_object_max_side: frames are not enlarged beyond this longest side for it, in pixels.
+        max_enlargement: smaller frames are enlarged towards `max_side`, by this factor at most.
         key_channels: length of a matching key (lite).
         width: channels of the object path at 1/16, 1/8 and 1/4 (lite).
         temperature: divisor of cosine similarities before the softmax; the start value where it is learned.
@@ -46,6 +49,9 @@ class AgssConfig:
     use_normalisation: bool = True
     published_grid: bool = False
     max_side: int = 640
+    small_object: int = 48
+    small_object_max_side: int = 960
+    max_enlargement: float = 1.5
     key_channels: int = 64
     width: tuple[int, int, int] = (64, 48, 32)
     temperature: float = 0.05
@@ -96,19 +102,37 @@ class AgssConfig:
 
 
 _LOWEST: dict[str, float] = {
-    "max_side": 16, "key_channels": 8, "temperature": 1e-4, "window": 0, "top_k": 0,
+    "max_side": 16, "small_object": 0, "small_object_max_side": 16,
+    "max_enlargement": 1.0, "key_channels": 8, "temperature": 1e-4, "window": 0, "top_k": 0,
     "max_references": 1, "max_recent": 0, "recent_stride": 1,
 }  # fmt: skip
 
 PRESETS: dict[str, AgssConfig] = {
     "lite": AgssConfig(),
-    "paper": AgssConfig(architecture="paper", flow="dis", max_side=1280, max_recent=0),
-    "rgmp": AgssConfig(architecture="rgmp", flow="none", use_flow=False, max_side=1280, max_recent=0),
-    "propagation": AgssConfig(
-        architecture="propagation", flow="none", use_flow=False, temperature=0.1, window=12, top_k=7,
-        max_recent=7, recent_stride=1,
+    "paper": AgssConfig(architecture="paper", max_side=1280, small_object=0, max_enlargement=1.0, max_recent=0),
+    "rgmp": AgssConfig(
+        architecture="rgmp",
+        flow="none",
+        use_flow=False,
+        max_side=1280,
+        small_object=0,
+        max_enlargement=1.0,
+        max_recent=0,
     ),
-}  # fmt: skip
+    "propagation": AgssConfig(
+        architecture="propagation",
+        flow="none",
+        use_flow=False,
+        max_side=864,
+        small_object=0,
+        max_enlargement=1.0,
+        temperature=0.1,
+        window=12,
+        top_k=7,
+        max_recent=7,
+        recent_stride=1,
+    ),
+}
 
 
 def preset(name: str) -> AgssConfig:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from agss_model.errors import MaskError, MediaError
 from agss_model.network import aggregation
+from agss_model.network.base import AGSSVOS
 
 MAX_SIDE = 16384
 
@@ -33,10 +36,25 @@ class Geometry:
     carried: tuple[int, int]
 
     @classmethod
-    def of(cls, height: int, width: int, max_side: int, stride: int, mask_stride: int) -> Geometry:
-        """Reduce to `max_side` where the frame is larger, then to the nearest multiples of the stride."""
-        scale = min(1.0, max_side / max(height, width))
-        rows, columns = (max(stride, round(side * scale / stride) * stride) for side in (height, width))
+    def of(cls, height: int, width: int, network: AGSSVOS, object_side: float = 0.0) -> Geometry:
+        """Towards `max_side` of the network's configuration, larger where objects would be tiny.
+
+        Then to the nearest multiples of the network's stride, with `published_grid` to those below, as the published
+        code does.
+
+        Args:
+            height: of the frames.
+            width: of the frames.
+            network: whose configuration decides.
+            object_side: root of the typical object's area in the frame, pixels; 0 where it is not known.
+        """
+        config, stride, mask_stride = network.config, network.stride, network.mask_stride
+        scale = min(config.max_enlargement, config.max_side / max(height, width))
+        if 0 < object_side * scale < config.small_object:
+            wanted = min(config.small_object / object_side, config.small_object_max_side / max(height, width))
+            scale = max(scale, min(config.max_enlargement, wanted))
+        cells = math.floor if config.published_grid else round
+        rows, columns = (max(stride, cells(side * scale / stride) * stride) for side in (height, width))
         return cls(height, width, (rows, columns), (rows // mask_stride, columns // mask_stride))
 
 
@@ -66,6 +84,12 @@ def to_image(frame: npt.NDArray[np.uint8], geometry: Geometry, device: torch.dev
         frame = np.asarray(cv2.resize(frame, (columns, rows), interpolation=method), np.uint8).reshape(rows, columns, 3)
     tensor = torch.from_numpy(np.ascontiguousarray(frame)).to(device)
     return tensor.permute(2, 0, 1)[None].float() / 255
+
+
+def typical_side(masks: Iterable[npt.NDArray[np.bool_]]) -> float:
+    """Median over the masks of the root of their area, pixels; 0 where there is none."""
+    sides = [math.sqrt(area) for mask in masks if (area := int(mask.sum()))]
+    return float(np.median(sides)) if sides else 0.0
 
 
 def check_mask_size(mask: npt.NDArray[np.bool_], geometry: Geometry) -> None:

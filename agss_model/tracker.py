@@ -15,7 +15,7 @@ from agss_model import tracker_state
 from agss_model.errors import ConfigError, MaskError, MediaError
 from agss_model.flow import FlowEstimator, build_flow
 from agss_model.flow.warp import warp
-from agss_model.frames import Geometry, check_frame, check_mask_size, to_carried, to_image, to_slots
+from agss_model.frames import Geometry, check_frame, check_mask_size, to_carried, to_image, to_slots, typical_side
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
 from agss_model.memory import Entry, Memory
 from agss_model.network.base import AGSSVOS, Features, Reference
@@ -167,12 +167,10 @@ class Tracker:
             raise MediaError(f"Frame number {given} is negative; frames count from 0.")
         return int(given)
 
-    def _geometry(self, frame: npt.NDArray[np.uint8]) -> Geometry:
+    def _geometry(self, frame: npt.NDArray[np.uint8], masks: Iterable[BoolMask] = ()) -> Geometry:
+        """Sizes of the clip; the first frame and its masks decide."""
         height, width = frame.shape[:2]
-        if self.geometry is None:
-            config = self.network.config
-            self.geometry = Geometry.of(height, width, config.max_side, self.network.stride, self.network.mask_stride)
-        known = self.geometry
+        known = self.geometry or Geometry.of(height, width, self.network, typical_side(masks))
         if (height, width) != (known.height, known.width):
             raise MediaError(
                 f"This frame is {width}x{height} but the clip began with {known.width}x{known.height}; "
@@ -185,7 +183,7 @@ class Tracker:
     ) -> dict[int, BoolMask]:
         if not masks:
             raise MaskError("No masks given; give at least one as {id: (H, W) bool}.")
-        geometry = self._geometry(check_frame(frame))
+        geometry = self._geometry(check_frame(frame), masks.values())
         total = np.zeros((geometry.height, geometry.width), dtype=bool)
         for object_id, mask in masks.items():
             validate_object_id(object_id)
@@ -198,6 +196,7 @@ class Tracker:
         count = len(set(self._ids) | set(masks)) if not existing_only else 0
         if count > MAX_OBJECTS:
             raise MaskError(f"{count} objects at once are too many; at most {MAX_OBJECTS} can be tracked together.")
+        self.geometry = geometry
         return {int(i): np.asarray(m, dtype=bool) for i, m in masks.items()}
 
     def _look(self, frame: npt.NDArray[np.uint8], index: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ def save(tracker: Tracker, path: Path) -> None:
         "config": tracker.network.config.to_dict(),
         "ids": tracker._ids,
         "frame_index": tracker.frame_index,
-        "size": [geometry.height, geometry.width] if geometry else None,
+        "geometry": dataclasses.asdict(geometry) if geometry else None,
         "since": memory._since,
         "entries": entries,
     }
@@ -80,10 +81,10 @@ def load(tracker: Tracker, path: Path) -> None:
 
 
 def _fill(tracker: Tracker, meta: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    network, memory = tracker.network, tracker.memory
-    if meta["size"]:
-        height, width = meta["size"]
-        tracker.geometry = Geometry.of(height, width, network.config.max_side, network.stride, network.mask_stride)
+    memory, sizes = tracker.memory, meta["geometry"]
+    if sizes:
+        working, carried = tuple(sizes["working"]), tuple(sizes["carried"])
+        tracker.geometry = Geometry(int(sizes["height"]), int(sizes["width"]), working, carried)
     tracker._ids = tuple(meta["ids"])
     tracker.frame_index = meta["frame_index"]
     tracker._masks, tracker._lost = tensors["masks"], tensors["lost"]

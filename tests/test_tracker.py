@@ -257,3 +257,23 @@ def test_every_network_tracks(name, scene):
     assert result.label_map.shape == (96, 128)
     tracker.remove([1])
     assert tracker.step(scene.frame(2)).object_ids == (2,)
+
+
+def test_small_objects_are_looked_at_more_closely(lite):
+    frame = np.zeros((480, 854, 3), np.uint8)
+    sizes = {}
+    for side in (20, 200):
+        mask = np.zeros((480, 854), bool)
+        mask[100 : 100 + side, 100 : 100 + side] = True
+        tracker = Tracker(lite)
+        tracker.add(frame, {1: mask})
+        sizes[side] = tracker.geometry.working
+    assert sizes[200] == (352, 640)
+    assert sizes[20] == (544, 960)
+
+
+def test_a_refused_first_frame_leaves_no_trace(lite, scene):
+    tracker = Tracker(lite)
+    with pytest.raises(MaskError):
+        tracker.add(np.zeros((50, 50, 3), np.uint8), {1: np.zeros((50, 50), bool)})
+    assert tracker.add(scene.frame(0), scene.masks(0)).object_ids == (1, 2)

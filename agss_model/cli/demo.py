@@ -30,13 +30,15 @@ def demo(
     flow: options.Flow = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    max_side: options.MaxSide = None,
     debug: options.Debug = False,
 ) -> None:
     """Track seven pedestrians through the shipped clip; nothing is downloaded."""
     first, last = _CLIP / "pedestrians_first.png", _CLIP / "pedestrians_last.png"
     path = _CLIP / "pedestrians.mp4"
     with open_source(path) as clip:
-        job = make_job(clip, path, read_keyframes(first, clip), load_engine(weights, flow, device, threads), out)
+        engine = load_engine(weights, flow, device, threads, max_side=max_side)
+        job = make_job(clip, path, read_keyframes(first, clip), engine, out)
         # Only what is known to be of a run is replaced: the folder may be somebody's own of the same name.
         run(job, overwrite=RunFolder(out).record.exists())
         end = len(clip) - 1

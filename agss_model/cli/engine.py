@@ -16,6 +16,7 @@ from agss_model.tracker import Tracker
 from agss_model.weights.files import read_weights
 from agss_model.weights.store import load_model, shipped_models
 
+MAX_ENLARGEMENT = 4.0  # of frames below a `--max-side` that was asked for
 _WITH_WEIGHTS = ("flownet2c", "flownet2")
 
 
@@ -54,7 +55,13 @@ class Engine:
 
 
 def load_engine(
-    weights: str | None, flow: str | None, device: str, threads: int | None, seed: int | None = None
+    weights: str | None,
+    flow: str | None,
+    device: str,
+    threads: int | None,
+    seed: int | None = None,
+    *,
+    max_side: int | None = None,
 ) -> Engine:
     """Load what the options ask for.
 
@@ -64,6 +71,7 @@ def load_engine(
         device: as torch writes it, or "auto".
         threads: of torch and OpenCV on the CPU, None to leave them.
         seed: of torch's random numbers, None to leave them.
+        max_side: longest side at which the network works, None for what the weights were made for.
 
     Raises:
         ConfigError: an option cannot be used.
@@ -76,6 +84,8 @@ def load_engine(
     weights = weights or default_weights()
     name, file = _flow_choice(flow)
     overrides: dict[str, object] = {} if name is None else {"flow": name, "use_flow": name != "none"}
+    if max_side is not None:
+        overrides |= {"max_side": max_side, "small_object": 0, "max_enlargement": MAX_ENLARGEMENT}
     network = load_model(weights, device, **overrides)
     return Engine(network, _load_flow(network, weights, file, device), weights)
 

@@ -44,6 +44,7 @@ def evaluate(
     flow: options.Flow = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    max_side: options.MaxSide = None,
     seed: options.Seed = 0,
     debug: options.Debug = False,
 ) -> None:
@@ -58,7 +59,7 @@ def evaluate(
         check_writable(json)
     if out is not None and out.exists() and not out.is_dir():
         raise OutputError(f"cannot write masks to {out}: it is a file; choose a folder")
-    engine = load_engine(weights, flow, device, threads, seed)
+    engine = load_engine(weights, flow, device, threads, seed, max_side=max_side)
     clock = _Stopwatch()
     scores = []
     for place, sequence in enumerate(chosen, 1):

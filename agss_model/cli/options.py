@@ -36,5 +36,13 @@ Threads = Annotated[
     int | None,
     typer.Option("--threads", help="CPU threads to compute with.", show_default="all cores"),
 ]
+MaxSide = Annotated[
+    int | None,
+    typer.Option(
+        "--max-side",
+        help="Longest side in pixels at which the network works; larger sees smaller things and is slower.",
+        show_default="640, up to 960 where objects are small",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="For everything random.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.", callback=_remember_debug)]

@@ -49,6 +49,7 @@ def track(
     flow: options.Flow = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    max_side: options.MaxSide = None,
     debug: options.Debug = False,
 ) -> None:
     """Track every object of a clip, from masks drawn on one or a few frames.
@@ -60,7 +61,7 @@ def track(
         keyframes = read_keyframes(masks, clip, frame)
         for sentence in keyframes.doubtful:
             note(sentence)
-        engine = load_engine(weights, flow, device, threads)
+        engine = load_engine(weights, flow, device, threads, max_side=max_side)
         job = make_job(
             clip, source, keyframes, engine, out, direction=direction, first=first, last=last, overlay=overlay
         )
