@@ -128,6 +128,5 @@ def to_slots(probabilities: Tensor, geometry: Geometry, normalised: bool) -> npt
         (H, W) int64, 0 for background and k + 1 for the object in slot k.
     """
     size = (geometry.height, geometry.width)
-    full = aggregation.upsample(probabilities[None], size, normalised)
-    slots: npt.NDArray[np.int64] = aggregation.labels(full)[0].cpu().numpy()
+    slots: npt.NDArray[np.int64] = aggregation.enlarged_labels(probabilities, size, normalised).cpu().numpy()
     return slots
