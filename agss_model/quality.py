@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from agss_model.losses import soft_iou
@@ -23,8 +22,10 @@ DISAGREE = "forward and backward disagree"
 
 MIN_AREA = 3.0
 """Pixels of the carried mask (at 1/4 for `lite`) below which an object counts as gone."""
+REACH = 1.0
+"""How far an object gets from one frame to the next beyond where flow puts it, in its own width and height."""
 NEAR = 4
-"""Pixels of the carried mask around the moved one within which a mask does not count as a jump."""
+"""The same in pixels of the carried mask, added, for what is tiny."""
 RETURN_CERTAINTY = 0.6
 """Certainty from which a lost object is believed to be found again."""
 
@@ -65,29 +66,55 @@ class Quality:
         return tuple(word for word, holds in found.items() if holds)
 
 
-def assess(probabilities: Tensor, moved: Tensor, was_lost: Tensor) -> Quality:
-    """Judge the masks of one frame.
-
-    An object is lost when hardly a pixel is left, when its mask lies wholly apart from where it can have moved to (a
-    jump, most often to a look-alike), or when it was lost and what is found now is not clear.
+def reach(moved: Tensor, was_lost: Tensor) -> Tensor:
+    """Where each object can be, going by where it was: the box around it, enlarged.
 
     Args:
-        probabilities: (N, h, w) float in [0, 1], as carried.
+        moved: (N, h, w) float in [0, 1], the masks of the frame before, aligned by flow.
+        was_lost: (N,) bool, lost in the frame before; such an object can be anywhere.
+
+    Returns:
+        (N, h, w) bool.
+    """
+    seen = moved > 0.3
+    anywhere = was_lost | ~seen.any(-1).any(-1)
+    rows, columns = _interval(seen.any(2)), _interval(seen.any(1))
+    return rows[:, :, None] & columns[:, None, :] | anywhere[:, None, None]
+
+
+def _interval(occupied: Tensor) -> Tensor:
+    """(N, L) bool -> (N, L) bool: from the first to the last True, enlarged by the reach."""
+    position = torch.arange(occupied.shape[1], device=occupied.device)
+    first = occupied.int().argmax(1, keepdim=True)
+    last = occupied.shape[1] - 1 - occupied.flip(1).int().argmax(1, keepdim=True)
+    margin = (last - first + 1) * REACH + NEAR
+    return (position >= first - margin) & (position <= last + margin)
+
+
+def assess(found: Tensor, within: Tensor, moved: Tensor, was_lost: Tensor) -> Quality:
+    """Judge the masks of one frame.
+
+    An object is lost when hardly a pixel is left, when all that was found lies out of its reach (a jump, most often to
+    a look-alike), or when it was lost and what is found now is not clear.
+
+    Args:
+        found: (N, h, w) float in [0, 1], as carried.
+        within: (N, h, w) bool, see `reach`; what was found outside does not count.
         moved: (N, h, w) float in [0, 1], the masks of the frame before, aligned by flow.
         was_lost: (N,) bool, lost in the frame before.
     """
+    anything = (found > 0.5).sum((-2, -1)) >= MIN_AREA
+    probabilities = found * within
     inside = probabilities > 0.5
     area = inside.sum((-2, -1)).float()
     certainty = (probabilities * inside).sum((-2, -1)) / area.clamp_min(1) * 2 - 1
     certainty = torch.where(area > 0, certainty, torch.zeros_like(certainty)).clamp(0, 1)
     agreement = soft_iou(probabilities[None], moved[None])[0]
     before = (moved > 0.5).sum((-2, -1)).float()
-    reach = F.max_pool2d((moved > 0.1).float(), 2 * NEAR + 1, 1, NEAR) > 0
-    touching = (inside & reach).any(-1).any(-1)
     gone = area < torch.minimum(before.clamp_min(1) * 0.5, torch.full_like(area, MIN_AREA)).clamp_min(1)
-    jumped = ~gone & ~touching & (before >= 1) & ~was_lost
+    jumped = gone & anything & ~was_lost
     unclear = was_lost & ~gone & (certainty < RETURN_CERTAINTY)
-    lost = gone | jumped | unclear
+    lost = gone | unclear
     score = certainty * (0.4 + 0.6 * agreement.sqrt())
     score = torch.where(was_lost, certainty * 0.6, score)  # nothing to agree with
     return Quality(

@@ -19,7 +19,7 @@ from agss_model.frames import Geometry, check_frame, check_mask_size, to_carried
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
 from agss_model.memory import Entry, Memory
 from agss_model.network.base import AGSSVOS, Features, Reference
-from agss_model.quality import Quality, assess
+from agss_model.quality import Quality, assess, reach
 from agss_model.results import FrameResult, annotated, id_type, predicted
 from agss_model.timing import Clock
 
@@ -229,8 +229,9 @@ class Tracker:
         previous = memory.previous.arranged(self._ids) if memory.previous else None
         moved = self._masks
         found = self.network.segment(features, references, previous, moved[None])[0]
-        quality = assess(found, moved, self._lost)
-        self._masks = found * ~quality.lost[:, None, None]
+        within = reach(moved, self._lost)
+        quality = assess(found, within, moved, self._lost)
+        self._masks = found * (within & ~quality.lost[:, None, None])
         self._lost = quality.lost
         self._remember_tracked(quality)
         with self.clock.measure("labels"):

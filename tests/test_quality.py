@@ -12,7 +12,8 @@ def square(x, y, side=8, value=0.95, size=(40, 60)):
 
 
 def judge(now, before, was_lost=False):
-    return quality.assess(now[None], before[None], torch.tensor([was_lost]))
+    lost = torch.tensor([was_lost])
+    return quality.assess(now[None], quality.reach(before[None], lost), before[None], lost)
 
 
 def test_a_steady_clear_object_is_trusted():
@@ -56,3 +57,19 @@ def test_scores_fall_with_certainty_and_with_agreement():
     assert clear.score[0] > vague.score[0]
     moved = judge(square(10, 10), square(14, 10))
     assert clear.score[0] > moved.score[0] > 0
+
+
+def test_reach_is_the_box_enlarged_by_its_own_size():
+    within = quality.reach(square(20, 16, side=4)[None], torch.tensor([False]))[0]
+    rows, columns = within.any(1).nonzero().flatten(), within.any(0).nonzero().flatten()
+    assert (rows.min(), rows.max()) == (8, 27)
+    assert (columns.min(), columns.max()) == (12, 31)
+    assert quality.reach(square(20, 16)[None], torch.tensor([True])).all()
+    assert quality.reach(torch.zeros(1, 40, 60), torch.tensor([False])).all()
+
+
+def test_an_island_out_of_reach_does_not_count():
+    found = square(10, 10) + square(50, 30)
+    result = judge(found, square(10, 10))
+    assert not result.lost[0]
+    assert result.change[0] == 1

@@ -14,6 +14,10 @@ from torch import Tensor
 from agss_model.network.base import Reference
 
 
+OUTSIDE = -1e4  # cosine outside of a window: no weight is left after the softmax
+CHUNK = 1024  # target cells compared at a time when only the best matches count
+
+
 @dataclass(frozen=True)
 class Reading:
     """What the memory says about the target frame.
@@ -55,21 +59,26 @@ def read(
     """
     batch, _, height, width = query.shape
     objects, channels = references[0].value.shape[1:3]
-    similarity = torch.cat([_cosine(query, r, None if windows is None else windows[i])
-                            for i, r in enumerate(references)], 2)  # fmt: skip
     held = torch.cat([_fractions(r.value).reshape(batch, objects * channels, -1) for r in references], 2)
-    counts = [r.key.shape[-2] * r.key.shape[-1] for r in references]
     if len(references) > 1:  # one indicator a reference, so that the weight of each comes out of the same product
-        which = torch.repeat_interleave(torch.eye(len(references), device=query.device), torch.tensor(counts), 1)
+        counts = torch.tensor([r.key.shape[-2] * r.key.shape[-1] for r in references])
+        which = torch.repeat_interleave(torch.eye(len(references), device=query.device), counts.to(query.device), 1)
         held = torch.cat([held, which.expand(batch, -1, -1)], 1)
-    match, averaged = _average(similarity / temperature, held, top_k)
+    keys = [r.key.flatten(2).float() for r in references]
+    limits = windows if windows is not None else [None] * len(keys)
+    cells = query.flatten(2).float().transpose(1, 2)  # (B, h*w, K)
+    if top_k:
+        match, averaged = _average_best(cells, keys, limits, temperature, held, top_k)
+    else:
+        scores = torch.cat([_cosine(cells, k, w) for k, w in zip(keys, limits, strict=True)], 2)
+        match, averaged = scores.amax(2), held @ torch.softmax(scores / temperature, 2).transpose(1, 2)
     value = averaged[:, : objects * channels].reshape(batch, objects, channels, height, width)
     if len(references) > 1:
         weight = averaged[:, objects * channels :]  # (B, R, h*w)
         known = torch.stack([r.known for r in references], 2).to(weight.dtype)  # (B, N, R)
         share = (known @ weight).reshape(batch, objects, 1, height, width)
         value = value / share.clamp_min(1e-4)
-    return Reading(value, (match * temperature).reshape(batch, 1, height, width))
+    return Reading(value, match.reshape(batch, 1, height, width))
 
 
 def _fractions(value: Tensor) -> Tensor:
@@ -77,15 +86,45 @@ def _fractions(value: Tensor) -> Tensor:
     return value.float() / 255 if value.dtype == torch.uint8 else value.float()
 
 
-def _cosine(query: Tensor, reference: Reference, window: Tensor | None) -> Tensor:
-    similarity = query.flatten(2).float().transpose(1, 2) @ reference.key.flatten(2).float()  # (B, h*w, M)
-    return similarity if window is None else similarity.masked_fill(~window, -1e4)
+def _cosine(cells: Tensor, key: Tensor, window: Tensor | None) -> Tensor:
+    """(B, Q, K) and (B, K, M) -> (B, Q, M)."""
+    similarity = cells @ key
+    return similarity if window is None else similarity.masked_fill(~window, OUTSIDE)
 
 
-def _average(scores: Tensor, held: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
-    """(B, Q, M) scores and (B, C, M) values -> (B, Q) best score and (B, C, Q) weighted values."""
-    if not top_k or top_k >= scores.shape[2]:
-        return scores.amax(2), held @ torch.softmax(scores, 2).transpose(1, 2)
-    best, index = scores.topk(top_k, 2)
-    weight = torch.zeros_like(scores).scatter_(2, index, torch.softmax(best, 2))
-    return best[..., 0], held @ weight.transpose(1, 2)
+def _average_best(
+    cells: Tensor,
+    keys: Sequence[Tensor],
+    windows: Sequence[Tensor | None],
+    temperature: Tensor | float,
+    held: Tensor,
+    top_k: int,
+) -> tuple[Tensor, Tensor]:
+    """Weights over the `top_k` best only, a chunk of target cells at a time, so that little memory is needed.
+
+    Args:
+        cells: (B, Q, K) target.
+        keys: (B, K, M) of each reference.
+        windows: (Q, M) bool of each reference, or None.
+        temperature: divisor of the cosines.
+        held: (B, C, sum of M) values.
+        top_k: how many take part.
+
+    Returns:
+        (B, Q) best cosine and (B, C, Q) weighted values.
+    """
+    matches, averages = [], []
+    for start in range(0, cells.shape[1], CHUNK):
+        part, found, places, offset = cells[:, start : start + CHUNK], [], [], 0
+        for key, window in zip(keys, windows, strict=True):
+            scores = _cosine(part, key, None if window is None else window[start : start + CHUNK])
+            best, index = scores.topk(min(top_k, key.shape[2]), 2)
+            found.append(best)
+            places.append(index + offset)
+            offset += key.shape[2]
+        best, order = torch.cat(found, 2).topk(min(top_k, offset), 2)
+        index = torch.cat(places, 2).gather(2, order)
+        picked = held.gather(2, index.flatten(1)[:, None].expand(-1, held.shape[1], -1)).unflatten(2, index.shape[1:])
+        averages.append((picked * torch.softmax(best / temperature, 2)[:, None]).sum(3))
+        matches.append(best[..., 0])
+    return torch.cat(matches, 1), torch.cat(averages, 2)
