@@ -13,7 +13,6 @@ from torch import Tensor
 
 from agss_model.network.base import Reference
 
-
 OUTSIDE = -1e4  # cosine outside of a window: no weight is left after the softmax
 CHUNK = 1024  # target cells compared at a time when only the best matches count
 
@@ -124,7 +123,8 @@ def _average_best(
             offset += key.shape[2]
         best, order = torch.cat(found, 2).topk(min(top_k, offset), 2)
         index = torch.cat(places, 2).gather(2, order)
-        picked = held.gather(2, index.flatten(1)[:, None].expand(-1, held.shape[1], -1)).unflatten(2, index.shape[1:])
+        picked = held.gather(2, index.flatten(1)[:, None].expand(-1, held.shape[1], -1))
+        picked = picked.reshape(*held.shape[:2], *index.shape[1:])
         averages.append((picked * torch.softmax(best / temperature, 2)[:, None]).sum(3))
         matches.append(best[..., 0])
     return torch.cat(matches, 1), torch.cat(averages, 2)
