@@ -50,7 +50,7 @@ class AgssConfig:
     published_grid: bool = False
     max_side: int = 640
     small_object: int = 48
-    small_object_max_side: int = 960
+    small_object_max_side: int = 864
     max_enlargement: float = 1.5
     key_channels: int = 64
     width: tuple[int, int, int] = (64, 48, 32)

@@ -14,7 +14,7 @@ from torch import Tensor
 from agss_model.network.base import Reference
 
 OUTSIDE = -1e4  # cosine outside of a window: no weight is left after the softmax
-CHUNK = 1024  # target cells compared at a time when only the best matches count
+CHUNK = 256  # target cells compared at a time: what they are compared with then stays in the cache
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,8 @@ def read(
     keys = [r.key.flatten(2).float() for r in references]
     limits = windows if windows is not None else [None] * len(keys)
     cells = query.flatten(2).float().transpose(1, 2)  # (B, h*w, K)
-    if top_k:
-        match, averaged = _average_best(cells, keys, limits, temperature, held, top_k)
-    else:
-        scores = torch.cat([_cosine(cells, k, w) for k, w in zip(keys, limits, strict=True)], 2)
-        match, averaged = scores.amax(2), held @ torch.softmax(scores / temperature, 2).transpose(1, 2)
+    average = _average_best if top_k else _average_all
+    match, averaged = average(cells, keys, limits, temperature, held, top_k)
     value = averaged[:, : objects * channels].reshape(batch, objects, channels, height, width)
     if len(references) > 1:
         weight = averaged[:, objects * channels :]  # (B, R, h*w)
@@ -89,6 +86,27 @@ def _cosine(cells: Tensor, key: Tensor, window: Tensor | None) -> Tensor:
     """(B, Q, K) and (B, K, M) -> (B, Q, M)."""
     similarity = cells @ key
     return similarity if window is None else similarity.masked_fill(~window, OUTSIDE)
+
+
+def _average_all(
+    cells: Tensor,
+    keys: Sequence[Tensor],
+    windows: Sequence[Tensor | None],
+    temperature: Tensor | float,
+    held: Tensor,
+    top_k: int,
+) -> tuple[Tensor, Tensor]:
+    """As `_average_best`, with weights over every cell; `top_k` is not looked at."""
+    matches, averages = [], []
+    for start in range(0, cells.shape[1], CHUNK):
+        stop = start + CHUNK
+        scores = torch.cat(
+            [_cosine(cells[:, start:stop], k, None if w is None else w[start:stop])
+             for k, w in zip(keys, windows, strict=True)], 2,
+        )  # fmt: skip
+        matches.append(scores.amax(2))
+        averages.append(held @ torch.softmax(scores / temperature, 2).transpose(1, 2))
+    return torch.cat(matches, 1), torch.cat(averages, 2)
 
 
 def _average_best(

@@ -42,6 +42,8 @@ def load_model(name_or_path: str | Path = "lite", device: str | torch.device = "
             raise WeightsError(f"{path} holds the flow network {metadata['kind']}, not a segmentation network.")
         network = build_network(_override(config, overrides))
         load_into(network, state)
+    # Convolutions with few channels take half the time this way, on CPUs and GPUs alike.
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.eval().to(place)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 SLACK = 1  # cells around the evidence in which the object may show up
 FINE_MARGIN = 4
 COARSE_MARGIN = 5
-STEP = 4  # window sides are rounded up to multiples of it, so that objects share batches
+STEP = 2  # window sides are rounded up to multiples of it, so that objects share batches
 
 
 @dataclass(frozen=True)
