@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import torch
 
+from agss_model.allocator import keep_freed_memory
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.flow import FLOW_NAMES, FlowEstimator, build_flow
 from agss_model.network.base import AGSSVOS
@@ -81,6 +82,8 @@ def load_engine(
     if seed is not None:
         torch.manual_seed(seed)
     device = pick_device(device)
+    if device == "cpu":
+        keep_freed_memory()
     weights = weights or default_weights()
     name, file = _flow_choice(flow)
     overrides: dict[str, object] = {} if name is None else {"flow": name, "use_flow": name != "none"}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from agss_model.network.base import Reference
 
-OUTSIDE = -1e4  # cosine outside of a window: no weight is left after the softmax
+OUTSIDE = -1e4  # score outside of a window: no weight is left after the softmax
 CHUNK = 256  # target cells compared at a time: what they are compared with then stays in the cache
 
 
@@ -65,16 +65,16 @@ def read(
         held = torch.cat([held, which.expand(batch, -1, -1)], 1)
     keys = [r.key.flatten(2).float() for r in references]
     limits = windows if windows is not None else [None] * len(keys)
-    cells = query.flatten(2).float().transpose(1, 2)  # (B, h*w, K)
+    cells = query.flatten(2).float().transpose(1, 2) / temperature  # (B, h*w, K); the products are then divided, too
     average = _average_best if top_k else _average_all
-    match, averaged = average(cells, keys, limits, temperature, held, top_k)
+    match, averaged = average(cells, keys, limits, held, top_k)
     value = averaged[:, : objects * channels].reshape(batch, objects, channels, height, width)
     if len(references) > 1:
         weight = averaged[:, objects * channels :]  # (B, R, h*w)
         known = torch.stack([r.known for r in references], 2).to(weight.dtype)  # (B, N, R)
         share = (known @ weight).reshape(batch, objects, 1, height, width)
         value = value / share.clamp_min(1e-4)
-    return Reading(value, match.reshape(batch, 1, height, width))
+    return Reading(value, (match * temperature).reshape(batch, 1, height, width))
 
 
 def _fractions(value: Tensor) -> Tensor:
@@ -92,7 +92,6 @@ def _average_all(
     cells: Tensor,
     keys: Sequence[Tensor],
     windows: Sequence[Tensor | None],
-    temperature: Tensor | float,
     held: Tensor,
     top_k: int,
 ) -> tuple[Tensor, Tensor]:
@@ -105,7 +104,7 @@ def _average_all(
              for k, w in zip(keys, windows, strict=True)], 2,
         )  # fmt: skip
         matches.append(scores.amax(2))
-        averages.append(held @ torch.softmax(scores / temperature, 2).transpose(1, 2))
+        averages.append(held @ torch.softmax(scores, 2).transpose(1, 2))
     return torch.cat(matches, 1), torch.cat(averages, 2)
 
 
@@ -113,22 +112,20 @@ def _average_best(
     cells: Tensor,
     keys: Sequence[Tensor],
     windows: Sequence[Tensor | None],
-    temperature: Tensor | float,
     held: Tensor,
     top_k: int,
 ) -> tuple[Tensor, Tensor]:
     """Weights over the `top_k` best only, a chunk of target cells at a time, so that little memory is needed.
 
     Args:
-        cells: (B, Q, K) target.
+        cells: (B, Q, K) target, divided by the temperature.
         keys: (B, K, M) of each reference.
         windows: (Q, M) bool of each reference, or None.
-        temperature: divisor of the cosines.
         held: (B, C, sum of M) values.
         top_k: how many take part.
 
     Returns:
-        (B, Q) best cosine and (B, C, Q) weighted values.
+        (B, Q) best score and (B, C, Q) weighted values.
     """
     matches, averages = [], []
     for start in range(0, cells.shape[1], CHUNK):
@@ -143,6 +140,6 @@ def _average_best(
         index = torch.cat(places, 2).gather(2, order)
         picked = held.gather(2, index.flatten(1)[:, None].expand(-1, held.shape[1], -1))
         picked = picked.reshape(*held.shape[:2], *index.shape[1:])
-        averages.append((picked * torch.softmax(best / temperature, 2)[:, None]).sum(3))
+        averages.append((picked * torch.softmax(best, 2)[:, None]).sum(3))
         matches.append(best[..., 0])
     return torch.cat(matches, 1), torch.cat(averages, 2)

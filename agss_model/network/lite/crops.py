@@ -92,4 +92,9 @@ def batches(found: Iterable[Window]) -> list[list[Window]]:
 
 def stack(x: Tensor, boxes: Iterable[Box], scale: int = 1) -> Tensor:
     """Cut one shared (1, C, H, W) map for many objects: (M, C, h, w)."""
-    return torch.cat([box.cut(x, scale) for box in boxes], 0)
+    return together([box.cut(x[0], scale) for box in boxes])
+
+
+def together(parts: Iterable[Tensor]) -> Tensor:
+    """(C, h, w) maps -> (M, C, h, w), laid out as the convolutions like it."""
+    return torch.stack(list(parts)).contiguous(memory_format=torch.channels_last)

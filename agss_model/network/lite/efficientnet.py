@@ -54,8 +54,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
-        y: Tensor = x if self.expand is None else F.relu6(self.expand(x))
-        y = self.project(F.relu6(self.depthwise(y)))
+        y: Tensor = x if self.expand is None else F.relu6(self.expand(x), inplace=True)
+        y = self.project(F.relu6(self.depthwise(y), inplace=True))
         return x + y if self.residual else y
 
 
@@ -93,7 +93,7 @@ class EfficientNetLite0(nn.Module):
         Returns:
             (B, 24, H/4, W/4), (B, 40, H/8, W/8) and (B, 112, H/16, W/16); the last at 1/8 when dilated.
         """
-        x = F.relu6(self.stem(image))
+        x = F.relu6(self.stem(image), inplace=True)
         kept = []
         for index, block in enumerate(self.blocks):
             x = block(x)

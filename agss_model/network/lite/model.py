@@ -23,7 +23,7 @@ from agss_model.errors import ConfigError
 from agss_model.network import aggregation
 from agss_model.network.base import AGSSVOS, Features, Reference
 from agss_model.network.lite.agnostic import EVIDENCE_CELLS, AgnosticModule
-from agss_model.network.lite.crops import batches, stack, windows
+from agss_model.network.lite.crops import batches, stack, together, windows
 from agss_model.network.lite.decoder import Decoder
 from agss_model.network.lite.efficientnet import CHANNELS, EfficientNetLite0
 from agss_model.network.lite.instance import InstanceModule
@@ -147,13 +147,13 @@ class LiteAGSSVOS(AGSSVOS):
             slots = [w.slot for w in group]
             context = None
             if self.config.use_specific:
-                near = torch.stack([box.cut(own[s]) for s, box in zip(slots, coarse, strict=True)])
+                near = together(box.cut(own[s]) for s, box in zip(slots, coarse, strict=True))
                 context = self.instance.context(near, stack(shared[0], coarse) if shared else None)
                 inner = [w.fine.within(w.coarse) for w in group]
-                context = torch.stack([box.cut(context[i]) for i, box in enumerate(inner)])
+                context = together(box.cut(context[i]) for i, box in enumerate(inner))
             found = self._decode_fine(
                 context,
-                torch.stack([box.cut(own[s]) for s, box in zip(slots, fine, strict=True)]),
+                together(box.cut(own[s]) for s, box in zip(slots, fine, strict=True)),
                 stack(shared[1], fine, 2) if shared else None,
                 stack(visual, fine, 4),
             )
