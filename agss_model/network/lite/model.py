@@ -147,10 +147,11 @@ class LiteAGSSVOS(AGSSVOS):
             slots = [w.slot for w in group]
             context = None
             if self.config.use_specific:
-                near = together(box.cut(own[s]) for s, box in zip(slots, coarse, strict=True))
-                context = self.instance.context(near, stack(shared[0], coarse) if shared else None)
-                inner = [w.fine.within(w.coarse) for w in group]
-                context = together(box.cut(context[i]) for i, box in enumerate(inner))
+                with self.clock.measure("specific"):
+                    near = together(box.cut(own[s]) for s, box in zip(slots, coarse, strict=True))
+                    context = self.instance.context(near, stack(shared[0], coarse) if shared else None)
+                    inner = [w.fine.within(w.coarse) for w in group]
+                    context = together(box.cut(context[i]) for i, box in enumerate(inner))
             found = self._decode_fine(
                 context,
                 together(box.cut(own[s]) for s, box in zip(slots, fine, strict=True)),
