@@ -50,7 +50,7 @@ class AgssConfig:
     published_grid: bool = False
     max_side: int = 640
     small_object: int = 48
-    small_object_max_side: int = 864
+    small_object_max_side: int = 960
     max_enlargement: float = 1.5
     key_channels: int = 64
     width: tuple[int, int, int] = (64, 48, 32)
@@ -69,7 +69,7 @@ class AgssConfig:
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
         if not (self.use_agnostic or self.use_specific):
-            raise ConfigError("use_agnostic and use_specific cannot both be off: nothing is left to decode.")
+            raise ConfigError("use_agnostic and use_specific cannot both be off: nothing is left to decode. Keep one on.")
         for name, low in _LOWEST.items():
             if getattr(self, name) < low:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {low}.")

@@ -269,7 +269,7 @@ def test_small_objects_are_looked_at_more_closely(lite):
         tracker.add(frame, {1: mask})
         sizes[side] = tracker.geometry.working
     assert sizes[200] == (352, 640)
-    assert sizes[20] == (480, 864)
+    assert sizes[20] == (544, 960)
 
 
 def test_a_refused_first_frame_leaves_no_trace(lite, scene):

@@ -41,7 +41,7 @@ MaxSide = Annotated[
     typer.Option(
         "--max-side",
         help="Longest side in pixels at which the network works; larger sees smaller things and is slower.",
-        show_default="640, up to 864 where objects are small",
+        show_default="640, up to 960 where objects are small",
     ),
 ]
 Seed = Annotated[int, typer.Option("--seed", help="For everything random.")]

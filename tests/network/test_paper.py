@@ -149,7 +149,7 @@ def test_without_the_specific_module_an_object_with_an_empty_mask_sees_nothing_o
 
 
 def test_neither_module_is_refused():
-    with pytest.raises(ConfigError, match="use_agnostic and use_specific are both off"):
+    with pytest.raises(ConfigError, match="use_agnostic and use_specific cannot both be off"):
         build_network(AgssConfig(architecture="paper", use_agnostic=False, use_specific=False))
 
 

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from agss_model.config import AgssConfig
-from agss_model.errors import ConfigError
 from agss_model.network.aggregation import union
 from agss_model.network.base import AGSSVOS, Features, Reference
 from agss_model.network.paper.agnostic import AgnosticFeatures, AgnosticModule
@@ -38,8 +37,6 @@ class PaperAGSSVOS(AGSSVOS):
 
     def __init__(self, config: AgssConfig) -> None:
         super().__init__(config)
-        if not (config.use_agnostic or config.use_specific):
-            raise ConfigError("use_agnostic and use_specific are both off: nothing is left to decode. Keep one on.")
         self.stride = 64 if config.published_grid else REDUCTION
         self.encoder = Encoder()
         self.agnostic = AgnosticModule()
