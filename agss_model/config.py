@@ -69,7 +69,7 @@ class AgssConfig:
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
         if not (self.use_agnostic or self.use_specific):
-            raise ConfigError("use_agnostic and use_specific cannot both be off: nothing is left to decode. Keep one on.")
+            raise ConfigError("use_agnostic and use_specific cannot both be off: nothing is left to decode; keep one.")
         for name, low in _LOWEST.items():
             if getattr(self, name) < low:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {low}.")
