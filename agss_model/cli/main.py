@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,8 @@ from agss_model.cli.weights import weights
 from agss_model.errors import AgssError
 
 WRONG_INPUT = 2
+COMMANDS = "agss.commands"
+"""Entry points of the packages that build on this one; each is a function `register(app)` that adds its commands."""
 
 
 class _Reporting(TyperGroup):
@@ -51,6 +54,8 @@ app.command("eval")(evaluate)
 app.command()(bench)
 app.command()(demo)
 app.add_typer(weights, name="weights")
+for _point in entry_points(group=COMMANDS):
+    _point.load()(app)
 
 
 def _show_version(value: bool) -> None:

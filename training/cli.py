@@ -1,0 +1,9 @@
+"""Commands that this package adds to `agss`; what they need is imported only when they run."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands; called by `agss_model.cli.main` through the entry point `agss.commands`."""
