@@ -1,0 +1,11 @@
+"""AGSS-VOS in FiftyOne: the logic behind the plugin whose folder is `plugin/`.
+
+FiftyOne copies only that folder when a plugin is downloaded and runs its `__init__` again on every call, so nothing but
+names lives there; everything else is here, in the installed package `agss-vos`. Importing this package imports nothing.
+"""
+
+from __future__ import annotations
+
+PLUGIN = "@agss/vos"
+"""Name of the plugin; operators are `@agss/vos/track_objects` and so on."""
+INSTALL = 'pip install "agss-vos[fiftyone]"'

@@ -1,0 +1,47 @@
+"""The part of the plugin that FiftyOne loads, again on every call: names only, the rest is the package `agss-vos`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+
+INSTALL = 'pip install "agss-vos[fiftyone]"'
+OPERATORS = {
+    "track_objects": "Track objects",
+    "review_queue": "Review tracked objects",
+    "evaluate_tracking": "Evaluate tracking",
+    "export_training": "Export for training",
+    "import_annotations": "Import annotations",
+}
+
+
+def register(plugin: Any) -> None:
+    """Called by FiftyOne; without the package, operators appear all the same and say what to install."""
+    try:
+        from fiftyone_plugin.operators import register_all
+    except ImportError as error:
+        for name, label in OPERATORS.items():
+            plugin.register(_missing(name, label, f"The package agss-vos is missing or broken ({error}): {INSTALL}"))
+    else:
+        register_all(plugin)
+
+
+def _missing(name: str, label: str, message: str) -> type[foo.Operator]:
+    class Missing(foo.Operator):
+        """Stands in for an operator whose package is not there."""
+
+        @property
+        def config(self) -> foo.OperatorConfig:
+            return foo.OperatorConfig(name=name, label=label, dynamic=True, risk_level="low")
+
+        def resolve_input(self, ctx: Any) -> types.Property:
+            inputs = types.Object()
+            inputs.view("missing", types.Error(label="agss-vos is not installed", description=message))
+            return types.Property(inputs, view=types.View(label=label))
+
+        def execute(self, ctx: Any) -> None:
+            raise RuntimeError(message)
+
+    return Missing
