@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from agss_model.errors import MaskError, MediaError
 from agss_model.flow import FlowEstimator
-from agss_model.masks.labels import LabelMap, to_masks
+from agss_model.masks.labels import LabelMap, object_ids, to_masks
 from agss_model.network.base import AGSSVOS
 from agss_model.quality import DISAGREE
 from agss_model.results import FrameResult, id_type
@@ -37,8 +38,9 @@ def propagate(
     """Track every object of the keyframes through a clip, one frame in memory at a time.
 
     `forward` begins at the first keyframe, `backward` at the last; keyframes on the way correct objects or add new
-    ones. `both` covers everything: backward before the first keyframe, forward after the last, and in between both
-    ways, fused; label maps of one gap between keyframes are held compressed.
+    ones. `both` covers everything: each object backward before its first keyframe, forward after its last, and in
+    between both ways, fused. A keyframe need not show every object; label maps between two keyframes that do are held
+    compressed.
 
     Args:
         source: the clip.
@@ -122,45 +124,79 @@ def _both(
     stop: int,
     flow: FlowEstimator | None,
 ) -> Iterator[FrameResult]:
-    order = sorted(keyframes)
-    first, last = order[0], order[-1]
-    if start < first:
-        yield from _reversed(_run(source, keyframes, network, range(first, start - 1, -1), flow), skip=first)
-    for left, right in pairwise(order):
-        if left < stop and right >= start:
-            yield from _between(source, keyframes, network, left, right, flow)
-    if stop > last:
-        yield from _run(source, keyframes, network, range(last, stop), flow)
+    """Block by block, parted at the keyframes that show every object; nothing need be known beyond such a keyframe."""
+    drawn = {number: frozenset(object_ids(keyframes[number])) for number in sorted(keyframes)}
+    every = frozenset[int]().union(*drawn.values())
+    complete = [number for number, ids in drawn.items() if ids == every]
+    for low, high in pairwise([-1, *complete, len(source)]):
+        numbers = range(max(low, 0), high)
+        if not numbers or numbers.start >= stop or high <= start:
+            continue
+        here = {number: keyframes[number] for number in drawn if low <= number <= high}
+        yield from _block(source, here, network, range(max(low, start), min(high, stop)), low in drawn, flow)
 
 
-def _reversed(results: Iterator[FrameResult], skip: int) -> Iterator[FrameResult]:
-    packed = [_Packed(r) for r in results if r.frame_index != skip]
-    while packed:
-        yield packed.pop().unpack()
-
-
-def _between(
+def _block(
     source: FrameSource,
     keyframes: Mapping[int, LabelMap],
     network: AGSSVOS,
-    left: int,
-    right: int,
+    numbers: range,
+    begun: bool,
     flow: FlowEstimator | None,
 ) -> Iterator[FrameResult]:
-    """Frames left .. right - 1, tracked from both sides; each side knows the other's keyframe."""
-    shared = bool(set(np.unique(keyframes[left])) & set(np.unique(keyframes[right])) - {0})
-    ends = {left: keyframes[left], right: keyframes[right]}
-    backward = _run(
-        source, {right: ends[right]} | ({left: ends[left]} if shared else {}), network, range(right, left, -1), flow,
-        ahead=left if shared else None,
-    )  # fmt: skip
-    packed = [_Packed(r) for r in backward]
-    forward = _run(source, ends, network, range(left, right), flow, ahead=right if shared else None)
-    for result in forward:
-        if result.frame_index == left:
-            yield result
+    """Frames `numbers` from both directions; each side knows the other's outermost keyframe.
+
+    Args:
+        source: the clip.
+        keyframes: of this block; an object need not be in all of them.
+        network: in eval mode.
+        numbers: frames to give out.
+        begun: the first keyframe shows every object, so that nothing before it matters and it is not tracked into.
+        flow: as for `Tracker`.
+    """
+    order = sorted(keyframes)
+    first, last = order[0], order[-1]
+    lowest = max(numbers.start, first + 1) if begun else numbers.start
+    packed: list[_Packed] = []
+    if lowest < last:
+        packed.extend(
+            _Packed(r)
+            for r in _run(source, keyframes, network, range(last, lowest - 1, -1), flow, ahead=first)
+            if r.frame_index in numbers and r.frame_index < last
+        )
+    forward: Iterator[FrameResult] = iter(())
+    if first < numbers.stop:
+        forward = _run(source, keyframes, network, range(first, numbers.stop), flow, ahead=last)
+    places = _Places(keyframes)
+    for number in range(min(first, numbers.start), numbers.stop):
+        ahead = next(forward) if number >= first else None
+        if number not in numbers:
             continue
-        yield fuse(result, packed.pop().unpack(), (result.frame_index - left) / (right - left))
+        behind = packed.pop().unpack() if packed and packed[-1].rest.frame_index == number else None
+        if ahead is not None and behind is not None:
+            yield fuse(ahead, behind, places.progress(number))
+        elif (result := ahead or behind) is not None:
+            yield result
+
+
+class _Places:
+    """Where each object was drawn."""
+
+    def __init__(self, keyframes: Mapping[int, LabelMap]) -> None:
+        self._drawn: dict[int, list[int]] = {}
+        for number in sorted(keyframes):
+            for object_id in object_ids(keyframes[number]):
+                self._drawn.setdefault(object_id, []).append(number)
+
+    def progress(self, number: int) -> dict[int, float]:
+        """Place of a frame between the two keyframes around it, for each object drawn on both sides, in [0, 1)."""
+        between: dict[int, float] = {}
+        for object_id, frames in self._drawn.items():
+            place = bisect_right(frames, number)
+            if 0 < place < len(frames):
+                before, after = frames[place - 1], frames[place]
+                between[object_id] = (number - before) / (after - before)
+        return between
 
 
 class _Packed:
@@ -178,7 +214,7 @@ class _Packed:
         return replace(self.rest, label_map=label_map)
 
 
-def fuse(forward: FrameResult, backward: FrameResult, progress: float) -> FrameResult:
+def fuse(forward: FrameResult, backward: FrameResult, progress: float | Mapping[int, float]) -> FrameResult:
     """One result from two directions.
 
     Where they disagree about a pixel, each speaks with the weight of its score for the object concerned times its
@@ -188,12 +224,15 @@ def fuse(forward: FrameResult, backward: FrameResult, progress: float) -> FrameR
     Args:
         forward: from the keyframe before.
         backward: from the keyframe after, of the same frame.
-        progress: place between the keyframes, in (0, 1).
+        progress: place between the keyframes, in (0, 1); or of each object, as each has its own keyframes. An object
+            left out was drawn on one side only, and that side alone knows it.
     """
     ids = tuple(sorted(set(forward.object_ids) | set(backward.object_ids)))
     one: LabelMap = forward.label_map.astype(id_type(ids))
     two: LabelMap = backward.label_map.astype(id_type(ids))
-    weight_one, weight_two = _weights(forward, ids, 1 - progress), _weights(backward, ids, progress)
+    places = progress if isinstance(progress, Mapping) else dict.fromkeys(ids, progress)
+    weight_one = _weights(forward, ids, {i: 1 - place for i, place in places.items()})
+    weight_two = _weights(backward, ids, places)
     # A side that says "background" speaks with the weight it has for the object that the other side sees.
     says_one = weight_one[np.where(one > 0, one, two)]
     says_two = weight_two[np.where(two > 0, two, one)]
@@ -201,11 +240,11 @@ def fuse(forward: FrameResult, backward: FrameResult, progress: float) -> FrameR
     return _fused_result(forward, backward, ids, label_map, (weight_one, weight_two))
 
 
-def _weights(result: FrameResult, ids: tuple[int, ...], nearness: float) -> npt.NDArray[np.float64]:
+def _weights(result: FrameResult, ids: tuple[int, ...], nearness: Mapping[int, float]) -> npt.NDArray[np.float64]:
     """Weight by object id; an object this side does not know weighs nothing, a lost one little."""
     table = np.zeros(max(ids, default=0) + 1)
     for object_id in result.object_ids:
-        table[object_id] = nearness * (0.05 + 0.95 * result.scores.get(object_id, 0.0))
+        table[object_id] = nearness.get(object_id, 1.0) * (0.05 + 0.95 * result.scores.get(object_id, 0.0))
     return table
 
 

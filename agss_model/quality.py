@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from agss_model.extent import ends, spans
 from agss_model.losses import soft_iou
 
 LOST = "lost"
@@ -84,11 +85,8 @@ def reach(moved: Tensor, was_lost: Tensor) -> Tensor:
 
 def _interval(occupied: Tensor) -> Tensor:
     """(N, L) bool -> (N, L) bool: from the first to the last True, enlarged by the reach."""
-    position = torch.arange(occupied.shape[1], device=occupied.device)
-    first = occupied.int().argmax(1, keepdim=True)
-    last = occupied.shape[1] - 1 - occupied.flip(1).int().argmax(1, keepdim=True)
-    margin = (last - first + 1) * REACH + NEAR
-    return (position >= first - margin) & (position <= last + margin)
+    first, last = ends(occupied)
+    return spans(occupied, (last - first + 1) * REACH + NEAR)
 
 
 def assess(found: Tensor, within: Tensor, moved: Tensor, was_lost: Tensor) -> Quality:

@@ -228,8 +228,8 @@ class Tracker:
         references = [entry.arranged(self._ids) for entry in (*memory.permanent, *memory.recent)]
         previous = memory.previous.arranged(self._ids) if memory.previous else None
         moved = self._masks
-        found = self.network.segment(features, references, previous, moved[None])[0]
         within = reach(moved, self._lost)
+        found = self.network.segment(features, references, previous, moved[None], within=within[None])[0]
         quality = assess(found, within, moved, self._lost)
         self._masks = found * (within & ~quality.lost[:, None, None])
         self._lost = quality.lost

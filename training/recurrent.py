@@ -14,6 +14,7 @@ from agss_model.flow.warp import warp
 from agss_model.losses import iou_loss, soft_iou
 from agss_model.network import aggregation
 from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.quality import reach
 from training.clips import Clips
 
 
@@ -78,7 +79,8 @@ class ClipLoss(nn.Module):
             known, given = clips.entry < t, clips.entry == t
             warped = self._warp(clips, t, carried, rng)
             seen = [m for i, m in enumerate(memory) if i == 0 or _chance(rng, self.config.recent_share)]
-            probabilities = self.network.segment(features[t], seen, previous, warped, valid=known).float()
+            within = self._within(warped)
+            probabilities = self.network.segment(features[t], seen, previous, warped, known, within).float()
             yield t, self._enlarge(probabilities, clips.masks)
             carried = self._carry(probabilities.detach(), small[:, t], known, given)
             previous = self._remember(features[t], carried, clips.entry <= t)
@@ -129,6 +131,12 @@ class ClipLoss(nn.Module):
         elif self.flow is not None:
             flow = reduce_flow(self.flow(clips.frames[rows, t], clips.frames[rows, t - 1]), self.network.mask_stride)
         return masks.index_copy(0, rows, warp(masks[rows], flow.float()).clamp(0, 1))
+
+    def _within(self, warped: Tensor) -> Tensor:
+        """Where the tracker would let each object be, going by its carried mask (B, N, h, w)."""
+        flat = warped.flatten(0, 1)
+        anywhere = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
+        return reach(flat, anywhere).reshape(warped.shape)
 
     def _enlarge(self, probabilities: Tensor, like: Tensor) -> Tensor:
         height, width = like.shape[-2:]

@@ -112,6 +112,7 @@ class AGSSVOS(nn.Module, ABC):
         previous: Reference | None,
         warped: Tensor,
         valid: Tensor | None = None,
+        within: Tensor | None = None,
     ) -> Tensor:
         """Find every object in the target frame.
 
@@ -122,6 +123,8 @@ class AGSSVOS(nn.Module, ABC):
             warped: (B, N, H, W) float32 in [0, 1], at `mask_stride`: the masks of the frame before, aligned with the
                 target by flow.
             valid: (B, N) bool, False for places in a batch of clips that hold no object yet; None where all do.
+            within: (B, N, H, W) bool, at `mask_stride`: where each object can be; None for anywhere. What lies outside
+                may or may not be searched.
 
         Returns:
             (B, N, H, W) float32 in [0, 1], at `mask_stride`: probabilities, normalised over background and objects

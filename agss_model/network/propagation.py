@@ -48,6 +48,7 @@ class PropagationAGSSVOS(AGSSVOS):
         previous: Reference | None,
         warped: Tensor,
         valid: Tensor | None = None,
+        within: Tensor | None = None,
     ) -> Tensor:
         """See `AGSSVOS.segment`; the first reference is matched anywhere, the others within the window.
 

@@ -61,6 +61,7 @@ class RGMP(AGSSVOS):
         previous: Reference | None,
         warped: Tensor,
         valid: Tensor | None = None,
+        within: Tensor | None = None,
     ) -> Tensor:
         """As many passes as objects, then equation 4; `previous` is not looked at."""
         known = torch.stack([entry.known for entry in references]).to(warped.dtype)

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agss_model.config import preset
 from agss_model.errors import ConfigError
 from agss_model.network import build_network
-from agss_model.network.lite.crops import COARSE_MARGIN, FINE_MARGIN, Box, batches, windows
+from agss_model.network.lite.canvas import NOWHERE, lay_out, support
 from agss_model.network.lite.efficientnet import EfficientNetLite0, SameConv
 
 
@@ -22,42 +25,76 @@ def pieces(network, objects=3, size=(160, 224), seed=0):
     return features, network.remember(features, masks), masks
 
 
-@pytest.mark.parametrize(
-    "change", [{}, {"use_agnostic": False}, {"use_specific": False}, {"use_normalisation": False}]
-)
-def test_windows_equal_the_dense_path_inside(change):
-    """Evidence of three small objects only: inside their windows the result is the dense one to rounding."""
+CHANGES = [{}, {"use_agnostic": False}, {"use_specific": False}, {"use_normalisation": False}]
+
+
+def scattered(objects, height, width, seed):
+    """(objects, 64, height, width) evidence of each object in a random box, maybe at the border; one has none."""
+    torch.manual_seed(seed)
+    evidence = torch.zeros(objects, 64, height, width)
+    for k in range(objects - 1):
+        top, left = int(torch.randint(height - 2, (1,))), int(torch.randint(width - 2, (1,)))
+        evidence[k, :, top : top + int(torch.randint(1, 9, (1,))), left : left + int(torch.randint(1, 12, (1,)))] = 0.7
+    return evidence
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("clips", [1, 2])
+def test_the_canvas_equals_computing_every_object_everywhere(change, clips):
     torch.manual_seed(0)
-    network = build_network(dataclasses.replace(preset("lite"), **change)).eval()
-    with torch.inference_mode():
-        features, _, masks = pieces(network, size=(480, 864))
-        evidence = torch.zeros(1, 3, 64, 30, 54)
-        evidence[:, :, :16] = network.remember(features, masks).value
-        shared = network.agnostic(features.levels, torch.rand(1, 48, 30, 54), torch.rand(1, 1, 30, 54))
-        shared = shared if network.config.use_agnostic else None
-        dense = network.decode(features, shared, evidence)
-        sparse = network.decode_windows(features, shared, evidence)
-        computed = sparse != -12
-    assert 0.002 < computed.float().mean() < 0.3
-    torch.testing.assert_close(sparse[computed], dense[computed], atol=1e-5, rtol=0)
+    config = dataclasses.replace(preset("lite"), **change)
+    canvas = build_network(config).eval()
+    everywhere = build_network(dataclasses.replace(config, windows=False)).eval()
+    everywhere.load_state_dict(canvas.state_dict())
+    evidence = scattered(clips * 4, 12, 18, seed=1).unflatten(0, (clips, 4))
+    features = canvas.encode(torch.rand(clips, 3, 192, 288))
+    shared = canvas.agnostic(features.levels, torch.rand(clips, 48, 12, 18), torch.rand(clips, 1, 12, 18))
+    shared = shared if config.use_agnostic else None
+    with torch.no_grad():
+        one, other = (network.decode(features, shared, evidence) for network in (canvas, everywhere))
+    assert one.shape == (clips, 4, 48, 72)
+    assert 0.05 < (one != NOWHERE).float().mean() < 0.6
+    torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
 
 
-def test_windows_have_their_margins_or_the_frames_border():
-    occupied = torch.zeros(4, 30, 54, dtype=torch.bool)
-    occupied[0, 10:12, 20:22] = True
+def test_canvas_and_everywhere_have_the_same_gradients():
+    torch.manual_seed(0)
+    network = build_network(preset("lite")).train()
+    evidence = scattered(3, 8, 10, seed=2)[None]
+    found = []
+    for windows in (True, False):
+        network.config = dataclasses.replace(network.config, windows=windows)
+        network.zero_grad()
+        features = network.encode(torch.rand(1, 3, 128, 160, generator=torch.Generator().manual_seed(0)))
+        shared = network.agnostic(features.levels, evidence.amax(1)[:, :48], evidence[:, 0, :1])
+        network.decode(features, shared, evidence).sigmoid().sum().backward()
+        found.append({name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None})
+    assert found[0].keys() == found[1].keys()
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(gradient, found[1][name], atol=1e-4, rtol=1e-3)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 12))
+def test_each_place_of_a_canvas_is_one_cell_and_boxes_keep_apart(seed, objects):
+    inside = support(scattered(objects, 10, 14, seed)[:, 0] > 0.5)
+    canvas = lay_out(inside)
+    drawn = canvas[canvas >= 0]
+    assert sorted(drawn) == inside.reshape(-1).nonzero()[:, 0].tolist()  # every cell of every box, once
+    owner = np.where(canvas >= 0, canvas // 140, -1)
+    for one, other in ((owner[1:], owner[:-1]), (owner[:, 1:], owner[:, :-1]), (owner[1:, 1:], owner[:-1, :-1]),
+                       (owner[1:, :-1], owner[:-1, 1:])):  # fmt: skip
+        assert ((one == other) | (one < 0) | (other < 0)).all()
+
+
+def test_support_is_the_box_around_the_evidence_with_one_cell_of_slack():
+    occupied = torch.zeros(3, 6, 8, dtype=torch.bool)
+    occupied[0, 2, 3] = occupied[0, 3, 5] = True
     occupied[1, 0, 0] = True
-    occupied[2] = True
-    found = windows(occupied)
-    assert [w.slot for w in found] == [0, 1, 2]
-    for window in found:
-        steps = ((window.core, window.fine, FINE_MARGIN), (window.fine, window.coarse, COARSE_MARGIN))
-        for inner, outer, margin in steps:
-            assert outer.top == 0 or inner.top - outer.top >= margin
-            assert outer.left == 0 or inner.left - outer.left >= margin
-            assert outer.bottom == 30 or outer.bottom - inner.bottom >= margin
-            assert outer.right == 54 or outer.right - inner.right >= margin
-    assert found[2].fine == Box(0, 30, 0, 54)
-    assert sum(len(group) for group in batches(found)) == 3
+    found = support(occupied)
+    expected = torch.zeros_like(found)
+    expected[0, 1:5, 2:7] = True
+    expected[1, :2, :2] = True
+    assert found.equal(expected)
 
 
 def test_permuting_objects_permutes_the_masks(lite):
@@ -78,7 +115,7 @@ def test_probabilities_compete_and_stay_in_range(lite):
     assert out.sum(1).max() <= 1 + 1e-5
 
 
-@pytest.mark.parametrize("change", [{}, {"use_agnostic": False}, {"use_specific": False}, {"use_normalisation": False}])
+@pytest.mark.parametrize("change", CHANGES)
 def test_gradients_reach_every_parameter_in_use(change):
     torch.manual_seed(0)
     network = build_network(dataclasses.replace(preset("lite"), **change)).train()

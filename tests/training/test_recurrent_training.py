@@ -34,7 +34,7 @@ class Echo(AGSSVOS):
     def remember(self, features, masks):
         return Reference(features.key, masks[:, :, None], torch.ones(masks.shape[:2], dtype=torch.bool))
 
-    def segment(self, features, references, previous, warped, valid=None):
+    def segment(self, features, references, previous, warped, valid=None, within=None):
         self.warped.append(warped)
         self.known.append(valid)
         self.references.append(references)

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agss_model.network.lite.instance import SOURCES
-from agss_model.network.lite.layers import Residual, conv, upsample2
+from agss_model.network.lite.layers import Residual, conv, upsample2_in_zeros
 
 
 class Decoder(nn.Module):
@@ -21,20 +21,22 @@ class Decoder(nn.Module):
         self.refine_fine = Residual(fine)
         self.predict = conv(fine, 1)
 
-    def forward(self, attended: Tensor, evidence: Tensor | None, shared: Tensor) -> Tensor:
+    def forward(self, attended: Tensor, evidence: Tensor | None, shared: Tensor, masks: dict[int, Tensor]) -> Tensor:
         """Predict an object's foreground.
 
         Args:
             attended: (B, middle, H/8, W/8) attention times agnostic feature (equation 3) plus the object's feature.
             evidence: (B, 64, H/16, W/16) as the instance module got it, or None without that module.
             shared: (B, fine, H/4, W/4) visual feature of the target.
+            masks: by scale, as in `agss_model.network.lite.canvas.Region`; evidence and shared are zero outside.
 
         Returns:
             (B, 1, H/4, W/4) logit of the foreground.
         """
-        x = self.refine_middle(attended)
-        x = upsample2(self.to_fine(F.relu(x))) + shared
+        x = self.refine_middle(attended * masks[2], masks[2])
+        x = upsample2_in_zeros(self.to_fine(F.relu(x)) * masks[2]) + shared
         if evidence is not None:
             x = x + self.evidence_fine(F.pixel_shuffle(evidence, 4))
-        out: Tensor = self.predict(F.relu(self.refine_fine(x)))
+        x = self.refine_fine(x * masks[4], masks[4])
+        out: Tensor = self.predict(F.relu(x) * masks[4])
         return out

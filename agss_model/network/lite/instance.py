@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agss_model.network.lite.agnostic import EVIDENCE_CELLS
-from agss_model.network.lite.layers import Residual, conv, upsample2
+from agss_model.network.lite.layers import Residual, conv, upsample2_in_zeros
 
 SOURCES = 4  # memory, previous frame, warped mask, the other objects
 
@@ -27,31 +27,35 @@ class InstanceModule(nn.Module):
         self.to_middle = conv(coarse, middle, 1)
         self.attention = conv(middle + SOURCES * EVIDENCE_CELLS // 4, middle)
 
-    def context(self, evidence: Tensor, shared: Tensor | None) -> Tensor:
+    def context(self, evidence: Tensor, shared: Tensor | None, mask: Tensor) -> Tensor:
         """Layers at 1/16.
 
         Args:
             evidence: (M, 64, h, w), four sources of 16 positions a cell.
             shared: (M, coarse, h, w) agnostic feature, or None without the agnostic module.
+            mask: (M, 1, h, w) or (1, 1, h, w), 1 where the objects are computed, 0 elsewhere; the maps are zero there.
 
         Returns:
             (M, coarse, h, w).
         """
         x = self.enter(evidence)
-        x = x if shared is None else x + x * shared
-        out: Tensor = self.second(self.first(x))
+        x = (x if shared is None else x + x * shared) * mask
+        x = self.first(x, mask) * mask
+        out: Tensor = self.second(x, mask)
         return out
 
-    def attend(self, context: Tensor, evidence: Tensor) -> tuple[Tensor, Tensor]:
+    def attend(self, context: Tensor, evidence: Tensor, masks: dict[int, Tensor]) -> tuple[Tensor, Tensor]:
         """Layers at 1/8.
 
         Args:
             context: (M, coarse, h, w).
             evidence: (M, 64, h, w), as `context` got it.
+            masks: by scale, as in `agss_model.network.lite.canvas.Region`.
 
         Returns:
-            (M, middle, 2h, 2w) attention and (M, middle, 2h, 2w) feature it was made from.
+            (M, middle, 2h, 2w) attention and (M, middle, 2h, 2w) feature it was made from, which is zero outside.
         """
-        feature = upsample2(self.to_middle(F.relu(context)))
+        narrow = self.to_middle(F.relu(context)) * masks[1]
+        feature = upsample2_in_zeros(narrow) * masks[2]
         attention = self.attention(torch.cat([F.relu(feature), F.pixel_shuffle(evidence, 2)], 1))
         return attention, feature

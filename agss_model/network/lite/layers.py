@@ -18,12 +18,23 @@ class Residual(nn.Module):
         super().__init__()
         self.first, self.second = conv(channels, channels), conv(channels, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> the same shape."""
-        y: Tensor = self.second(F.relu(self.first(F.relu(x))))
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) -> the same shape.
+
+        Args:
+            x: zero outside of the mask.
+            mask: (B, 1, H, W) or (1, 1, H, W) of zeros and ones; both layers see zeros outside of it.
+        """
+        inner = F.relu(self.first(F.relu(x)))
+        y: Tensor = self.second(inner if mask is None else inner * mask)
         return x + y
 
 
 def upsample2(x: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, C, 2H, 2W), bilinear."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def upsample2_in_zeros(x: Tensor) -> Tensor:
+    """`upsample2` of a map that goes on with zeros beyond its border."""
+    return upsample2(F.pad(x, (1, 1, 1, 1)))[:, :, 2:-2, 2:-2]

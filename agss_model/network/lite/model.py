@@ -7,7 +7,7 @@ Where it departs from the published network, and why:
 * The references (human frames, and a few confident frames since) are read by attention over 64-channel keys instead
   of a global convolution at 1/32. The frame before is read once more within a window, against look-alikes far away.
 * The part that runs for each object is narrow (about 1.2 G multiply-accumulates at 864x480 against 94 G) and runs
-  only where the object can be (`agss_model.network.lite.crops`).
+  only where the object can be (`agss_model.network.lite.canvas`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from agss_model.errors import ConfigError
 from agss_model.network import aggregation
 from agss_model.network.base import AGSSVOS, Features, Reference
 from agss_model.network.lite.agnostic import EVIDENCE_CELLS, AgnosticModule
-from agss_model.network.lite.crops import batches, stack, together, windows
+from agss_model.network.lite.canvas import Canvas, Everywhere, Region, support
 from agss_model.network.lite.decoder import Decoder
 from agss_model.network.lite.efficientnet import CHANNELS, EfficientNetLite0
 from agss_model.network.lite.instance import InstanceModule
@@ -31,9 +31,6 @@ from agss_model.network.memory import inside_window, read
 
 Shared = tuple[Tensor, Tensor, Tensor]
 """What the agnostic module gives: (B, C1, H/16, W/16), (B, C2, H/8, W/8), (B, C3, H/4, W/4)."""
-
-NOWHERE = -12.0
-"""Logit where an object cannot be; its probability of 6e-6 leaves the others alone."""
 
 
 class LiteAGSSVOS(AGSSVOS):
@@ -77,17 +74,21 @@ class LiteAGSSVOS(AGSSVOS):
         previous: Reference | None,
         warped: Tensor,
         valid: Tensor | None = None,
+        within: Tensor | None = None,
     ) -> Tensor:
-        """See `AGSSVOS.segment`. In eval mode and for one clip, each object is computed only where it can be."""
+        """See `AGSSVOS.segment`. Each object is computed only where it can be."""
         with self.clock.measure("agnostic"):
-            evidence, union, match = self.gather(features, references, previous, warped)
+            evidence, union, match = self.gather(features, references, previous, warped, within)
             shared = self.agnostic(features.levels, union, match) if self.config.use_agnostic else None
-        sparse = not self.training and self.config.windows and len(evidence) == 1
-        logits = (self.decode_windows if sparse else self.decode)(features, shared, evidence)
-        return self.finish(logits, valid)
+        return self.finish(self.decode(features, shared, evidence), valid)
 
     def gather(
-        self, features: Features, references: Sequence[Reference], previous: Reference | None, warped: Tensor
+        self,
+        features: Features,
+        references: Sequence[Reference],
+        previous: Reference | None,
+        warped: Tensor,
+        within: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Everything known about where the objects are, before looking at how the target frame looks.
 
@@ -107,12 +108,14 @@ class LiteAGSSVOS(AGSSVOS):
             local = read(key, [previous], temperature, windows=[window]).value
         moved = F.pixel_unshuffle(warped[:, :, None].float(), 4)
         own = torch.stack([memory.value, local, moved], 2)  # (B, N, 3, 16, h, w)
+        if within is not None:
+            own = own * F.max_pool2d(within.float(), 4)[:, :, None, None]
         others = (own.sum(1, keepdim=True) - own)[:, :, ::2].mean(2).clamp_max(1)
         evidence = torch.cat([own.flatten(2, 3), others], 2)
         return evidence, own.amax(1).flatten(1, 2), memory.match
 
     def decode(self, features: Features, shared: Shared | None, evidence: Tensor) -> Tensor:
-        """Logits of all objects, everywhere: what training uses and what the windows are compared with.
+        """Logits of all objects, in one pass over one canvas.
 
         Args:
             features: of the target.
@@ -120,48 +123,34 @@ class LiteAGSSVOS(AGSSVOS):
             evidence: (B, N, 64, H/16, W/16).
 
         Returns:
-            (B, N, H/4, W/4) logits.
+            (B, N, H/4, W/4) logits; far below zero where an object cannot be.
         """
         batch, objects = evidence.shape[:2]
-
-        def each(x: Tensor) -> Tensor:
-            """(B, C, h, w) -> (B * N, C, h, w)."""
-            return x[:, None].expand(-1, objects, -1, -1, -1).flatten(0, 1)
-
         own = evidence.flatten(0, 1)
-        context = self.instance.context(own, each(shared[0]) if shared else None) if self.config.use_specific else None
-        logits = self._decode_fine(
-            context, own, each(shared[1]) if shared else None, each(self._visual(features, shared))
-        )
+        occupied = own[:, : 3 * EVIDENCE_CELLS].detach().amax(1) > self.config.evidence_threshold
+        region = (Canvas if self.config.windows else Everywhere)(support(occupied), batch)
+        logits = region.place(self._decode(features, shared, own, region))
         return logits.reshape(batch, objects, *logits.shape[-2:])
 
-    def decode_windows(self, features: Features, shared: Shared | None, evidence: Tensor) -> Tensor:
-        """`decode` for one clip, each object only where it can be; logits elsewhere are `NOWHERE`."""
-        _, objects, _, height, width = evidence.shape
-        logits = evidence.new_full((1, objects, 4 * height, 4 * width), NOWHERE)
-        own = evidence[0]
-        occupied = own[:, : 3 * EVIDENCE_CELLS].amax(1) > self.config.evidence_threshold
-        visual = self._visual(features, shared)
-        for group in batches(windows(occupied)):
-            coarse, fine = [w.coarse for w in group], [w.fine for w in group]
-            slots = [w.slot for w in group]
-            context = None
+    def _decode(self, features: Features, shared: Shared | None, evidence: Tensor, region: Region) -> Tensor:
+        """Logits at 1/4, laid out as the region is, from (M, 64, h, w) evidence."""
+        with self.clock.measure("specific"):
+            own = region.own(evidence)
+            middle = None if shared is None else region.shared(shared[1], 2)
             if self.config.use_specific:
-                with self.clock.measure("specific"):
-                    near = together(box.cut(own[s]) for s, box in zip(slots, coarse, strict=True))
-                    context = self.instance.context(near, stack(shared[0], coarse) if shared else None)
-                    inner = [w.fine.within(w.coarse) for w in group]
-                    context = together(box.cut(context[i]) for i, box in enumerate(inner))
-            found = self._decode_fine(
-                context,
-                together(box.cut(own[s]) for s, box in zip(slots, fine, strict=True)),
-                stack(shared[1], fine, 2) if shared else None,
-                stack(visual, fine, 4),
-            )
-            for index, window in enumerate(group):
-                core = window.core.within(window.fine)
-                window.core.cut(logits[0, window.slot], 4).copy_(core.cut(found[index, 0], 4))
-        return logits
+                coarse = None if shared is None else region.shared(shared[0], 1)
+                context = self.instance.context(own, coarse, region.masks[1])
+                attention, feature = self.instance.attend(context, own, region.masks)
+                attended = feature + (attention if middle is None else attention * middle)  # equation 3
+            elif middle is not None:
+                moved = own[:, 2 * EVIDENCE_CELLS : 3 * EVIDENCE_CELLS]
+                attended = middle * F.pixel_shuffle(moved, 2).mean(1, keepdim=True)
+            else:
+                raise ConfigError("use_agnostic and use_specific cannot both be off: nothing is left to decode.")
+        with self.clock.measure("decoder"):
+            visual = region.shared(self._visual(features, shared), 4)
+            out: Tensor = self.decoder(attended, own if self.config.use_specific else None, visual, region.masks)
+        return out
 
     def _visual(self, features: Features, shared: Shared | None) -> Tensor:
         """(B, C3, H/4, W/4) feature of the target at 1/4; it needs no agnostic module."""
@@ -169,32 +158,6 @@ class LiteAGSSVOS(AGSSVOS):
             return shared[2]
         visual: Tensor = self.agnostic.skip_fine(features.levels[0])
         return visual
-
-    def _decode_fine(self, context: Tensor | None, evidence: Tensor, middle: Tensor | None, visual: Tensor) -> Tensor:
-        """From 1/16 to logits at 1/4, for any number of objects or windows.
-
-        Args:
-            context: (M, C1, h, w) of the instance module, None without it.
-            evidence: (M, 64, h, w).
-            middle: (M, C2, 2h, 2w) agnostic feature, None without that module.
-            visual: (M, C3, 4h, 4w).
-
-        Returns:
-            (M, 1, 4h, 4w) logits.
-        """
-        if context is not None:
-            with self.clock.measure("specific"):
-                attention, feature = self.instance.attend(context, evidence)
-                attended = feature + (attention if middle is None else attention * middle)  # equation 3
-            with self.clock.measure("decoder"):
-                out: Tensor = self.decoder(attended, evidence, visual)
-                return out
-        if middle is None:
-            raise ConfigError("use_agnostic and use_specific cannot both be off: nothing is left to decode.")
-        moved = F.pixel_shuffle(evidence[:, 2 * EVIDENCE_CELLS : 3 * EVIDENCE_CELLS], 2).mean(1, keepdim=True)
-        with self.clock.measure("decoder"):
-            alone: Tensor = self.decoder(middle * moved, None, visual)
-            return alone
 
     def finish(self, logits: Tensor, valid: Tensor | None = None) -> Tensor:
         """(B, N, h, w) logits -> probabilities, normalised over background and objects if so configured."""

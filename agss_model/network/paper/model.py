@@ -69,6 +69,7 @@ class PaperAGSSVOS(AGSSVOS):
         previous: Reference | None,
         warped: Tensor,
         valid: Tensor | None = None,
+        within: Tensor | None = None,
     ) -> Tensor:
         """One agnostic pass, then all objects; outside training a few objects at a time.
 

@@ -1,0 +1,180 @@
+"""Where each object is computed, and all of these places side by side on one canvas.
+
+An object's own layers see its *support*: the box around its evidence, in cells at 1/16, with a little slack. Outside of
+it they see zeros, as they would outside of the frame, so an object needs no margin and costs what its box covers.
+`Everywhere` computes that plainly, one whole frame per object; `Canvas` packs the boxes of all objects of all clips
+into one picture, on which every layer runs once. Both give the same logits to rounding.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from agss_model.extent import spans
+
+SLACK = 1
+"""Cells around the evidence in which an object may show up."""
+GAP = 1
+"""Empty cells between two boxes on a canvas, so that no layer looks from one into the other."""
+NOWHERE = -12.0
+"""Logit where an object cannot be; its probability of 6e-6 leaves the others alone."""
+
+Places = npt.NDArray[np.int64]
+
+
+def support(occupied: Tensor) -> Tensor:
+    """Boxes around the cells with evidence, enlarged by `SLACK`; an object without evidence has none.
+
+    Args:
+        occupied: (M, h, w) bool, one map an object.
+
+    Returns:
+        (M, h, w) bool.
+    """
+    rows, columns = spans(occupied.any(2), SLACK), spans(occupied.any(1), SLACK)
+    return rows[:, :, None] & columns[:, None, :]
+
+
+class Region(ABC):
+    """Places of M objects, as the layers of the object path need them.
+
+    Attributes:
+        masks: by scale (1, 2, 4: subdivisions of a cell) a float map that is 1 inside of the support and 0 outside, to
+            multiply with the layers' maps.
+    """
+
+    masks: dict[int, Tensor]
+
+    @abstractmethod
+    def own(self, x: Tensor) -> Tensor:
+        """What belongs to single objects, (M, C, h, w) at 1/16, zero outside of the support."""
+
+    @abstractmethod
+    def shared(self, x: Tensor, scale: int) -> Tensor:
+        """What the objects of a clip share, (B, C, scale * h, scale * w), zero outside of the support."""
+
+    @abstractmethod
+    def place(self, logits: Tensor) -> Tensor:
+        """Logits at 1/4 back at their places: (M, 4h, 4w), `NOWHERE` outside of the support."""
+
+
+class Everywhere(Region):
+    """Each object on a frame of its own; what the canvas is compared with.
+
+    Args:
+        inside: (M, h, w) bool support.
+        clips: B; object m belongs to clip m // (M / B).
+    """
+
+    def __init__(self, inside: Tensor, clips: int) -> None:
+        self._each = len(inside) // clips
+        maps = inside[:, None].float()
+        self.masks = {s: maps.repeat_interleave(s, 2).repeat_interleave(s, 3) for s in (1, 2, 4)}
+
+    def own(self, x: Tensor) -> Tensor:
+        """See `Region.own`: (M, C, h, w)."""
+        return x * self.masks[1]
+
+    def shared(self, x: Tensor, scale: int) -> Tensor:
+        """See `Region.shared`: (M, C, scale * h, scale * w)."""
+        return x.repeat_interleave(self._each, 0) * self.masks[scale]
+
+    def place(self, logits: Tensor) -> Tensor:
+        """See `Region.place`; takes (M, 1, 4h, 4w)."""
+        return logits[:, 0].masked_fill(self.masks[4][:, 0] == 0, NOWHERE)
+
+
+class Canvas(Region):
+    """All boxes in one picture of (1, C, rows, columns) cells.
+
+    Args:
+        inside: (M, h, w) bool support; every object's is a box or empty.
+        clips: B; object m belongs to clip m // (M / B).
+    """
+
+    def __init__(self, inside: Tensor, clips: int) -> None:
+        self._shape = tuple(inside.shape)
+        self._each = len(inside) // clips
+        cells = lay_out(inside)
+        self.size = cells.shape
+        full = torch.from_numpy(cells >= 0)[None, None].float()
+        self.masks = {
+            s: full.repeat_interleave(s, 2).repeat_interleave(s, 3).to(inside.device) for s in (1, 2, 4)
+        }
+        self._cells = cells.clip(0)
+        self._device = inside.device
+        self._drawn = torch.from_numpy((_fine(cells >= 0, 4)).reshape(-1).nonzero()[0]).to(self._device)
+
+    def own(self, x: Tensor) -> Tensor:
+        """See `Region.own`: (1, C, rows, columns)."""
+        return self._gather(x, self._index(1, shared=False), 1)
+
+    def shared(self, x: Tensor, scale: int) -> Tensor:
+        """See `Region.shared`: (1, C, scale * rows, scale * columns)."""
+        return self._gather(x, self._index(scale, shared=True), scale)
+
+    def place(self, logits: Tensor) -> Tensor:
+        """See `Region.place`; takes (1, 1, 4 rows, 4 columns)."""
+        objects, height, width = self._shape
+        values = logits.reshape(-1).index_select(0, self._drawn)
+        target = self._index(4, shared=False).index_select(0, self._drawn)
+        empty = logits.new_full((objects * height * width * 16,), NOWHERE)
+        return empty.index_copy(0, target, values).reshape(objects, 4 * height, 4 * width)
+
+    def _index(self, scale: int, *, shared: bool) -> Tensor:
+        """Where each place of the canvas comes from, in maps flattened to (images * height * width)."""
+        _, height, width = self._shape
+        image, cell = np.divmod(self._cells, height * width)
+        row, column = np.divmod(cell, width)
+        if shared:
+            image = image // self._each
+        within = np.arange(max(self.size) * scale) % scale
+        rows = _fine(row, scale) * scale + within[: self.size[0] * scale, None]
+        columns = _fine(column, scale) * scale + within[None, : self.size[1] * scale]
+        index = (_fine(image, scale) * (height * scale) + rows) * (width * scale) + columns
+        return torch.from_numpy(index.reshape(-1)).to(self._device)
+
+    def _gather(self, x: Tensor, index: Tensor, scale: int) -> Tensor:
+        rows = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]).index_select(0, index)
+        picture = rows.reshape(1, self.size[0] * scale, self.size[1] * scale, -1).permute(0, 3, 1, 2)
+        return picture * self.masks[scale]
+
+
+def _fine(cells: npt.NDArray[np.generic], scale: int) -> npt.NDArray[np.generic]:
+    return cells.repeat(scale, 0).repeat(scale, 1)
+
+
+def lay_out(inside: Tensor) -> Places:
+    """Pack the boxes of all objects on shelves, tall ones first.
+
+    Args:
+        inside: (M, h, w) bool, each a box or empty.
+
+    Returns:
+        (rows, columns) int64: the cell, as an index into the flattened `inside`, that lies at each place; -1 for none.
+    """
+    _, height, width = inside.shape
+    rows, columns = inside.any(2).cpu().numpy(), inside.any(1).cpu().numpy()
+    tops, lefts = rows.argmax(1), columns.argmax(1)
+    sizes = np.stack([rows.sum(1), columns.sum(1)], 1)
+    order = [int(m) for m in np.lexsort((-sizes[:, 1], -sizes[:, 0])) if sizes[m, 0]]
+    area = int((sizes + GAP).prod(1)[order].sum()) if order else 0
+    breadth = max([int(np.ceil(area**0.5)), *(int(sizes[m, 1]) for m in order), 1])
+    corners, x, y, shelf, right = dict[int, tuple[int, int]](), 0, 0, 0, 1
+    for m in order:
+        if x and x + sizes[m, 1] > breadth:
+            x, y, shelf = 0, y + shelf + GAP, 0
+        corners[m] = (y, x)
+        x, shelf = x + int(sizes[m, 1]) + GAP, max(shelf, int(sizes[m, 0]))
+        right = max(right, x - GAP)
+    canvas = np.full((max(y + shelf, 1), right), -1, np.int64)
+    for m, (y, x) in corners.items():
+        high, wide = sizes[m]
+        first = (m * height + int(tops[m])) * width + int(lefts[m])
+        canvas[y : y + high, x : x + wide] = first + np.arange(high)[:, None] * width + np.arange(wide)
+    return canvas
