@@ -70,7 +70,33 @@ def test_objects_that_enter_at_the_second_keyframe(lite, scene):
     keys = {0: key(scene, 0, (1,)), 4: key(scene, 4, (2,))}
     results = list(propagate(Source(scene, 6), keys, lite))
     assert results[2].object_ids == (1, 2)
-    assert results[5].object_ids == (2,)
+    assert results[5].object_ids == (1, 2)  # a keyframe that adds an object does not end the others
+    for number, object_id in ((0, 1), (4, 2)):
+        np.testing.assert_array_equal(results[number].label_map == object_id, keys[number] == object_id)
+        assert results[number].human == {object_id}
+
+
+def test_a_correction_of_one_object_leaves_the_others_to_their_own_keyframes(lite, scene):
+    keys = {1: key(scene, 1), 4: key(scene, 4, (2,)), 7: key(scene, 7)}
+    results = list(propagate(Source(scene, 10), keys, lite))
+    assert [r.frame_index for r in results] == list(range(10))
+    assert all(r.object_ids == (1, 2) for r in results)
+    assert results[4].human == {2}
+    np.testing.assert_array_equal(results[4].label_map == 2, keys[4] == 2)
+    without = list(propagate(Source(scene, 10), {1: keys[1], 7: keys[7]}, lite))
+    for outside in (0, 1, 7, 8, 9):  # beyond keyframes that show every object nothing can change
+        np.testing.assert_array_equal(results[outside].label_map, without[outside].label_map)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(0, 2), (0, 10), (2, 5), (4, 5), (5, 10)])
+def test_any_part_equals_that_part_of_the_whole(lite, scene, start, stop):
+    keys = {2: key(scene, 2, (1,)), 4: key(scene, 4), 7: key(scene, 7, (2,))}
+    whole = list(propagate(Source(scene, 10), keys, lite))
+    part = list(propagate(Source(scene, 10), keys, lite, start=start, stop=stop))
+    assert [r.frame_index for r in part] == list(range(start, stop))
+    for result in part:
+        np.testing.assert_array_equal(result.label_map, whole[result.frame_index].label_map)
+        assert result.scores == whole[result.frame_index].scores
 
 
 @pytest.mark.parametrize(
