@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from agss_model import snapshot
 from agss_model.errors import OutputError, WeightsError
 from agss_model.frames import Geometry
 from agss_model.memory import Entry
@@ -29,21 +30,20 @@ def save(tracker: Tracker, path: Path) -> None:
     Raises:
         OutputError: it cannot be written; an earlier file is untouched.
     """
-    tensors: dict[str, Tensor] = {"masks": tracker._masks, "lost": tracker._lost}
-    if tracker._image is not None:  # bytes: what `to_image` made is exact in 32 bits, so it is kept as it is
-        tensors["image"] = tracker._image
-    memory = tracker.memory
-    groups = {"permanent": memory.permanent, "recent": memory.recent}
-    groups["previous"] = [memory.previous] if memory.previous else []
+    held = snapshot.take(tracker)
+    tensors: dict[str, Tensor] = {"masks": held.masks, "lost": held.lost}
+    if held.image is not None:  # bytes: what `to_image` made is exact in 32 bits, so it is kept as it is
+        tensors["image"] = held.image
+    groups = {"permanent": held.permanent, "recent": held.recent}
+    groups["previous"] = (held.previous,) if held.previous else ()
     entries = {name: [_note(tensors, f"{name}.{i}", e) for i, e in enumerate(g)] for name, g in groups.items()}
-    geometry = tracker.geometry
     meta = {
         "version": VERSION,
         "config": tracker.network.config.to_dict(),
-        "ids": tracker._ids,
-        "frame_index": tracker.frame_index,
-        "geometry": dataclasses.asdict(geometry) if geometry else None,
-        "since": memory._since,
+        "ids": held.ids,
+        "frame_index": held.frame_index,
+        "geometry": dataclasses.asdict(held.geometry) if held.geometry else None,
+        "since": held.since,
         "entries": entries,
     }
     beside = path.with_name(f".{path.name}.part")
@@ -75,28 +75,31 @@ def load(tracker: Tracker, path: Path) -> None:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         if meta["version"] != VERSION or meta["config"] != json.loads(json.dumps(tracker.network.config.to_dict())):
             raise WeightsError(f"{path} was written by another version or with other settings; start again.")
-        _fill(tracker, meta, tensors)
+        snapshot.restore(tracker, _snapshot(meta, tensors))
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"{path} is not a tracker's state, or is damaged ({error}); start again.") from error
 
 
-def _fill(tracker: Tracker, meta: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    memory, sizes = tracker.memory, meta["geometry"]
+def _snapshot(meta: dict[str, Any], tensors: dict[str, Tensor]) -> snapshot.Snapshot:
+    def entries(name: str) -> tuple[Entry, ...]:
+        return tuple(_entry(tensors, f"{name}.{i}", note) for i, note in enumerate(meta["entries"][name]))
+
+    geometry, sizes = None, meta["geometry"]
     if sizes:
         working, carried = tuple(sizes["working"]), tuple(sizes["carried"])
-        tracker.geometry = Geometry(int(sizes["height"]), int(sizes["width"]), working, carried)
-    tracker._ids = tuple(meta["ids"])
-    tracker.frame_index = meta["frame_index"]
-    tracker._masks, tracker._lost = tensors["masks"], tensors["lost"]
-    tracker._image = tensors.get("image")
-    memory._since = int(meta["since"])
-
-    def entries(name: str) -> list[Entry]:
-        notes = meta["entries"][name]
-        return [_entry(tensors, f"{name}.{i}", note) for i, note in enumerate(notes)]
-
-    memory.permanent, memory.recent = entries("permanent"), entries("recent")
-    memory.previous = next(iter(entries("previous")), None)
+        geometry = Geometry(int(sizes["height"]), int(sizes["width"]), working, carried)
+    return snapshot.Snapshot(
+        geometry=geometry,
+        frame_index=meta["frame_index"],
+        ids=tuple(meta["ids"]),
+        masks=tensors["masks"],
+        lost=tensors["lost"],
+        image=tensors.get("image"),
+        permanent=entries("permanent"),
+        recent=entries("recent"),
+        previous=next(iter(entries("previous")), None),
+        since=int(meta["since"]),
+    )
 
 
 def _entry(tensors: dict[str, Tensor], name: str, note: dict[str, Any]) -> Entry:
