@@ -18,10 +18,12 @@ from agss_model.masks.labels import (
 )
 from agss_model.masks.polygons import Polygon, mask_to_polygons, polygons_to_mask
 from agss_model.masks.runs import decode_coco_rle, decode_cvat_mask, encode_coco_rle, encode_cvat_mask
+from agss_model.masks.shapes import SHAPE_TYPES, mask_to_shape, shape_to_mask
 
 __all__ = [
     "DAVIS_PALETTE",
     "MAX_OBJECT_ID",
+    "SHAPE_TYPES",
     "BoolMask",
     "LabelMap",
     "Polygon",
@@ -30,9 +32,11 @@ __all__ = [
     "encode_coco_rle",
     "encode_cvat_mask",
     "mask_to_polygons",
+    "mask_to_shape",
     "object_ids",
     "polygons_to_mask",
     "read_label_map",
+    "shape_to_mask",
     "to_label_map",
     "to_masks",
     "validate_label_map",

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from agss_model.errors import MaskError
 from agss_model.masks.labels import BoolMask
 
+_MAX_BOX_SIDE = 16384
 _INT64 = npt.NDArray[np.int64]
 
 
@@ -36,7 +37,7 @@ def encode_cvat_mask(mask: BoolMask) -> list[int]:
     return [*_runs(box.ravel()), left, top, right, bottom]
 
 
-def decode_cvat_mask(points: Sequence[float], *, width: int, height: int) -> BoolMask:
+def decode_cvat_mask(points: Sequence[float], *, width: int, height: int, clip: bool = False) -> BoolMask:
     """Decodes the points of a CVAT mask shape; everything is checked before the runs are expanded.
 
     Args:
@@ -44,6 +45,7 @@ def decode_cvat_mask(points: Sequence[float], *, width: int, height: int) -> Boo
             and gives an empty mask.
         width: of the image, in pixels.
         height: of the image, in pixels.
+        clip: accept a box that reaches beyond the image (CVAT stores such shapes) and cut off what lies outside.
 
     Returns:
         (height, width) bool.
@@ -57,6 +59,8 @@ def decode_cvat_mask(points: Sequence[float], *, width: int, height: int) -> Boo
             f"CVAT mask points need run lengths and a box, at least 5 numbers, but there are {numbers.size}"
         )
     left, top, right, bottom = (int(value) for value in numbers[-4:])
+    if clip and left <= right and top <= bottom:
+        return _clipped(numbers, width, height)
     if not (0 <= left <= right < width and 0 <= top <= bottom < height):
         raise MaskError(
             f"the mask's box (left {left}, top {top}, right {right}, bottom {bottom}) is not inside the "
@@ -65,6 +69,19 @@ def decode_cvat_mask(points: Sequence[float], *, width: int, height: int) -> Boo
     shape = bottom - top + 1, right - left + 1
     mask = np.zeros((height, width), dtype=np.bool_)
     mask[top : bottom + 1, left : right + 1] = _expand(numbers[:-4], shape[0] * shape[1], "CVAT mask").reshape(shape)
+    return mask
+
+
+def _clipped(numbers: _INT64, width: int, height: int) -> BoolMask:
+    left, top, right, bottom = (int(value) for value in numbers[-4:])
+    shape = bottom - top + 1, right - left + 1
+    if max(shape) > _MAX_BOX_SIDE:
+        raise MaskError(f"the mask's box is {shape[1]}x{shape[0]} pixels; a side may be at most {_MAX_BOX_SIDE}")
+    box = _expand(numbers[:-4], shape[0] * shape[1], "CVAT mask").reshape(shape)
+    mask = np.zeros((height, width), dtype=np.bool_)
+    rows, columns = slice(max(top, 0), min(bottom + 1, height)), slice(max(left, 0), min(right + 1, width))
+    if rows.start < rows.stop and columns.start < columns.stop:
+        mask[rows, columns] = box[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     return mask
 
 

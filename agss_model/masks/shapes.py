@@ -1,0 +1,106 @@
+"""CVAT shapes of the types a tracker answers in, to masks and back: mask, polygon, rectangle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from agss_model.errors import MaskError
+from agss_model.masks.labels import BoolMask
+from agss_model.masks.polygons import Polygon, mask_to_polygons, polygons_to_mask
+from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
+
+SHAPE_TYPES = ("mask", "polygon", "rectangle")
+
+
+def shape_to_mask(kind: str, points: Sequence[float], *, width: int, height: int, clip: bool = False) -> BoolMask:
+    """Pixels that a shape covers.
+
+    Args:
+        kind: one of `SHAPE_TYPES`.
+        points: as CVAT sends them: run lengths and a box, `x0, y0, x1, y1, ...`, or `left, top, right, bottom`.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+        clip: cut a mask whose box reaches beyond the image, instead of refusing it. Polygons and rectangles are
+            always cut.
+
+    Returns:
+        (height, width) bool; empty when nothing of the shape lies in the image.
+
+    Raises:
+        MaskError: another type, or points that break its rules.
+    """
+    if kind == "mask":
+        return decode_cvat_mask(points, width=width, height=height, clip=clip)
+    if kind == "polygon":
+        return polygons_to_mask([Polygon.from_flat(points)], width=width, height=height)
+    if kind == "rectangle":
+        return _box_mask(points, width, height)
+    raise MaskError(f"a shape of type {kind!r} cannot be a mask; use {', '.join(SHAPE_TYPES)}")
+
+
+def mask_to_shape(kind: str, mask: BoolMask, *, tolerance: float = 1.0) -> list[float]:
+    """Points of a shape for a mask.
+
+    Args:
+        kind: one of `SHAPE_TYPES`. A mask is exact; a polygon is the outline of the largest part, without holes; a
+            rectangle is the box around all parts.
+        mask: (H, W) bool with at least one pixel.
+        tolerance: of the polygon's outline, see `mask_to_polygons`.
+
+    Raises:
+        MaskError: no pixel, or another type.
+    """
+    if kind == "mask":
+        return [float(value) for value in encode_cvat_mask(mask)]
+    if not mask.any():
+        raise MaskError("an empty mask cannot be a shape; send no shape for this object instead")
+    if kind == "polygon":
+        return largest_part(mask, tolerance).to_flat()
+    if kind == "rectangle":
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        return [float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)]
+    raise MaskError(f"a mask cannot be a shape of type {kind!r}; use {', '.join(SHAPE_TYPES)}")
+
+
+def largest_part(mask: BoolMask, tolerance: float = 0.0) -> Polygon:
+    """Outline of the 4-connected part whose outer ring encloses most; the first of equals.
+
+    Raises:
+        MaskError: no pixel is set.
+    """
+    polygons = mask_to_polygons(mask, tolerance)
+    if not polygons:
+        raise MaskError("an empty mask has no outline; leave the object out instead")
+    return max(polygons, key=_enclosed)
+
+
+def _enclosed(polygon: Polygon) -> float:
+    x, y = polygon.outer.T
+    return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
+def _box_mask(points: Sequence[float], width: int, height: int) -> BoolMask:
+    try:
+        left, top, right, bottom = (float(value) for value in points)
+    except (TypeError, ValueError) as error:
+        raise MaskError("a rectangle needs four numbers: left, top, right, bottom") from error
+    if not all(map(math.isfinite, (left, top, right, bottom))):
+        raise MaskError("a rectangle's numbers must be finite")
+    left, right = sorted((left, right))
+    top, bottom = sorted((top, bottom))
+    mask = np.zeros((height, width), dtype=np.bool_)
+    mask[_centres(top, bottom, height), _centres(left, right, width)] = True
+    return mask
+
+
+def _centres(low: float, high: float, size: int) -> slice:
+    """Pixels whose centres lie between; the one in the middle where that is none."""
+    if high <= 0 or low >= size or low == high:
+        return slice(0, 0)
+    first = math.ceil(max(low, 0) - 0.5)
+    last = math.ceil(min(high, size) - 0.5)
+    middle = min(int(max(low + high, 0) / 2), size - 1)
+    return slice(first, last) if first < last else slice(middle, middle + 1)
