@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from agss_model.annotations.cvat_api import from_cvat_api
+from agss_model.annotations.cvat_meta import Task
 from agss_model.annotations.cvat_xml import read_cvat_xml
 from agss_model.annotations.records import (
     AnnotatedObject,
@@ -18,6 +20,8 @@ __all__ = [
     "Include",
     "Problem",
     "Shape",
+    "Task",
     "VideoAnnotations",
+    "from_cvat_api",
     "read_cvat_xml",
 ]

@@ -85,7 +85,7 @@ class TaskMeta:
             self._segments[-1][-1][below[2]] = text
         elif len(below) == 1:
             self._found[-1].setdefault(below[0], text)
-        elif below[0] == "original_size":
+        elif len(below) == 2 and below[0] == "original_size":
             self._found[-1].setdefault(f"original_size/{below[1]}", text)
 
     def tasks(self) -> list[Task]:

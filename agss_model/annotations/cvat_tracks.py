@@ -100,7 +100,7 @@ class TrackReader:
         if before is not None and not before.outside and outside:
             return
         parts = (*(before.shapes if before else ()), *((shape,) if shape else ()))
-        track.appearances[index] = Appearance(parts, track.human and drawn, not drawn)
+        track.appearances[index] = Appearance(parts, track.human, interpolated=not drawn)
 
     def end(self) -> None:
         """The track is complete: an object's track, or a single shape with its outside copy."""

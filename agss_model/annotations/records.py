@@ -1,4 +1,4 @@
-"""Annotations of one video, wherever they were drawn: objects that keep their identity, and who says so in which frame."""
+"""Annotations of one video, wherever they were drawn: objects that keep their identity, frame by frame."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Appearance:
 
     Attributes:
         shapes: its parts; none says that it is not in the frame.
-        human: a human drew, corrected or confirmed it.
+        human: a human drew or corrected it, or the keyframes it was interpolated between.
         interpolated: computed between two keyframes.
     """
 
@@ -156,6 +156,8 @@ class VideoAnnotations:
     def label_map(self, index: int, include: Include = "human") -> LabelMap:
         """The truth of a frame; objects of which nothing is known there are background (see `known`).
 
+        Where objects overlap the higher `z_order` shows, then masks over polygons, then the higher id.
+
         Returns:
             (height, width) uint8, or uint16 when the video has an id above 255.
 
@@ -172,9 +174,27 @@ class VideoAnnotations:
             if (appearance := entry.appearances.get(index)) is not None and appearance.counts(include)
             for shape in appearance.shapes
         ]
-        for _, object_id, shape in sorted(parts, key=lambda part: part[0]):
-            try:
-                labels[shape.mask(self.width, self.height)] = object_id
-            except MaskError as error:
-                raise MaskError(f"{self.name}, frame {index}, object {object_id}: {error}") from error
+        for _, object_id, shape in sorted(parts, key=lambda part: (part[0], part[2].kind == "mask")):
+            labels[self._expanded(shape, index, object_id)] = object_id
         return labels
+
+    def mask(self, object_id: int, index: int, include: Include = "human") -> BoolMask:
+        """One object's whole mask, also where another object shows in the label map; (height, width) bool.
+
+        Raises:
+            MaskError: the video has no such object, or a shape is damaged.
+        """
+        entry = next((entry for entry in self.objects if entry.id == object_id), None)
+        if entry is None:
+            raise MaskError(f"{self.name} has no object {object_id}; there are {[entry.id for entry in self.objects]}")
+        appearance = entry.appearances.get(index)
+        mask = np.zeros((self.height, self.width), dtype=np.bool_)
+        for shape in appearance.shapes if appearance and appearance.counts(include) else ():
+            mask |= self._expanded(shape, index, object_id)
+        return mask
+
+    def _expanded(self, shape: Shape, index: int, object_id: int) -> BoolMask:
+        try:
+            return shape.mask(self.width, self.height)
+        except MaskError as error:
+            raise MaskError(f"{self.name}, frame {index}, object {object_id}: {error}") from error
