@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from agss_model.network.base import Reference
+from agss_model.network.holdings import Everything, Holdings, hold
 
 OUTSIDE = -1e4  # score outside of a window: no weight is left after the softmax
 CHUNK = 256  # target cells compared at a time: what they are compared with then stays in the cache
@@ -30,13 +32,15 @@ class Reading:
     match: Tensor
 
 
+@lru_cache(maxsize=1)  # a clip asks for the same in every frame
 def inside_window(height: int, width: int, radius: int, device: torch.device) -> Tensor:
-    """(h*w, h*w) bool: True where two cells are at most `radius` apart in both directions."""
-    y = torch.arange(height, device=device)
-    x = torch.arange(width, device=device)
-    near_y = (y[:, None] - y[None, :]).abs() <= radius
-    near_x = (x[:, None] - x[None, :]).abs() <= radius
-    return (near_y[:, None, :, None] & near_x[None, :, None, :]).reshape(height * width, height * width)
+    """(h*w, h*w) bool: True where two cells are at most `radius` apart in both directions. Not to be changed."""
+    with torch.inference_mode(False):  # an inference tensor could not be used in training later
+        y = torch.arange(height, device=device)
+        x = torch.arange(width, device=device)
+        near_y = (y[:, None] - y[None, :]).abs() <= radius
+        near_x = (x[:, None] - x[None, :]).abs() <= radius
+        return (near_y[:, None, :, None] & near_x[None, :, None, :]).reshape(height * width, height * width)
 
 
 def read(
@@ -56,90 +60,147 @@ def read(
         windows: for each reference None or an `inside_window` mask that limits where it may be matched.
         top_k: cells that take part for each target cell, 0 for all.
     """
-    batch, _, height, width = query.shape
-    objects, channels = references[0].value.shape[1:3]
-    held = torch.cat([_fractions(r.value).reshape(batch, objects * channels, -1) for r in references], 2)
-    if len(references) > 1:  # one indicator a reference, so that the weight of each comes out of the same product
-        counts = torch.tensor([r.key.shape[-2] * r.key.shape[-1] for r in references])
-        which = torch.repeat_interleave(torch.eye(len(references), device=query.device), counts.to(query.device), 1)
-        held = torch.cat([held, which.expand(batch, -1, -1)], 1)
-    keys = [r.key.flatten(2).float() for r in references]
-    limits = windows if windows is not None else [None] * len(keys)
-    cells = query.flatten(2).float().transpose(1, 2) / temperature  # (B, h*w, K); the products are then divided, too
-    average = _average_best if top_k else _average_all
-    match, averaged = average(cells, keys, limits, held, top_k)
-    value = averaged[:, : objects * channels].reshape(batch, objects, channels, height, width)
-    if len(references) > 1:
-        weight = averaged[:, objects * channels :]  # (B, R, h*w)
-        known = torch.stack([r.known for r in references], 2).to(weight.dtype)  # (B, N, R)
-        share = (known @ weight).reshape(batch, objects, 1, height, width)
-        value = value / share.clamp_min(1e-4)
-    return Reading(value, (match * temperature).reshape(batch, 1, height, width))
+    limits = windows if windows is not None else [None] * len(references)
+    if top_k:
+        return _finish(query, references, temperature, _best(query, references, temperature, limits, top_k))
+    return _finish(query, references, temperature, _all(query, references, temperature, limits)[0])
 
 
-def _fractions(value: Tensor) -> Tensor:
-    """Values as float; bytes are 255ths."""
-    return value.float() / 255 if value.dtype == torch.uint8 else value.float()
+def read_twice(
+    query: Tensor,
+    references: Sequence[Reference],
+    previous: Reference,
+    temperature: Tensor | float,
+    window: Tensor,
+    *,
+    top_k: int = 0,
+) -> tuple[Reading, Tensor]:
+    """Read the references and the frame before together, and the frame before once more, alone and nearby.
 
-
-def _cosine(cells: Tensor, key: Tensor, window: Tensor | None) -> Tensor:
-    """(B, Q, K) and (B, K, M) -> (B, Q, M)."""
-    similarity = cells @ key
-    return similarity if window is None else similarity.masked_fill(~window, OUTSIDE)
-
-
-def _average_all(
-    cells: Tensor,
-    keys: Sequence[Tensor],
-    windows: Sequence[Tensor | None],
-    held: Tensor,
-    top_k: int,
-) -> tuple[Tensor, Tensor]:
-    """As `_average_best`, with weights over every cell; `top_k` is not looked at."""
-    matches, averages = [], []
-    for start in range(0, cells.shape[1], CHUNK):
-        stop = start + CHUNK
-        scores = torch.cat(
-            [_cosine(cells[:, start:stop], k, None if w is None else w[start:stop])
-             for k, w in zip(keys, windows, strict=True)], 2,
-        )  # fmt: skip
-        matches.append(scores.amax(2))
-        averages.append(held @ torch.softmax(scores, 2).transpose(1, 2))
-    return torch.cat(matches, 1), torch.cat(averages, 2)
-
-
-def _average_best(
-    cells: Tensor,
-    keys: Sequence[Tensor],
-    windows: Sequence[Tensor | None],
-    held: Tensor,
-    top_k: int,
-) -> tuple[Tensor, Tensor]:
-    """Weights over the `top_k` best only, a chunk of target cells at a time, so that little memory is needed.
+    The same as `read` of all of them and `read` of `previous` within `window`; cells are compared once for both.
 
     Args:
-        cells: (B, Q, K) target, divided by the temperature.
-        keys: (B, K, M) of each reference.
-        windows: (Q, M) bool of each reference, or None.
-        held: (B, C, sum of M) values.
-        top_k: how many take part.
+        query: as for `read`.
+        references: as for `read`.
+        previous: the frame before the target.
+        temperature: as for `read`.
+        window: an `inside_window` mask for `previous` alone.
+        top_k: as for `read`, of the references and `previous` together.
 
     Returns:
-        (B, Q) best score and (B, C, Q) weighted values.
+        What all say, and (B, N, V, h, w), what `previous` says within the window.
     """
-    matches, averages = [], []
+    everything = [*references, previous]
+    if top_k:
+        near = read(query, [previous], temperature, windows=[window]).value
+        return read(query, everything, temperature, top_k=top_k), near
+    found, nearby = _all(query, everything, temperature, [None] * len(everything), window)
+    nearby = nearby.reshape(*previous.value.shape[:3], *query.shape[2:])
+    return _finish(query, everything, temperature, found), nearby
+
+
+@dataclass(frozen=True)
+class _Found:
+    """(B, Q) best score, (B, N, V, Q) weighted values and (B, R, Q) weight of each reference."""
+
+    match: Tensor
+    value: Tensor
+    weight: Tensor
+
+
+def _finish(query: Tensor, references: Sequence[Reference], temperature: Tensor | float, found: _Found) -> Reading:
+    """Average over the references that know an object only."""
+    batch, _, height, width = query.shape
+    value = found.value
+    if len(references) > 1:
+        known = torch.stack([r.known for r in references], 2).to(value.dtype)  # (B, N, R)
+        value = value / (known @ found.weight).clamp_min(1e-4)[:, :, None]
+    match = (found.match * temperature).reshape(batch, 1, height, width)
+    return Reading(value.reshape(*value.shape[:3], height, width), match)
+
+
+def _cells(query: Tensor, references: Sequence[Reference], temperature: Tensor | float) -> tuple[Tensor, list[Tensor]]:
+    """(B, Q, K) target cells, divided by the temperature so that products with keys are, and (B, K, M) keys of each."""
+    cells = query.flatten(2).float().transpose(1, 2) / temperature
+    return cells, [r.key.flatten(2).float() for r in references]
+
+
+def _all(
+    query: Tensor,
+    references: Sequence[Reference],
+    temperature: Tensor | float,
+    windows: Sequence[Tensor | None],
+    near: Tensor | None = None,
+) -> tuple[_Found, Tensor]:
+    """Weights over every cell; also (B, N, V, Q) of the last reference alone within `near`, empty without."""
+    cells, keys = _cells(query, references, temperature)
+    held = hold([r.value for r in references])
+    last = hold([references[-1].value]) if near is not None else None
+    counts, together = [key.shape[2] for key in keys], torch.cat(keys, 2)
+    parts, nearby = [], []
     for start in range(0, cells.shape[1], CHUNK):
-        part, found, places, offset = cells[:, start : start + CHUNK], [], [], 0
-        for key, window in zip(keys, windows, strict=True):
-            scores = _cosine(part, key, None if window is None else window[start : start + CHUNK])
-            best, index = scores.topk(min(top_k, key.shape[2]), 2)
-            found.append(best)
-            places.append(index + offset)
-            offset += key.shape[2]
-        best, order = torch.cat(found, 2).topk(min(top_k, offset), 2)
-        index = torch.cat(places, 2).gather(2, order)
+        rows = slice(start, start + CHUNK)
+        scores = _limited(cells[:, rows] @ together, counts, [None if w is None else w[rows] for w in windows])
+        if near is not None and last is not None:
+            alone = scores[:, :, -counts[-1] :].masked_fill(~near[rows], OUTSIDE)
+            nearby.append(last.average(torch.softmax(alone, 2)))
+        parts.append(_weighted(scores, counts, held))
+    match, value, weight = (torch.cat(part, -1) for part in zip(*parts, strict=True))
+    return _Found(match, value, weight), torch.cat(nearby, 3) if nearby else cells.new_zeros(0)
+
+
+def _limited(scores: Tensor, counts: Sequence[int], windows: Sequence[Tensor | None]) -> Tensor:
+    """Scores without those out of a reference's window."""
+    if all(window is None for window in windows):
+        return scores
+    parts = zip(torch.split(scores, list(counts), 2), windows, strict=True)
+    return torch.cat([s if w is None else s.masked_fill(~w, OUTSIDE) for s, w in parts], 2)
+
+
+def _weighted(scores: Tensor, counts: Sequence[int], held: Holdings) -> tuple[Tensor, Tensor, Tensor]:
+    weights = torch.softmax(scores, 2)
+    share = torch.stack([part.sum(2) for part in torch.split(weights, list(counts), 2)], 1)
+    return scores.amax(2), held.average(weights), share
+
+
+def _best(
+    query: Tensor,
+    references: Sequence[Reference],
+    temperature: Tensor | float,
+    windows: Sequence[Tensor | None],
+    top_k: int,
+) -> _Found:
+    """Weights over the `top_k` best only, a chunk of target cells at a time, so that little memory is needed."""
+    cells, keys = _cells(query, references, temperature)
+    batch, objects, channels = references[0].value.shape[:3]
+    held = Everything.of([r.value for r in references]).values.flatten(1, 2)
+    counts = torch.tensor([key.shape[2] for key in keys], device=query.device)
+    owner = torch.repeat_interleave(torch.arange(len(keys), device=query.device), counts)  # of each cell
+    parts = []
+    for start in range(0, cells.shape[1], CHUNK):
+        rows = slice(start, start + CHUNK)
+        best, index = _strongest(cells[:, rows], keys, [None if w is None else w[rows] for w in windows], top_k)
         picked = held.gather(2, index.flatten(1)[:, None].expand(-1, held.shape[1], -1))
-        picked = picked.reshape(*held.shape[:2], *index.shape[1:])
-        averages.append((picked * torch.softmax(best, 2)[:, None]).sum(3))
-        matches.append(best[..., 0])
-    return torch.cat(matches, 1), torch.cat(averages, 2)
+        picked = picked.reshape(batch, objects * channels, *index.shape[1:])
+        weights = torch.softmax(best, 2)
+        value = (picked * weights[:, None]).sum(3).reshape(batch, objects, channels, -1)
+        share = [(weights * (owner[index] == r)).sum(2) for r in range(len(keys))]
+        parts.append((best[..., 0], value, torch.stack(share, 1)))
+    match, value, weight = (torch.cat(part, -1) for part in zip(*parts, strict=True))
+    return _Found(match, value, weight)
+
+
+def _strongest(
+    cells: Tensor, keys: Sequence[Tensor], windows: Sequence[Tensor | None], top_k: int
+) -> tuple[Tensor, Tensor]:
+    """(B, Q, k) scores in falling order and the cells they belong to, counted through all references."""
+    found, places, offset = [], [], 0
+    for key, window in zip(keys, windows, strict=True):
+        scores = cells @ key
+        scores = scores if window is None else scores.masked_fill(~window, OUTSIDE)
+        best, index = scores.topk(min(top_k, key.shape[2]), 2)
+        found.append(best)
+        places.append(index + offset)
+        offset += key.shape[2]
+    best, order = torch.cat(found, 2).topk(min(top_k, offset), 2)
+    return best, torch.cat(places, 2).gather(2, order)

@@ -3,9 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
+from agss_model.network import memory
 from agss_model.network.base import Reference
-from agss_model.network.memory import inside_window, read
+from agss_model.network.holdings import Blocks, Everything, hold
+from agss_model.network.memory import inside_window, read, read_twice
 
 
 def reference(keys, values, known=None):
@@ -94,3 +97,79 @@ def test_gradients_reach_keys_values_and_temperature(frames):
     for tensor in (*keys, value, temperature):
         assert tensor.grad is not None
         assert tensor.grad.abs().sum() > 0
+
+
+def sparse_frames(objects, references=3, height=20, width=24, side=3, seed=3):
+    """A query and references in which each object covers a few cells of its own, in bytes."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def keys():
+        return F.normalize(torch.randn(1, 8, height, width, generator=generator), dim=1)
+
+    found = []
+    for number in range(references):
+        value = torch.zeros(1, objects, 4, height, width, dtype=torch.uint8)
+        for n in range(objects):
+            top, left = (3 * n + number) % (height - side), (7 * n) % (width - side)
+            part = torch.randint(1, 256, (4, side, side), generator=generator)
+            value[0, n, :, top : top + side, left : left + side] = part.to(torch.uint8)
+        found.append(Reference(keys(), value, torch.ones(1, objects, dtype=torch.bool)))
+    return keys(), found
+
+
+@pytest.mark.parametrize("objects", [1, 2, 9])
+def test_looking_only_at_occupied_cells_changes_nothing(objects):
+    query, references = sparse_frames(objects, side=6)
+    references[1].value[:, 0] = 0  # an object that one frame does not show
+    references[2].known[:, -1] = False
+    references[2].value[:, -1] = 0
+    dense = read(query, references, 0.1)
+    with torch.no_grad():
+        assert isinstance(hold([r.value for r in references]), Blocks)
+        sparse = read(query, references, 0.1)
+    torch.testing.assert_close(sparse.value, dense.value, atol=1e-5, rtol=1e-5)
+    assert torch.equal(sparse.match, dense.match)
+
+
+@torch.no_grad()
+def test_nothing_in_the_memory_reads_as_nothing():
+    query, references = sparse_frames(2)
+    for reference_ in references:
+        reference_.value.zero_()
+    assert read(query, references, 0.1).value.abs().max() == 0
+
+
+@torch.no_grad()
+def test_frames_full_of_objects_are_multiplied_as_they_are():
+    values = torch.rand(1, 2, 4, 20, 24)
+    assert isinstance(hold([values]), Everything)
+
+
+@pytest.mark.parametrize("top_k", [0, 5])
+@pytest.mark.parametrize("chunk", [256, 37])
+def test_reading_twice_equals_two_readings(monkeypatch, top_k, chunk):
+    monkeypatch.setattr(memory, "CHUNK", chunk)
+    query, references = sparse_frames(3)
+    window = inside_window(20, 24, 2, query.device)
+    with torch.no_grad():
+        both, near = read_twice(query, references[:-1], references[-1], 0.1, window, top_k=top_k)
+        whole = read(query, references, 0.1, top_k=top_k)
+        alone = read(query, references[-1:], 0.1, windows=[window]).value
+    torch.testing.assert_close(both.value, whole.value, atol=1e-6, rtol=1e-5)
+    assert torch.equal(both.match, whole.match)
+    torch.testing.assert_close(near, alone, atol=1e-6, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_a_window_asked_for_while_tracking_serves_training_later():
+    assert not inside_window(5, 6, 2, torch.device("cpu")).is_inference()
+
+
+def test_the_cost_follows_occupied_cells_not_objects():
+    def cost(objects):
+        query, references = sparse_frames(objects)
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            read(query, references, 0.1)
+        return counter.get_total_flops()
+
+    assert cost(8) < 1.2 * cost(1)
