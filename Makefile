@@ -9,7 +9,7 @@ PINS := requirements/dev.txt
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test quick check bench clean
+.PHONY: help venv demo test quick check bench clean system
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -19,7 +19,10 @@ venv: $(READY) ## create .venv, or bring it up to date
 demo: $(READY) ## track the shipped clip into demo_output/
 	$(BIN)/agss demo $(ARGS)
 
-test: $(READY) ## the whole test suite
+system: ## programs that some tests use, where apt-get may install them
+	@sh requirements/debian.sh
+
+test: $(READY) system ## the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
 
 quick: $(READY) ## the tests that take seconds
