@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from browser import browser, page  # noqa: F401 - fixtures
 
 from agss_model.config import preset
 from agss_model.network import build_network
