@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
@@ -23,6 +24,8 @@ from agss_model.video.prefetch import prefetch
 from agss_model.video.source import FrameSource
 
 Direction = Literal["forward", "backward", "both"]
+Run = Callable[[Mapping[int, LabelMap], range, "int | None"], Iterator[FrameResult]]
+"""Tracks along frame numbers that begin at a keyframe: keyframes, numbers, and a keyframe to know of from the start."""
 
 
 def propagate(
@@ -58,12 +61,13 @@ def propagate(
     stop = len(source) if stop is None else stop
     _check(source, keyframes, start, stop)
     order = sorted(keyframes)
+    run = partial(_run, source, network, flow)
     if direction == "forward":
-        yield from _kept(_run(source, keyframes, network, range(order[0], stop), flow), start, stop)
+        yield from _kept(run(keyframes, range(order[0], stop), None), start, stop)
     elif direction == "backward":
-        yield from _kept(_run(source, keyframes, network, range(order[-1], start - 1, -1), flow), start, stop)
+        yield from _kept(run(keyframes, range(order[-1], start - 1, -1), None), start, stop)
     else:
-        yield from _kept(_both(source, keyframes, network, start, stop, flow), start, stop)
+        yield from both_ways(run, keyframes, start, stop, len(source))
 
 
 def _check(source: FrameSource, keyframes: Mapping[int, LabelMap], start: int, stop: int) -> None:
@@ -88,12 +92,11 @@ def _kept(results: Iterator[FrameResult], start: int, stop: int) -> Iterator[Fra
 
 def _run(
     source: FrameSource,
-    keyframes: Mapping[int, LabelMap],
     network: AGSSVOS,
-    numbers: range,
     flow: FlowEstimator | None,
-    *,
-    ahead: int | None = None,
+    keyframes: Mapping[int, LabelMap],
+    numbers: range,
+    ahead: int | None,
 ) -> Iterator[FrameResult]:
     """Track along `numbers`, which begin at a keyframe; `ahead` names a keyframe to know of from the start."""
     tracker = Tracker(network, flow=flow)
@@ -116,43 +119,37 @@ def _nothing(number: int, source: FrameSource) -> FrameResult:
     return FrameResult(number, (), np.zeros(source.size[::-1], np.uint8), {})
 
 
-def _both(
-    source: FrameSource,
-    keyframes: Mapping[int, LabelMap],
-    network: AGSSVOS,
-    start: int,
-    stop: int,
-    flow: FlowEstimator | None,
-) -> Iterator[FrameResult]:
-    """Block by block, parted at the keyframes that show every object; nothing need be known beyond such a keyframe."""
+def both_ways(run: Run, keyframes: Mapping[int, LabelMap], start: int, stop: int, count: int) -> Iterator[FrameResult]:
+    """What `propagate` does for `both`, with any way to track along frames.
+
+    Block by block, parted at the keyframes that show every object; nothing need be known beyond such a keyframe.
+
+    Args:
+        run: tracks in one direction.
+        keyframes: frame number -> (H, W) label map drawn by a human.
+        start: first frame to give out.
+        stop: the frame after the last.
+        count: frames of the clip.
+    """
     drawn = {number: frozenset(object_ids(keyframes[number])) for number in sorted(keyframes)}
     every = frozenset[int]().union(*drawn.values())
     complete = [number for number, ids in drawn.items() if ids == every]
-    for low, high in pairwise([-1, *complete, len(source)]):
+    for low, high in pairwise([-1, *complete, count]):
         numbers = range(max(low, 0), high)
         if not numbers or numbers.start >= stop or high <= start:
             continue
         here = {number: keyframes[number] for number in drawn if low <= number <= high}
-        yield from _block(source, here, network, range(max(low, start), min(high, stop)), low in drawn, flow)
+        yield from _kept(_block(run, here, range(max(low, start), min(high, stop)), low in drawn), start, stop)
 
 
-def _block(
-    source: FrameSource,
-    keyframes: Mapping[int, LabelMap],
-    network: AGSSVOS,
-    numbers: range,
-    begun: bool,
-    flow: FlowEstimator | None,
-) -> Iterator[FrameResult]:
+def _block(run: Run, keyframes: Mapping[int, LabelMap], numbers: range, begun: bool) -> Iterator[FrameResult]:
     """Frames `numbers` from both directions; each side knows the other's outermost keyframe.
 
     Args:
-        source: the clip.
+        run: tracks in one direction.
         keyframes: of this block; an object need not be in all of them.
-        network: in eval mode.
         numbers: frames to give out.
         begun: the first keyframe shows every object, so that nothing before it matters and it is not tracked into.
-        flow: as for `Tracker`.
     """
     order = sorted(keyframes)
     first, last = order[0], order[-1]
@@ -161,12 +158,12 @@ def _block(
     if lowest < last:
         packed.extend(
             _Packed(r)
-            for r in _run(source, keyframes, network, range(last, lowest - 1, -1), flow, ahead=first)
+            for r in run(keyframes, range(last, lowest - 1, -1), first)
             if r.frame_index in numbers and r.frame_index < last
         )
     forward: Iterator[FrameResult] = iter(())
     if first < numbers.stop:
-        forward = _run(source, keyframes, network, range(first, numbers.stop), flow, ahead=last)
+        forward = run(keyframes, range(first, numbers.stop), last)
     places = _Places(keyframes)
     for number in range(min(first, numbers.start), numbers.stop):
         ahead = next(forward) if number >= first else None
