@@ -14,9 +14,9 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
+from agss_model.annotations.fiftyone_labels import fill_rings, place_mask
 from agss_model.errors import MaskError
 from agss_model.masks.labels import BoolMask
-from agss_model.masks.polygons import Polygon, polygons_to_mask
 from agss_model.masks.shapes import shape_to_mask
 
 INWARD = 1e-7
@@ -67,7 +67,7 @@ def decode_label(label: fo.Detection | fo.Polyline, width: int, height: int) -> 
         x, y, w, h = box
         corners = [x * width, y * height, (x + w) * width, (y + h) * height]
         return shape_to_mask("rectangle", corners, width=width, height=height)
-    return _placed(mask, box, width, height)
+    return place_mask(mask, box, width, height)
 
 
 def has_region(label: fo.Detection | fo.Polyline) -> bool:
@@ -99,29 +99,7 @@ def _mask_of(label: fo.Detection) -> np.ndarray[Any, Any] | None:
     return mask
 
 
-def _placed(mask: np.ndarray[Any, Any], box: list[float], width: int, height: int) -> BoolMask:
-    rows, under_rows = _samples(box[1], box[3], height, mask.shape[0])
-    columns, under_columns = _samples(box[0], box[2], width, mask.shape[1])
-    out = np.zeros((height, width), dtype=np.bool_)
-    out[rows, columns] = mask[under_rows[:, None], under_columns[None, :]] > 0
-    return out
-
-
-def _samples(start: float, extent: float, size: int, cells: int) -> tuple[slice, np.ndarray[Any, np.dtype[np.intp]]]:
-    """Pixels of the frame with their centre inside, and the cell of the mask that lies under each."""
-    first, last = start * size, (start + extent) * size
-    low = int(np.clip(np.ceil(first - 0.5), 0, size))
-    high = int(np.clip(np.ceil(last - 0.5), low, size))
-    centres = np.arange(low, high) + 0.5
-    span = max(last - first, 1e-12)
-    return slice(low, high), ((centres - first) / span * cells).astype(np.intp).clip(0, cells - 1)
-
-
 def _polygons(label: fo.Polyline, width: int, height: int) -> BoolMask:
     if not (label.closed or label.filled):
         raise MaskError(f"polyline {label.id} is an open line, which has no inside; set closed or filled on it")
-    out = np.zeros((height, width), dtype=np.bool_)
-    for shape in label.points or []:
-        flat = (np.asarray(shape, np.float64) * (width, height)).ravel()
-        out ^= polygons_to_mask([Polygon.from_flat(flat.tolist())], width=width, height=height)
-    return out
+    return fill_rings(label.points or [], width, height)
