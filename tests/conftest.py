@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from browser import browser, page  # noqa: F401 - fixtures
+from database import database  # noqa: F401 - a fixture; importing it also keeps FiftyOne away from the user's home
 
 from agss_model.config import preset
 from agss_model.network import build_network
