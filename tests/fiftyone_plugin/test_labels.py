@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import fiftyone as fo
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-fo = pytest.importorskip("fiftyone", reason='needs pip install "agss-vos[fiftyone]"')
 
 from agss_model.errors import MaskError
 from fiftyone_plugin.labels import decode_label, encode_mask, fingerprint
