@@ -86,17 +86,31 @@ def read_image(path: Path) -> Image:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise MediaError(f"cannot read image {path}: {error.strerror or error}") from error
+    return decode_image(data.tobytes(), f"image {path}")
+
+
+def decode_image(data: bytes, what: str) -> Image:
+    """Decodes an image file held in memory, as `read_image` does.
+
+    Args:
+        data: the file.
+        what: names it in errors.
+
+    Raises:
+        MediaError: not an image, damaged, too large, or of floating point.
+    """
     try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
     except cv2.error as error:
-        raise MediaError(f"image {path} cannot be decoded ({error.err}); export it again, sides up to 16384") from error
+        raise MediaError(f"{what} cannot be decoded ({error.err}); export it again, sides up to 16384") from error
     if image is None:
-        raise MediaError(f"{path} is not an image or is damaged; export it again as PNG or JPEG")
-    check_side((image.shape[1], image.shape[0]), f"image {path}")
+        raise MediaError(f"{what} is not an image or is damaged; export it again as PNG or JPEG")
+    check_side((image.shape[1], image.shape[0]), what)
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if image.dtype != np.uint8:
-        raise MediaError(f"image {path} has {image.dtype} pixels; convert it to 8 or 16 bits per channel")
+        raise MediaError(f"{what} has {image.dtype} pixels; convert it to 8 or 16 bits per channel")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
