@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from agss_model.errors import MaskError, MediaError
-from agss_model.network import aggregation
 from agss_model.network.base import AGSSVOS
+from agss_model.network.enlarging import enlarged_labels
 
 MAX_SIDE = 16384
 
@@ -77,13 +77,19 @@ def check_frame(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def to_image(frame: npt.NDArray[np.uint8], geometry: Geometry, device: torch.device) -> Tensor:
     """(H, W, 3) uint8 RGB -> (1, 3, h, w) float32 in [0, 1] at the working size, channels last."""
-    rows, columns = geometry.working
-    if frame.shape[:2] != (rows, columns):
-        shrinking = rows * columns < frame.shape[0] * frame.shape[1]
-        method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-        frame = np.asarray(cv2.resize(frame, (columns, rows), interpolation=method), np.uint8).reshape(rows, columns, 3)
+    frame = resized(frame, geometry.working)
     tensor = torch.from_numpy(np.ascontiguousarray(frame)).to(device)
     return tensor.permute(2, 0, 1)[None].float() / 255
+
+
+def resized(frame: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Bring (H, W, 3) uint8 to `size` (height, width), averaging where it shrinks."""
+    rows, columns = size
+    if frame.shape[:2] == (rows, columns):
+        return frame
+    shrinking = rows * columns < frame.shape[0] * frame.shape[1]
+    method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(frame, (columns, rows), interpolation=method), np.uint8).reshape(rows, columns, 3)
 
 
 def typical_side(masks: Iterable[npt.NDArray[np.bool_]]) -> float:
@@ -116,7 +122,7 @@ def to_carried(mask: npt.NDArray[np.bool_], geometry: Geometry) -> Tensor:
     return torch.from_numpy(image.reshape(rows, columns))
 
 
-def to_slots(probabilities: Tensor, geometry: Geometry, normalised: bool) -> npt.NDArray[np.int64]:
+def to_slots(probabilities: Tensor, geometry: Geometry, normalised: bool) -> npt.NDArray[np.int16]:
     """Who owns each pixel of the frame (equation 6).
 
     Args:
@@ -125,8 +131,8 @@ def to_slots(probabilities: Tensor, geometry: Geometry, normalised: bool) -> npt
         normalised: whether the objects competed (equation 4).
 
     Returns:
-        (H, W) int64, 0 for background and k + 1 for the object in slot k.
+        (H, W) int16, 0 for background and k + 1 for the object in slot k.
     """
     size = (geometry.height, geometry.width)
-    slots: npt.NDArray[np.int64] = aggregation.enlarged_labels(probabilities, size, normalised).cpu().numpy()
+    slots: npt.NDArray[np.int16] = enlarged_labels(probabilities, size, normalised).cpu().numpy()
     return slots
