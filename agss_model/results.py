@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from agss_model.masks.labels import BoolMask, LabelMap
+from agss_model.masks.labels import BoolMask, LabelMap, object_ids
 from agss_model.quality import Quality
 
 
@@ -42,7 +42,7 @@ def id_type(ids: Iterable[int]) -> type[np.uint8 | np.uint16]:
 def predicted(index: int, ids: tuple[int, ...], label_map: LabelMap, quality: Quality) -> FrameResult:
     """A result as the network sees it; slot k of `quality` belongs to `ids[k]`."""
     scores, lost = quality.score.tolist(), quality.lost.tolist()
-    shown = set(np.unique(label_map).tolist())
+    shown = set(object_ids(label_map))
     return FrameResult(
         frame_index=index,
         object_ids=ids,
@@ -74,7 +74,7 @@ def annotated(
     label_map[np.isin(label_map, list(masks))] = 0
     for object_id, mask in masks.items():
         label_map[mask] = object_id
-    shown = set(np.unique(label_map).tolist())
+    shown = set(object_ids(label_map))
     scores = tracked.scores if tracked else {}
     reasons = tracked.reasons if tracked else {}
     return FrameResult(

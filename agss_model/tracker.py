@@ -260,7 +260,7 @@ class Tracker:
             raise ConfigError("No frame has been looked at.")
         slots = to_slots(self._masks, self.geometry, self.network.config.use_normalisation)
         names: LabelMap = np.array([0, *self._ids], dtype=id_type(self._ids))
-        return names[slots]
+        return np.take(names, slots)
 
     def _annotate(self, masks: dict[int, BoolMask], index: int) -> FrameResult:
         """Put given masks over what was tracked, and keep the frame as a reference."""
@@ -278,9 +278,7 @@ class Tracker:
         reference = self._remember(features, self._masks)
         human = torch.tensor([[i in masks for i in self._ids]], device=self.device)
         self.memory.add_permanent(Entry(index, self._ids, Reference(reference.key, reference.value, human)))
-        self.memory.previous = Entry(
-            index, self._ids, Reference(reference.key, reference.value, ~self._lost[None])
-        )
+        self.memory.previous = Entry(index, self._ids, Reference(reference.key, reference.value, ~self._lost[None]))
         self._result = annotated(tracked, masks, index, self._ids, (geometry.height, geometry.width))
         return self._result
 
@@ -295,4 +293,3 @@ class Tracker:
             masks[every.index(object_id)] = self._masks[row]
             lost[every.index(object_id)] = self._lost[row]
         self._ids, self._masks, self._lost = every, masks, lost
-

@@ -92,33 +92,5 @@ def upsample(probabilities: Tensor, size: tuple[int, int], normalised: bool = Tr
     return torch.softmax(_enlarge(every.log(), size), 1)[:, 1:]
 
 
-def enlarged_labels(probabilities: Tensor, size: tuple[int, int], normalised: bool = True, chunk: int = 8) -> Tensor:
-    """`labels(upsample(...))` for one frame, in bounded memory and without the softmax, which keeps the order anyway.
-
-    Args:
-        probabilities: (N, h, w) float in [0, 1].
-        size: (H, W) of the result.
-        normalised: as for `upsample`.
-        chunk: objects enlarged at a time.
-
-    Returns:
-        (H, W) int64, 0 for background and k + 1 for object k.
-    """
-    p = probabilities.float()
-    if normalised:
-        values = p.clamp_min(EPSILON).log()
-        best = _enlarge((1 - p.sum(0)).clamp_min(EPSILON).log()[None, None], size)[0, 0]
-    else:  # background is 1 - max, so an object shows where its own odds are above one
-        values = p.clamp(EPSILON, 1 - EPSILON).logit()
-        best = p.new_zeros(size)
-    owner = torch.zeros(size, dtype=torch.int64, device=p.device)
-    for start in range(0, len(p), chunk):
-        strongest, which = _enlarge(values[None, start : start + chunk], size)[0].max(0)
-        wins = strongest > best
-        owner = torch.where(wins, which + (start + 1), owner)
-        best = torch.where(wins, strongest, best)
-    return owner
-
-
 def _enlarge(x: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)

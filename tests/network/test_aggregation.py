@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agss_model.losses import iou_loss, soft_iou
-from agss_model.network.aggregation import enlarged_labels, labels, normalise, normalise_logits, union, upsample
+from agss_model.network.aggregation import labels, normalise, normalise_logits, union, upsample
 
 
 def pixels(*objects):
@@ -128,20 +128,3 @@ def test_enlarging_keeps_a_distribution_and_changes_nothing_at_the_same_size(x):
     large = upsample(p, (12, 16))
     assert large.shape == (*p.shape[:2], 12, 16)
     assert large.sum(1).max() <= 1 + 1e-5
-
-
-@pytest.mark.parametrize("normalised", [True, False])
-@pytest.mark.parametrize("objects", [1, 3, 11])
-def test_enlarged_labels_equal_labels_of_the_enlarged(normalised, objects):
-    torch.manual_seed(objects)
-    probabilities = torch.rand(objects, 9, 13) ** 4
-    if normalised:
-        probabilities = normalise(probabilities[None])[0]
-    got = enlarged_labels(probabilities, (31, 50), normalised, chunk=4)
-    full = upsample(probabilities[None], (31, 50), normalised)
-    if normalised:
-        expected = labels(full)[0]
-    else:
-        background = 1 - full.amax(1, keepdim=True)
-        expected = torch.cat([background, full], 1).argmax(1)[0]
-    assert (got != expected).float().mean() < 0.002  # ties
