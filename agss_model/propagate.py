@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Literal
@@ -119,40 +119,82 @@ def _nothing(number: int, source: FrameSource) -> FrameResult:
     return FrameResult(number, (), np.zeros(source.size[::-1], np.uint8), {})
 
 
-def both_ways(run: Run, keyframes: Mapping[int, LabelMap], start: int, stop: int, count: int) -> Iterator[FrameResult]:
-    """What `propagate` does for `both`, with any way to track along frames.
+@dataclass(frozen=True)
+class Block:
+    """Frames whose masks depend on the keyframes named, and on no others.
 
-    Block by block, parted at the keyframes that show every object; nothing need be known beyond such a keyframe.
+    Attributes:
+        frames: their numbers.
+        keyframes: numbers of keyframes, ascending.
+    """
+
+    frames: range
+    keyframes: tuple[int, ...]
+
+
+def blocks(drawn: Mapping[int, frozenset[int]], count: int, direction: Direction = "both") -> list[Block]:
+    """What has to be tracked again when a keyframe changes, and what not.
+
+    Tracking `both` ways, a keyframe that shows every object parts the clip: masks on one side do not depend on the
+    other. In one direction, masks depend on every keyframe passed so far.
+
+    Args:
+        drawn: frame number -> ids of the objects in its keyframe; at least one.
+        count: frames of the clip.
+        direction: as for `propagate`.
+
+    Returns:
+        Blocks in ascending order; together all frames that `propagate` gives out.
+    """
+    order = sorted(drawn)
+    if direction == "forward":
+        edges = [*order, count]
+        return [Block(range(low, high), tuple(order[: k + 1])) for k, (low, high) in enumerate(pairwise(edges))]
+    if direction == "backward":
+        edges = [0, *(number + 1 for number in order)]
+        return [Block(range(low, high), tuple(order[k:])) for k, (low, high) in enumerate(pairwise(edges))]
+    every = frozenset[int]().union(*drawn.values())
+    complete = [number for number in order if drawn[number] == every]
+    found = [
+        Block(range(max(low, 0), high), tuple(number for number in order if low <= number <= high))
+        for low, high in pairwise([-1, *complete, count])
+    ]
+    return [block for block in found if block.frames]
+
+
+def both_ways(run: Run, keyframes: Mapping[int, LabelMap], start: int, stop: int, count: int) -> Iterator[FrameResult]:
+    """What `propagate` does for `both`, with any way to track along frames, block by block.
 
     Args:
         run: tracks in one direction.
-        keyframes: frame number -> (H, W) label map drawn by a human.
+        keyframes: frame number -> (H, W) label map drawn by a human; asked for one at a time.
         start: first frame to give out.
         stop: the frame after the last.
         count: frames of the clip.
     """
-    drawn = {number: frozenset(object_ids(keyframes[number])) for number in sorted(keyframes)}
-    every = frozenset[int]().union(*drawn.values())
-    complete = [number for number, ids in drawn.items() if ids == every]
-    for low, high in pairwise([-1, *complete, count]):
-        numbers = range(max(low, 0), high)
-        if not numbers or numbers.start >= stop or high <= start:
-            continue
-        here = {number: keyframes[number] for number in drawn if low <= number <= high}
-        yield from _kept(_block(run, here, range(max(low, start), min(high, stop)), low in drawn), start, stop)
+    drawn = {number: frozenset(object_ids(keyframes[number])) for number in keyframes}
+    for block in blocks(drawn, count):
+        numbers = range(max(block.frames.start, start), min(block.frames.stop, stop))
+        if numbers:
+            here = {number: drawn[number] for number in block.keyframes}
+            yield from _kept(_block(run, keyframes, numbers, here), start, stop)
 
 
-def _block(run: Run, keyframes: Mapping[int, LabelMap], numbers: range, begun: bool) -> Iterator[FrameResult]:
-    """Frames `numbers` from both directions; each side knows the other's outermost keyframe.
+def _block(
+    run: Run, keyframes: Mapping[int, LabelMap], numbers: range, drawn: Mapping[int, frozenset[int]]
+) -> Iterator[FrameResult]:
+    """Frames `numbers` of a block from both directions; each side knows the other's outermost keyframe.
 
     Args:
         run: tracks in one direction.
-        keyframes: of this block; an object need not be in all of them.
+        keyframes: of the clip.
         numbers: frames to give out.
-        begun: the first keyframe shows every object, so that nothing before it matters and it is not tracked into.
+        drawn: the objects in each keyframe of the block; an object need not be in all of them.
     """
-    order = sorted(keyframes)
+    order = sorted(drawn)
     first, last = order[0], order[-1]
+    # Nothing needs to be tracked back into a keyframe that shows every object.
+    begun = numbers.start >= first and drawn[first] == frozenset[int]().union(*drawn.values())
     lowest = max(numbers.start, first + 1) if begun else numbers.start
     packed: list[_Packed] = []
     if lowest < last:
@@ -164,7 +206,7 @@ def _block(run: Run, keyframes: Mapping[int, LabelMap], numbers: range, begun: b
     forward: Iterator[FrameResult] = iter(())
     if first < numbers.stop:
         forward = run(keyframes, range(first, numbers.stop), last)
-    places = _Places(keyframes)
+    places = _Places(drawn)
     for number in range(min(first, numbers.start), numbers.stop):
         ahead = next(forward) if number >= first else None
         if number not in numbers:
@@ -179,10 +221,10 @@ def _block(run: Run, keyframes: Mapping[int, LabelMap], numbers: range, begun: b
 class _Places:
     """Where each object was drawn."""
 
-    def __init__(self, keyframes: Mapping[int, LabelMap]) -> None:
+    def __init__(self, drawn: Mapping[int, frozenset[int]]) -> None:
         self._drawn: dict[int, list[int]] = {}
-        for number in sorted(keyframes):
-            for object_id in object_ids(keyframes[number]):
+        for number in sorted(drawn):
+            for object_id in drawn[number]:
                 self._drawn.setdefault(object_id, []).append(number)
 
     def progress(self, number: int) -> dict[int, float]:

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks import to_label_map
-from agss_model.propagate import fuse, propagate
+from agss_model.propagate import Block, blocks, fuse, propagate
 from agss_model.results import FrameResult
 from agss_model.tracker import Tracker
 
@@ -86,6 +86,24 @@ def test_a_correction_of_one_object_leaves_the_others_to_their_own_keyframes(lit
     without = list(propagate(Source(scene, 10), {1: keys[1], 7: keys[7]}, lite))
     for outside in (0, 1, 7, 8, 9):  # beyond keyframes that show every object nothing can change
         np.testing.assert_array_equal(results[outside].label_map, without[outside].label_map)
+
+
+def test_blocks_cover_the_clip_and_end_where_every_object_is_drawn():
+    drawn = {2: frozenset({1}), 4: frozenset({1, 2}), 7: frozenset({2}), 8: frozenset({1, 2})}
+    assert blocks(drawn, 10) == [
+        Block(range(4), (2, 4)),
+        Block(range(4, 8), (4, 7, 8)),
+        Block(range(8, 10), (8,)),
+    ]
+    assert blocks({0: frozenset({1})}, 3) == [Block(range(3), (0,))]
+    assert blocks({1: frozenset({1}), 3: frozenset({1})}, 5, "forward") == [
+        Block(range(1, 3), (1,)),
+        Block(range(3, 5), (1, 3)),
+    ]
+    assert blocks({1: frozenset({1}), 3: frozenset({1})}, 5, "backward") == [
+        Block(range(2), (1, 3)),
+        Block(range(2, 4), (3,)),
+    ]
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 2), (0, 10), (2, 5), (4, 5), (5, 10)])
