@@ -5,7 +5,7 @@ Everything is computed on the small masks the network carries, for all objects a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -23,6 +23,8 @@ DISAGREE = "forward and backward disagree"
 
 MIN_AREA = 3.0
 """Pixels of the carried mask (at 1/4 for `lite`) below which an object counts as gone."""
+SEEN = 0.3
+"""Share of a carried pixel from which the object counts as having been there."""
 REACH = 1.0
 """How far an object gets from one frame to the next beyond where flow puts it, in its own width and height."""
 NEAR = 4
@@ -53,6 +55,14 @@ class Quality:
     jumped: Tensor
     returned: Tensor
 
+    def on_cpu(self) -> Quality:
+        """The same on the CPU, brought there in one piece: a GPU is waited for once."""
+        if self.score.device.type == "cpu":
+            return self
+        names = [field.name for field in fields(self)]
+        rows = torch.stack([getattr(self, name).float() for name in names]).cpu()
+        return Quality(**{n: row.to(getattr(self, n).dtype) for n, row in zip(names, rows, strict=True)})
+
     def reasons(self, index: int) -> tuple[str, ...]:
         """Words for why one object's score is low; empty when nothing stands out."""
         if bool(self.lost[index]):
@@ -77,9 +87,9 @@ def reach(moved: Tensor, was_lost: Tensor) -> Tensor:
     Returns:
         (N, h, w) bool.
     """
-    seen = moved > 0.3
-    anywhere = was_lost | ~seen.any(-1).any(-1)
-    rows, columns = _interval(seen.any(2)), _interval(seen.any(1))
+    in_row, in_column = moved.amax(2) > SEEN, moved.amax(1) > SEEN
+    anywhere = was_lost | ~in_row.any(1)
+    rows, columns = _interval(in_row), _interval(in_column)
     return rows[:, :, None] & columns[:, None, :] | anywhere[:, None, None]
 
 

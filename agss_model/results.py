@@ -41,6 +41,7 @@ def id_type(ids: Iterable[int]) -> type[np.uint8 | np.uint16]:
 
 def predicted(index: int, ids: tuple[int, ...], label_map: LabelMap, quality: Quality) -> FrameResult:
     """A result as the network sees it; slot k of `quality` belongs to `ids[k]`."""
+    quality = quality.on_cpu()
     scores, lost = quality.score.tolist(), quality.lost.tolist()
     shown = set(object_ids(label_map))
     return FrameResult(

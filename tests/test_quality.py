@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 
 from agss_model import quality
@@ -73,3 +75,17 @@ def test_an_island_out_of_reach_does_not_count():
     result = judge(found, square(10, 10))
     assert not result.lost[0]
     assert result.change[0] == 1
+
+
+def test_judgements_on_a_gpu_arrive_as_they_were():
+    """Without a GPU: a tensor that says it is elsewhere takes the same way."""
+    here = judge(square(10, 10), square(11, 10))
+
+    class Elsewhere(torch.Tensor):
+        device = torch.device("cuda")
+
+    away = dataclasses.replace(here, score=here.score.as_subclass(Elsewhere))
+    arrived = away.on_cpu()
+    for field in dataclasses.fields(here):
+        assert torch.equal(getattr(arrived, field.name).as_subclass(torch.Tensor), getattr(here, field.name))
+        assert getattr(arrived, field.name).dtype == getattr(here, field.name).dtype
