@@ -67,7 +67,7 @@ def image_folder(folder: Path) -> ImageFrames:
     if not paths:
         known = " ".join(sorted(IMAGE_SUFFIXES))
         raise MediaError(f"folder {folder} holds no images ({known}); give a folder of frames or a video file")
-    paths.sort(key=lambda path: (_natural(path.stem), path.name))
+    paths.sort(key=lambda path: (natural_order(path.stem), path.name))
     by_stem: dict[str, Path] = {}
     for path in paths:
         other = by_stem.setdefault(path.stem, path)
@@ -114,6 +114,7 @@ def decode_image(data: bytes, what: str) -> Image:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
-def _natural(name: str) -> tuple[tuple[int, str], ...]:
+def natural_order(name: str) -> tuple[tuple[int, str], ...]:
+    """What to sort names by, so that frame_2 comes before frame_10."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name)
     return tuple((int(part), "") if part[0] in "0123456789" else (-1, part) for part in parts)
