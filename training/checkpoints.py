@@ -70,6 +70,7 @@ def save(trainer: Trainer, out: Path) -> None:
         "optimizer": trainer.optimizer.state_dict(),
         "step": trainer.step,
         "best": trainer.best,
+        "best_step": trainer.best_step,
     }
     if isinstance(trainer.flow, nn.Module):
         state["flow"] = trainer.flow.state_dict()
@@ -84,7 +85,7 @@ def keep_best(trainer: Trainer, out: Path, score: float) -> None:
     if score > trainer.best:
         if trainer.accelerator.is_main_process:
             export(trainer, out, "best")
-        trainer.best = score
+        trainer.best, trainer.best_step = score, trainer.step
 
 
 def export(trainer: Trainer, out: Path, name: str) -> None:
@@ -118,6 +119,7 @@ def resume(trainer: Trainer, out: Path) -> None:
         if trainer.accelerator.scaler is not None and "scaler" in state:
             trainer.accelerator.scaler.load_state_dict(state["scaler"])
         trainer.step, trainer.best = int(state["step"]), float(state["best"])
+        trainer.best_step = int(state.get("best_step", 0))
     except Exception as error:  # torch raises half a dozen kinds for a file that is damaged or of something else
         raise WeightsError(
             f"{path} does not continue this run ({error}). Choose another --out, or put the file aside to start anew."

@@ -43,6 +43,8 @@ class Clips:
         reference: (B,) int64, the frame that guides the others; None for the first.
         flow: (B, T - 1, 2, h, w) float32, backward flow of frame t at t - 1, in pixels of the masks that the network
             carries; None where it is computed during the step.
+        known: (B, T, N) bool, whether it is known where the object is; None where everything is known. Without that
+            there is no loss, and where an object is not known it counts as background for the others.
     """
 
     frames: Tensor
@@ -50,6 +52,7 @@ class Clips:
     entry: Tensor
     reference: Tensor | None = None
     flow: Tensor | None = None
+    known: Tensor | None = None
 
     def to(self, device: torch.device | str) -> Clips:
         """The same clips on a device."""
@@ -99,15 +102,19 @@ def pack(masks: Tensor, entry: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def join(parts: Sequence[Clips]) -> Clips:
-    """One batch from clips with their own numbers of objects; all without flow, all with a reference or none."""
+    """One batch from clips with their own numbers of objects; without flow, and what is optional in all or in none."""
     most = max(part.masks.shape[2] for part in parts)
     frames = parts[0].frames.shape[1]
-    masks, entries = [], []
+    masks, entries, told = [], [], []
     for part in parts:
         missing = most - part.masks.shape[2]
         empty = part.masks[:, :, :1].expand(-1, -1, missing, -1, -1) * 0
         masks.append(torch.cat([part.masks, empty], 2))
         entries.append(torch.nn.functional.pad(part.entry, (0, missing), value=frames))
+        if part.known is not None:
+            told.append(torch.nn.functional.pad(part.known, (0, missing)))
     references = [part.reference for part in parts if part.reference is not None]
     reference = torch.cat(references) if references else None
-    return Clips(torch.cat([part.frames for part in parts]), torch.cat(masks), torch.cat(entries), reference)
+    known = torch.cat(told) if told else None
+    frames_of_all = torch.cat([part.frames for part in parts])
+    return Clips(frames_of_all, torch.cat(masks), torch.cat(entries), reference, known=known)

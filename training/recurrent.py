@@ -58,12 +58,18 @@ class ClipLoss(nn.Module):
             seed: of the random choices (flow, memory).
 
         Returns:
-            Scalar loss, and scalar mean IoU of all tracked frames without gradient.
+            Scalar loss, and scalar mean IoU of all tracked frames without gradient. Where `clips.known` says that
+            nothing is known, nothing counts; of every batch some frame after the first must be known.
         """
-        scores = [
-            self._score(probabilities, clips.masks[:, t], clips.entry < t)
-            for t, probabilities in self.track(clips, seed)
-        ]
+        scores = []
+        for t, probabilities in self.track(clips, seed):
+            valid = clips.entry < t
+            if clips.known is None:
+                scores.append(self._score(probabilities, clips.masks[:, t], valid))
+                continue
+            valid = valid & clips.known[:, t]
+            if (rows := valid.any(1)).any():
+                scores.append(self._score(probabilities[rows], clips.masks[rows, t], valid[rows]))
         losses, ious = zip(*scores, strict=True)
         return torch.stack(losses).mean(), torch.stack(ious).mean()
 
@@ -82,7 +88,8 @@ class ClipLoss(nn.Module):
             within = self._within(warped)
             probabilities = self.network.segment(features[t], seen, previous, warped, known, within).float()
             yield t, self._enlarge(probabilities, clips.masks)
-            carried = self._carry(probabilities.detach(), small[:, t], known, given)
+            told = known if clips.known is None else known & clips.known[:, t]
+            carried = self._carry(probabilities.detach(), small[:, t], known, given, told)
             previous = self._remember(features[t], carried, clips.entry <= t)
             memory.append(previous)
 
@@ -145,7 +152,8 @@ class ClipLoss(nn.Module):
         return aggregation.upsample(probabilities, (height, width), self.network.config.use_normalisation)
 
     def _score(self, probabilities: Tensor, truth: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-        truth = truth * valid[:, :, None, None]
+        shown = valid[:, :, None, None]
+        truth, probabilities = truth * shown, probabilities * shown
         loss = iou_loss(probabilities, truth, valid)
         if self.config.cross_entropy:
             every = torch.cat([1 - probabilities.sum(1, keepdim=True), probabilities], 1)
@@ -157,9 +165,9 @@ class ClipLoss(nn.Module):
             iou = (soft_iou((probabilities > 0.5).float(), truth) * weight).sum() / weight.sum().clamp_min(1)
         return loss, iou
 
-    def _carry(self, masks: Tensor, truth: Tensor, known: Tensor, given: Tensor) -> Tensor:
+    def _carry(self, masks: Tensor, truth: Tensor, known: Tensor, given: Tensor, told: Tensor) -> Tensor:
         """Masks for the next step: predicted, or true where tracking failed or the object has just come in."""
-        failed = known & (soft_iou(masks, truth) <= self.config.tolerance)
+        failed = told & (soft_iou(masks, truth) <= self.config.tolerance)
         masks = torch.where((failed | given)[:, :, None, None], truth, masks)
         return masks * (known | given)[:, :, None, None]
 

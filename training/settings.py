@@ -56,21 +56,26 @@ class Source:
     """Where a share of the clips comes from.
 
     Attributes:
-        kind: "stills" (clips made from photographs), or the layout of real clips, "davis" or "youtube-vos".
+        kind: "stills" (clips made from photographs); the layout of real clips, "davis" or "youtube-vos"; "sparse" for
+            videos of which only some frames are annotated, as `training.prepare` writes them.
         folder: below the folder of the data.
         weight: share of the steps, relative to the other sources.
         list: file below `folder` that names the sequences to train on; by default DAVIS' own list `train.txt` where
             there is one, else all.
+        validation: for "sparse", the folder of the videos to validate on.
     """
 
-    kind: Literal["stills", "davis", "youtube-vos"] = "stills"
+    kind: Literal["stills", "davis", "youtube-vos", "sparse"] = "stills"
     folder: str = "."
     weight: float = 1.0
     list: str = ""
+    validation: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in ("stills", "davis", "youtube-vos") or self.weight <= 0:
-            raise ConfigError(f"{self} is no source; kinds are stills, davis, youtube-vos, weights are above 0.")
+        if self.kind not in ("stills", "davis", "youtube-vos", "sparse") or self.weight <= 0:
+            raise ConfigError(
+                f"{self} is no source; kinds are stills, davis, youtube-vos, sparse, weights are above 0."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +98,8 @@ class RunConfig:
         power: of the poly schedule.
         weight_decay: of the optimizer.
         clip_norm: largest norm of the gradient, 0 for any.
+        patience: steps without a better validation score after which the run ends, 0 for never. With it the first
+            weights are validated too, so that the best ones are never worse than those the run began with.
         ema: decay of the averaged weights that are validated and shipped; 0 for none.
         shards: tar shards of stills to train on, None for all.
         still_size: longest side at which stills are kept, pixels.
@@ -126,6 +133,7 @@ class RunConfig:
     power: float = 0.9
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
+    patience: int = 0
     ema: float = 0.998
     shards: int | None = None
     still_size: int = 384

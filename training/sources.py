@@ -69,7 +69,10 @@ def open_sources(run: RunConfig, data: Path, *, limit: int | None = None, device
     training, validation = list[ClipSource](), list[ClipSource]()
     counts, skipped = dict[str, int](), dict[str, int]()
     for source in run.sources:
-        opened = _stills(run, source, data, limit, device) if source.kind == "stills" else _videos(run, source, data)
+        if source.kind == "stills":
+            opened = _stills(run, source, data, limit, device)
+        else:
+            opened = _sparse(run, source, data) if source.kind == "sparse" else _videos(run, source, data)
         training.append(opened.training)
         if opened.validation is not None:
             validation.append(opened.validation)
@@ -107,6 +110,17 @@ def _videos(run: RunConfig, source: Source, data: Path) -> Sources:
     name = (data / source.folder).resolve().name
     skipped = {"sequence kept for evaluation": evaluation} if evaluation else {}
     return Sources(VideoClips(used, run.videos), held_out, {name: len(used)}, skipped)
+
+
+def _sparse(run: RunConfig, source: Source, data: Path) -> Sources:
+    from training.datasets.sparse import SparseClips, open_sparse
+
+    folder = data / source.folder
+    refuse_evaluation_data(folder)
+    videos = open_sparse(folder)
+    kept = open_sparse(data / source.validation) if source.validation else []
+    held_out = SparseClips(kept, run.videos) if kept else None
+    return Sources(SparseClips(videos, run.videos), held_out, {folder.resolve().name: len(videos)}, {})
 
 
 def batches(make: Callable[[int], Clips], start: int, end: int, ahead: int) -> Iterator[Clips]:

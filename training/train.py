@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from agss_model.allocator import keep_freed_memory
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import AgssError, OutputError
 from training import checkpoints
@@ -70,6 +71,8 @@ def train(run: RunConfig, options: Options) -> Trainer:
     out = options.out
     _make_folder(out)
     accelerator = new_accelerator(run)
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     sources = open_sources(run, options.data, limit=options.limit, device=str(accelerator.device))
     trainer = Trainer(run, sources.training, accelerator)
     checkpoints.resume(trainer, out)
@@ -82,6 +85,9 @@ def train(run: RunConfig, options: Options) -> Trainer:
     ):
         _introduce(trainer, sources, options, monitor)
         validate = _validation(trainer, sources, options, monitor)
+        if run.patience and trainer.step == 0:
+            validate()
+        last = trainer.step if trainer.settled else last
         save = Every(options.save_seconds)
         for clips in batches(trainer.batch, trainer.step, last, run.prefetch):
             try:
@@ -92,10 +98,10 @@ def train(run: RunConfig, options: Options) -> Trainer:
             validate()
             if save.due():
                 _save_or_warn(trainer, out, monitor)
-            if trainer.agreed(stop.asked or time.monotonic() > deadline):
+            if trainer.settled or trainer.agreed(stop.asked or time.monotonic() > deadline):
                 break
         checkpoints.save(trainer, out)
-        monitor.say(f"stopped at step {trainer.step} of {run.total_steps}; the same command goes on from there")
+        monitor.say(_farewell(trainer))
     return trainer
 
 
@@ -144,6 +150,12 @@ def _validation(trainer: Trainer, sources: Sources, options: Options, monitor: M
             monitor.scores(step, "J&F", j_and_f(trainer, options.eval_data, options.eval_sequences or None))
 
     return after_step
+
+
+def _farewell(trainer: Trainer) -> str:
+    if trainer.settled:
+        return f"stopped at step {trainer.step}: the weights of step {trainer.best_step} validated best"
+    return f"stopped at step {trainer.step} of {trainer.run.total_steps}; the same command goes on from there"
 
 
 def _save_or_warn(trainer: Trainer, out: Path, monitor: Monitor) -> None:

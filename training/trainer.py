@@ -32,6 +32,7 @@ class Trainer:
         flow: estimator of motion, None for none.
         step: optimiser steps done.
         best: highest validation score so far.
+        best_step: steps done when it was reached.
     """
 
     def __init__(self, run: RunConfig, source: ClipSource, accelerator: Accelerator | None = None) -> None:
@@ -53,6 +54,7 @@ class Trainer:
         self._flow_ahead = FlowAhead(ahead, self.network.mask_stride) if ahead else None
         self.step = 0
         self.best = -math.inf
+        self.best_step = 0
 
     def batch(self, step: int) -> Clips:
         """The clips of a step: a function of the run's seed, the step and the process."""
@@ -85,6 +87,11 @@ class Trainer:
         move_average(self.average, self.network, self.run.ema, self.step)
         self.step += 1
         return value, float(iou)
+
+    @property
+    def settled(self) -> bool:
+        """Whether validation has not improved for as long as the run is patient."""
+        return 0 < self.run.patience <= self.step - self.best_step
 
     def averaged(self) -> ClipLoss:
         """The averaged weights, to be measured on clips."""
