@@ -498,8 +498,8 @@
         403: 'Your account may not run trackers on this job. Ask the owner of the project.',
         404: 'The tracker is no longer there. Ask whoever runs CVAT whether the AGSS-VOS function is deployed.',
         408: 'The tracker took too long for this frame and was restarted. Try again, or track fewer objects at once.',
-        413: 'This frame with its masks is larger than the tracker accepts. Track fewer objects at once.',
-        422: 'The tracker cannot read this frame or one of its masks. Check the shapes of this frame.',
+        413: 'This is more than the tracker accepts at once (100 objects, or a very large picture). Track fewer objects.',
+        422: 'The tracker cannot use this frame or one of its masks. Check the shapes of this frame.',
         429: 'The tracker is busy with other work. Try again in a minute.',
         500: 'The tracker failed on this frame. Try again; if it happens again, whoever runs CVAT finds the reason in the log of the function.',
         502: 'CVAT could not reach the tracker. Ask whoever runs CVAT whether the AGSS-VOS function is running.',
@@ -1134,7 +1134,7 @@
             const submit = h('button', { type: 'submit', class: 'agss-vos-button agss-vos-primary' }, 'Track');
             const jump = (text, to) => button(text, () => { target.value = to; update(); }, { 'aria-label': `${text}: frame ${to}`, disabled: to === frame });
             const update = () => {
-                const list = between(Number(target.value));
+                const list = between(target.valueAsNumber);
                 frames.textContent = describeFrames(frame, list, job);
                 submit.disabled = !list.numbers.length;
                 outputHint.textContent = OUTPUT_HINTS[output.value];
@@ -1179,8 +1179,8 @@
         return parts.filter(([number]) => number).map(([number, noun]) => count(number, noun)).join(', ');
     }
 
-    function describeFrames(frame, { numbers, deleted, target }, { startFrame, stopFrame }) {
-        if (!Number.isInteger(target) || target < startFrame || target > stopFrame) return `Choose a frame of this job, ${startFrame} to ${stopFrame}.`;
+    function describeFrames(frame, { numbers, deleted, target, inside }, { startFrame, stopFrame }) {
+        if (!inside) return `Choose a frame of this job, ${startFrame} to ${stopFrame}.`;
         if (target === frame) return 'This is the current frame. Choose another one.';
         if (!numbers.length) return 'All frames up to there are deleted.';
         const left = deleted ? ` ${count(deleted, 'deleted frame')} left out.` : '';
@@ -1423,11 +1423,12 @@
                 throw new Sentence(`There is no mask or polygon on frame ${frame}. Draw the objects first, then track them.${hint}`);
             }
             const active = found.find(({ clientID }) => clientID === this.annotation.annotations?.activatedStateID);
-            const between = (target) => ({
-                target,
-                numbers: framesBetween(numbers, allDeleted, frame, target),
-                deleted: framesBetween(numbers, {}, frame, target).length - framesBetween(numbers, allDeleted, frame, target).length,
-            });
+            const between = (target) => {
+                const inside = Number.isInteger(target) && target >= job.startFrame && target <= job.stopFrame;
+                const every = inside ? framesBetween(numbers, {}, frame, target) : [];
+                const present = every.filter((number) => !allDeleted[number]);
+                return { target, inside, numbers: present, deleted: every.length - present.length };
+            };
             return {
                 job, frame, shapes: found, trackers: listed, between,
                 selected: active && found.length > 1 && { clientID: active.clientID, name: this.nameOf(job, active) },
