@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import fiftyone as fo
@@ -146,7 +147,7 @@ def _sorted(entries: list[tuple[object, str, str]], sort_field: str | None) -> I
         entries.sort(key=lambda entry: entry[0])  # type: ignore[arg-type, return-value]
     except TypeError as error:
         raise ViewError(f"the values of {sort_field!r} cannot be ordered ({error}); use numbers or texts.") from error
-    for (rank, _, path), (following, _, other) in zip(entries, entries[1:], strict=False):
+    for (rank, _, path), (following, _, other) in pairwise(entries):
         if rank == following:
             raise ViewError(
                 f"{Path(path).name} and {Path(other).name} have the same {sort_field or 'name'} ({rank}), so their "

@@ -56,8 +56,8 @@ def field_of(collection: SampleCollection, name: str) -> Field:
 
 def label_fields(collection: SampleCollection, types: tuple[type, ...] = PROMPTS) -> list[str]:
     """Names of the label fields of these types, without "frames."."""
-    schema = _schema(collection)
-    return [name for name, field in schema.items() if issubclass(getattr(field, "document_type", None) or object, types)]
+    kinds = {name: getattr(field, "document_type", None) for name, field in _schema(collection).items()}
+    return [name for name, kind in kinds.items() if kind is not None and issubclass(kind, types)]
 
 
 def input_field(collection: SampleCollection, name: str, types: tuple[type, ...] = PROMPTS) -> Field:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from agss_model.flow import FLOW_NAMES, FlowEstimator, build_flow
 from agss_model.network.base import AGSSVOS
 from agss_model.tracker import Tracker
 from agss_model.weights.files import read_weights
+from agss_model.weights.fingerprint import fingerprint
 from agss_model.weights.store import load_model, shipped_models
 
 MAX_ENLARGEMENT = 4.0  # of frames below a `--max-side` that was asked for
@@ -46,13 +46,7 @@ class Engine:
 
     def fingerprint(self) -> str:
         """SHA-256 over all parameters of network and flow, so that one changed number shows."""
-        digest = hashlib.sha256()
-        modules = [self.network, *([self.flow] if isinstance(self.flow, torch.nn.Module) else [])]
-        for module in modules:
-            for name, tensor in sorted(module.state_dict().items()):
-                digest.update(f"{name} {tuple(tensor.shape)}\n".encode())
-                digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint(self.network, *([self.flow] if isinstance(self.flow, torch.nn.Module) else []))
 
 
 def load_engine(

@@ -61,6 +61,15 @@ class VideoFile(IndexedFrames):
         """Exact number of frames."""
         return len(self._index.times)
 
+    @property
+    def steady(self) -> bool:
+        """Whether every frame is shown at its number times the average length of a frame, to half a frame."""
+        times = [time for time in self._index.times if time is not None]
+        if len(times) != len(self) or len(times) < 3:
+            return True
+        even = np.linspace(times[0], times[-1], len(times))
+        return bool((np.abs(np.array(times) - even) <= (times[-1] - times[0]) / (len(times) - 1) / 2 + 1).all())
+
     def read(self, index: int) -> Image:
         """See `FrameSource.read`."""
         number = self._check(index)

@@ -1,0 +1,328 @@
+"""Tracking the objects of whole collections: resumable, clip by clip, one frame in memory at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import fiftyone as fo
+from fiftyone.core.collections import SampleCollection
+
+from agss_model import __version__
+from agss_model.errors import AgssError, ConfigError
+from agss_model.video import FrameSource, VideoFile
+from agss_model.weights.fingerprint import fingerprint
+from fiftyone_plugin.clips import Clip, find_clips, flat
+from fiftyone_plugin.fields import Field, FieldError, declare, input_field, output_field
+from fiftyone_plugin.models import DEFAULT, load_network
+from fiftyone_plugin.prompts import Prompts, read_frames, read_prompts
+from fiftyone_plugin.writing import DatabaseError, Writer, guarded
+
+if TYPE_CHECKING:
+    from agss_model.network.base import AGSSVOS
+    from agss_model.propagate import Block
+
+logger = logging.getLogger(__name__)
+DIRECTIONS = ("both", "forward", "backward")
+
+
+class Cancelled(AgssError):
+    """Somebody asked to stop; what was tracked is kept."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to track and how.
+
+    Attributes:
+        input_annotation_field: holds what humans drew on some frames.
+        output_annotation_field: gets the masks, may be the same; None for the input's name and "_propagated".
+        sort_field: orders images.
+        group_field: tells sequences of images apart.
+        direction: "both", "forward" or "backward".
+        model: name or file of weights.
+        device: "auto", or as torch writes it.
+    """
+
+    input_annotation_field: str
+    output_annotation_field: str | None = None
+    sort_field: str | None = None
+    group_field: str | None = None
+    direction: str = "both"
+    model: str = DEFAULT
+    device: str = "auto"
+
+    @property
+    def output(self) -> str:
+        """Name of the output field."""
+        return self.output_annotation_field or f"{self.input_annotation_field.removeprefix('frames.')}_propagated"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: `done` in [0, 1], `label` for people."""
+
+    done: float
+    label: str
+
+
+@dataclass
+class Summary:
+    """What a run came to.
+
+    Attributes:
+        tracked: clips that got masks now.
+        complete: clips of which every mask was there already.
+        bare: names of clips without a label to start from.
+        failed: names of clips that could not be tracked, and why.
+        frames: masks written now, in frames.
+        objects: in the clips tracked now.
+        tracking_seconds: decoding and tracking.
+        label_seconds: reading and writing labels.
+        notes: what else a user should know.
+    """
+
+    tracked: int = 0
+    complete: int = 0
+    bare: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    frames: int = 0
+    objects: int = 0
+    tracking_seconds: float = 0.0
+    label_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """In sentences."""
+        parts = [f"{_count(self.tracked, 'clip')} tracked: {self.objects} objects, {_count(self.frames, 'frame')}."]
+        if self.complete:
+            parts.append(f"{_count(self.complete, 'clip')} had been tracked before.")
+        if self.bare:
+            parts.append(f"{_count(len(self.bare), 'clip')} without a label to start from: {_some(self.bare)}.")
+        for name, reason in self.failed.items():
+            parts.append(f"Failed: {name}: {reason}")
+        return " ".join([*parts, *self.notes])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, with the sentences as `summary`."""
+        return {**self.__dict__, "summary": str(self)}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+class TrackingRun:
+    """One run over a collection: checked when made, worked off by iterating.
+
+    A clip's frames carry the mark of all that their masks depend on (weights, direction, what was drawn, the clip
+    itself), so that a run does only what is missing, whether the one before was killed, cancelled or complete, and a
+    corrected frame renews only the masks up to the next frames in which every object is drawn.
+    """
+
+    def __init__(self, collection: SampleCollection, settings: Settings, network: AGSSVOS | None = None) -> None:
+        """Checks everything that can be checked without tracking.
+
+        Args:
+            collection: a dataset or view.
+            settings: what to do.
+            network: in eval mode; None to load `settings.model`.
+
+        Raises:
+            AgssError: an empty view, a field that is missing or of another type, no labels, no weights.
+        """
+        if settings.direction not in DIRECTIONS:
+            raise ConfigError(f"direction is {settings.direction!r}; choose {', '.join(DIRECTIONS)}.")
+        self.settings = settings
+        self.clips = find_clips(collection, settings.sort_field, settings.group_field)
+        self._view = _readable(collection)
+        self._dataset = _unfiltered(self._view)
+        self._input = input_field(self._view, settings.input_annotation_field)
+        self._output = output_field(self._view, settings.output)
+        self._check_labels()
+        self._network = network if network is not None else load_network(settings.model, settings.device)
+        self._weights = fingerprint(self._network)
+        self.summary = Summary()
+
+    def __iter__(self) -> Iterator[Progress]:
+        """Track; stopping between two steps keeps all that was tracked.
+
+        Raises:
+            DatabaseError: the database cannot be written.
+            AgssError: not one clip could be tracked.
+        """
+        guarded(lambda: declare(self._view._dataset, self._output))
+        for place, clip in enumerate(self.clips):
+            share = place / len(self.clips)
+            where = f"clip {place + 1} of {len(self.clips)}, {clip.name}"
+            yield Progress(share, where)
+            try:
+                for done, number in self._track(clip):
+                    yield Progress(share + done / len(self.clips), f"{where}: frame {number + 1}")
+            except (DatabaseError, Cancelled):
+                raise
+            except Exception as error:
+                if not isinstance(error, AgssError):
+                    logger.exception("tracking %s failed", clip.name)
+                self.summary.failed[self._unique(clip)] = _reason(error)
+        self._check_outcome()
+        yield Progress(1.0, str(self.summary))
+
+    def _unique(self, clip: Clip) -> str:
+        name = f"{clip.name} (sample {clip.key})"
+        return name if name not in self.summary.failed else f"{name} again"
+
+    def _check_labels(self) -> None:
+        """Whether there is anything to start from."""
+        names = {self._input.path} | ({self._output.path} if self._view.has_field(self._output.path) else set())
+        if not any(self._view.count(path + _list_of(self._view, path)) for path in names):
+            raise FieldError(
+                f"field {self._input.name!r} holds no label in this view; draw the objects on at least one frame of "
+                "each video, or choose another field or view."
+            )
+
+    def _check_outcome(self) -> None:
+        summary = self.summary
+        if summary.failed and not (summary.tracked or summary.complete):
+            raise AgssError(f"nothing could be tracked. {summary}")
+
+    def _track(self, clip: Clip) -> Generator[tuple[float, int], None, None]:
+        began = time.perf_counter()
+        with clip.open() as source:
+            self._note_rate(clip, source)
+            reading = time.perf_counter()
+            prompts = self._prompts(clip, source)
+            label_seconds = time.perf_counter() - reading
+            if not prompts.drawn:
+                self.summary.bare.append(clip.name)
+                return
+            writer = Writer(self._dataset, clip, self._output, prompts)
+            try:
+                yield from self._spans(clip, source, prompts, writer)
+            finally:  # also when the run is stopped here
+                writer.flush()
+                label_seconds += writer.seconds
+                self.summary.frames += writer.frames
+                self.summary.label_seconds += label_seconds
+                self.summary.tracking_seconds += time.perf_counter() - began - label_seconds
+        if writer.frames:
+            self.summary.tracked += 1
+            self.summary.objects += len(prompts.objects)
+        else:
+            self.summary.complete += 1
+        self._note_prompts(clip, prompts)
+
+    def _prompts(self, clip: Clip, source: FrameSource) -> Prompts:
+        output = self._output if self._view.has_field(self._output.path) else None
+        frames = read_frames(self._view, self._dataset, clip, self._input, output)
+        return read_prompts(clip, frames, source.size, len(source), f"{clip.key} {self._output.name}")
+
+    def _spans(
+        self, clip: Clip, source: FrameSource, prompts: Prompts, writer: Writer
+    ) -> Generator[tuple[float, int], None, None]:
+        """Track what is missing."""
+        from agss_model.propagate import propagate
+
+        marks = self._marks(clip, source, prompts)
+        missing = [number for number in marks if prompts.runs.get(number) != marks[number]]
+        done = len(marks) - len(missing)
+        for span in _joined(missing, self._blocks(source, prompts), self.settings.direction):
+            results = propagate(
+                source, prompts.keyframes, self._network, start=span.start, stop=span.stop,
+                direction=self.settings.direction,  # type: ignore[arg-type]
+            )  # fmt: skip
+            wanted = set(missing)
+            for result in results:
+                if result.frame_index not in wanted:
+                    continue
+                writer.put(result, marks[result.frame_index])
+                done += 1
+                yield done / len(marks), result.frame_index
+
+    def _blocks(self, source: FrameSource, prompts: Prompts) -> list[Block]:
+        from agss_model.propagate import blocks
+
+        shown = {number: frozenset(prompts.drawn[number]) for number in prompts.drawn}
+        return blocks(shown, len(source), self.settings.direction)  # type: ignore[arg-type]
+
+    def _marks(self, clip: Clip, source: FrameSource, prompts: Prompts) -> dict[int, str]:
+        """For each frame that gets masks, the mark of all that they depend on."""
+        last = len(source) - 1 if clip.last is None else min(clip.last, len(source) - 1)
+        network = [self._weights, self._network.config.to_dict()]
+        common = [__version__, network, self.settings.direction, len(source), source.size]
+        marks: dict[int, str] = {}
+        for block in self._blocks(source, prompts):
+            drawn = [(number, prompts.digest(number)) for number in block.keyframes]
+            mark = hashlib.sha256(json.dumps([common, drawn]).encode()).hexdigest()[:16]
+            marks |= {number: mark for number in block.frames if clip.first <= number <= last}
+        return marks
+
+    def _note_rate(self, clip: Clip, source: FrameSource) -> None:
+        if isinstance(source, VideoFile) and not source.steady:
+            self.summary.notes.append(
+                f"{clip.name} has a variable frame rate: masks belong to the right frames, but players such as the App "
+                "show frame n at n / rate seconds and so show them at the wrong moment; convert it to a constant rate "
+                "with fiftyone.utils.video.reencode_video before labelling."
+            )
+
+    def _note_prompts(self, clip: Clip, prompts: Prompts) -> None:
+        if prompts.boxes:
+            self.summary.notes.append(
+                f"{clip.name}: {_count(prompts.boxes, 'label')} without a mask, the whole box was taken for the object."
+            )
+        if prompts.empty:
+            self.summary.notes.append(f"{clip.name}: {_count(prompts.empty, 'label')} without a pixel left out.")
+
+
+def _joined(missing: list[int], all_blocks: list[Block], direction: str) -> list[range]:
+    """What to track in one go: everything in one direction, neighbouring blocks both ways."""
+    if not missing:
+        return []
+    if direction != "both":
+        return [range(min(missing), max(missing) + 1)]
+    spans: list[range] = []
+    left = sorted(missing)
+    for block in all_blocks:
+        here = [number for number in left if number in block.frames]
+        if not here:
+            continue
+        if spans and spans[-1].stop == here[0]:
+            spans[-1] = range(spans[-1].start, here[-1] + 1)
+        else:
+            spans.append(range(here[0], here[-1] + 1))
+    return spans
+
+
+def _readable(collection: SampleCollection) -> SampleCollection:
+    """Samples that can be selected by their ids: those in dynamic groups, and the whole videos of clips."""
+    if getattr(collection, "_is_dynamic_groups", False):
+        return collection._dataset.select([i for group in collection.iter_dynamic_groups() for i in group.values("id")])
+    if getattr(collection, "_is_clips", False):
+        return collection._dataset.select(collection.values("sample_id"))
+    return flat(collection)
+
+
+def _unfiltered(view: SampleCollection) -> SampleCollection:
+    dataset = view._dataset
+    return dataset if dataset.media_type != "group" else dataset.select_group_slices(media_type=view.media_type)
+
+
+def _list_of(collection: SampleCollection, path: str) -> str:
+    kind = getattr(collection.get_field(path), "document_type", None)
+    return {fo.Detections: ".detections", fo.Polylines: ".polylines"}.get(kind, "")
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, AgssError) else f"{type(error).__name__}: {error}"
+
+
+__all__ = ["Cancelled", "Field", "Progress", "Settings", "Summary", "TrackingRun"]
