@@ -13,12 +13,13 @@ from agss_model.cli import options
 from agss_model.cli.console import stdout
 from agss_model.config import PRESETS
 from agss_model.errors import OutputError, WeightsError
+from agss_model.weights.bundles import current_version, published_names, rollback, versions_of
 from agss_model.weights.files import read_weights, sha256_of
 from agss_model.weights.importer import import_checkpoint
-from agss_model.weights.store import load_model, shipped_models
+from agss_model.weights.store import load_model, locate, shipped_models
 
 weights = typer.Typer(no_args_is_help=True, help="Shipped weights, weights files, and import of published ones.")
-_NAME = Annotated[str, typer.Argument(help="A shipped name or a .safetensors file.", show_default=False)]
+_NAME = Annotated[str, typer.Argument(help="A shipped or published name, or a .safetensors file.", show_default=False)]
 
 
 @weights.command("list")
@@ -28,6 +29,12 @@ def list_models(debug: options.Debug = False) -> None:
     for name, (path, sha256) in shipped_models().items():
         config = read_weights(path, sha256)[1]
         table.add_row(name, config.architecture, f"{path.stat().st_size / 2**20:.1f} MiB", sha256[:16])
+    for name in published_names():
+        for version in versions_of(name):
+            path, digest = locate(f"{name}@{version}")
+            config = read_weights(path, digest)[1]
+            shown = f"{name}@{version}" + (" (current)" if version == current_version(name) else "")
+            table.add_row(shown, config.architecture, f"{path.stat().st_size / 2**20:.1f} MiB", (digest or "")[:16])
     table.add_row("propagation", PRESETS["propagation"].architecture, "ImageNet features, no training of ours", "")
     stdout().print(table)
 
@@ -90,10 +97,16 @@ def verify(
         stdout().print("This version ships no weights.")
 
 
+@weights.command("rollback")
+def roll_back(
+    name: Annotated[str, typer.Argument(help="A published name.", show_default=False)], debug: options.Debug = False
+) -> None:
+    """Make the version that was published before the current one current again."""
+    bundle = rollback(name)
+    stdout().print(f"{name} is version {bundle.version} again: {bundle.folder}", markup=False)
+
+
 def _locate(name: str) -> tuple[Path, str | None]:
-    models = shipped_models()
-    if name in models:
-        return models[name]
-    if name in PRESETS and not Path(name).exists():
+    if name in PRESETS and name not in shipped_models() and not Path(name).exists():
         raise WeightsError(f"{name} is not a file: nothing is shipped under this name. See: agss weights list")
-    return Path(name), None
+    return locate(name)

@@ -12,6 +12,7 @@ from agss_model.config import PRESETS, AgssConfig
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS
+from agss_model.weights.bundles import RECORD, WEIGHTS, find_bundle, published_names, read_bundle
 from agss_model.weights.files import load_into, read_weights
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -23,8 +24,9 @@ def load_model(name_or_path: str | Path = "lite", device: str | torch.device = "
     """Build a network with trained weights, in eval mode.
 
     Args:
-        name_or_path: a shipped name; `propagation` (or `imagenet`) for labels carried by ImageNet features; or a
-            safetensors file written by this package.
+        name_or_path: a shipped name; a name published here, `NAME` or `NAME@VERSION`; `propagation` (or `imagenet`)
+            for labels carried by ImageNet features; a safetensors file written by this package, or the folder of a
+            published bundle.
         device: where it runs, such as `cpu`, `cuda` or `cuda:1`; there is no fallback to another one.
         **overrides: settings of `AgssConfig` to change, such as `use_normalisation=False`.
 
@@ -36,7 +38,7 @@ def load_model(name_or_path: str | Path = "lite", device: str | torch.device = "
     if name_or_path in UNTRAINED:
         network = _propagation(_override(PRESETS["propagation"], overrides))
     else:
-        path, sha256 = _locate(name_or_path)
+        path, sha256 = locate(name_or_path)
         state, config, metadata = read_weights(path, sha256)
         if metadata.get("kind") in _FLOW_KINDS:
             raise WeightsError(f"{path} holds the flow network {metadata['kind']}, not a segmentation network.")
@@ -96,15 +98,30 @@ def check_device(device: str | torch.device) -> torch.device:
     raise ConfigError(f"Device {device} cannot be used on this machine; choose cpu, cuda, cuda:N or mps.")
 
 
-def _locate(name_or_path: str | Path) -> tuple[Path, str | None]:
+def locate(name_or_path: str | Path) -> tuple[Path, str | None]:
+    """The file behind a name or path, and the SHA-256 it must have where that is known.
+
+    Args:
+        name_or_path: as `load_model` takes it, but for untrained names.
+
+    Raises:
+        WeightsError: unknown name, or the store of published weights is damaged.
+    """
     models = shipped_models()
     if isinstance(name_or_path, str) and name_or_path in models:
         return models[name_or_path]
+    if isinstance(name_or_path, str) and (bundle := find_bundle(name_or_path)) is not None:
+        return bundle.weights, bundle.files[WEIGHTS]
     path = Path(name_or_path)
+    if os.path.isfile(path / RECORD):
+        bundle = read_bundle(path)
+        return bundle.weights, bundle.files[WEIGHTS]
     if path.suffix == ".safetensors" or os.path.isfile(path):
         return path, None
-    names = ", ".join([*models, *UNTRAINED])
-    raise WeightsError(f"{name_or_path} is neither a shipped model nor a weights file. Shipped: {names}.")
+    names = ", ".join([*models, *published_names(), *UNTRAINED])
+    raise WeightsError(
+        f"{name_or_path} is neither a shipped or published model nor a weights file. There are: {names}."
+    )
 
 
 def _override(config: AgssConfig, overrides: dict[str, object]) -> AgssConfig:

@@ -66,9 +66,9 @@ def test_a_replaced_shipped_file_is_refused(shipped):
 
 
 def test_an_unknown_name_lists_the_known_ones(shipped):
-    with pytest.raises(WeightsError, match=r"large is neither .* Shipped: lite, propagation, imagenet\."):
+    with pytest.raises(WeightsError, match=r"large is neither .* There are: lite, propagation, imagenet\."):
         load_model("large")
-    with pytest.raises(WeightsError, match="neither a shipped model"):
+    with pytest.raises(WeightsError, match="neither a shipped or published model"):
         load_model("x" * 5000)
 
 
