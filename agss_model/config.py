@@ -33,8 +33,8 @@ class AgssConfig:
         width: channels of the object path at 1/16, 1/8 and 1/4 (lite).
         temperature: divisor of cosine similarities before the softmax; the start value where it is learned.
         window: radius in cells within which the previous frame is matched.
-        windows: compute each object only where it can be; off: everywhere (lite).
-        evidence_threshold: share of a carried pixel from which an object can be in its cell (lite).
+        windows: compute each object only where it can be; off: everywhere (lite, paper).
+        evidence_threshold: share of a carried pixel from which an object can be in its cell (lite, paper).
         top_k: similarities kept per cell when reading the memory, 0 for all.
         max_references: human frames kept; beyond it the first and the newest stay.
         max_recent: confident tracked frames kept beside the references.

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from agss_model.config import PRESETS, AgssConfig
 from agss_model.errors import ConfigError, MediaError
 from agss_model.losses import iou_loss
 from agss_model.network import build_network
 from agss_model.network.paper import model as paper_model
+from agss_model.network.paper.windows import windows
 
+EVERYWHERE = AgssConfig.from_dict({**PRESETS["paper"].to_dict(), "windows": False})
 ABLATIONS = ({"use_agnostic": False}, {"use_specific": False}, {"use_normalisation": False})
 
 
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    network = build_network(PRESETS["paper"]).eval()
+    network = build_network(EVERYWHERE).eval()
     with torch.no_grad():  # untrained predictions hardly differ; this makes differences visible
         network.decoder.pred2.weight.mul_(30)
     return network
@@ -25,7 +28,7 @@ def network():
 
 def configured(network, **changes):
     """The same weights under other settings."""
-    other = build_network(AgssConfig.from_dict({**PRESETS["paper"].to_dict(), **changes})).eval()
+    other = build_network(AgssConfig.from_dict({**EVERYWHERE.to_dict(), **changes})).eval()
     other.load_state_dict(network.state_dict())
     return other
 
@@ -174,6 +177,75 @@ def test_training_reaches_every_parameter_and_leaves_the_statistics_alone():
     assert without == []
     assert all(torch.equal(value, statistics[name]) for name, value in network.named_buffers())
     assert sum("running" in name for name in statistics) == 2 * 53
+
+
+def discs(*places, height=192, width=256):
+    """Soft-edged masks, (1, N, H, W), by centre and radius."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    masks = [(radius + 1 - ((y - top) ** 2 + (x - left) ** 2).sqrt()).clamp(0, 1) for top, left, radius in places]
+    return torch.stack(masks)[None]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("changes", [{}, *ABLATIONS[:2]])
+def test_windows_equal_everywhere_around_the_masks_and_are_zero_elsewhere(network, changes):
+    changes = {"use_normalisation": False, **changes}  # what objects are before others speak
+    generator = torch.Generator().manual_seed(5)
+    first, image = torch.rand(2, 1, 3, 192, 256, generator=generator)
+    warped = discs((50, 60, 12), (190, 255, 9), (128, 100, 500))
+    expected = forward(configured(network, **changes), first, warped, image, warped)
+    found = forward(configured(network, windows=True, **changes), first, warped, image, warped)
+    for n, mask in enumerate(warped[0]):
+        near = torch.nn.functional.max_pool2d(mask[None], 2 * 24 + 1, 1, 24)[0] > 0.05
+        assert (found[0, n] - expected[0, n])[near].abs().max() < 1e-4
+        assert expected[0, n][near].std() > 1e-3
+    assert found[0, 0, 160:].abs().max() == 0
+    assert (found[0, 2] > 0).all()  # the object that fills the frame is computed everywhere
+
+
+@torch.inference_mode()
+def test_windows_of_one_size_share_a_batch_and_a_missing_object_costs_nothing(network):
+    sparse = configured(network, windows=True, use_normalisation=False)
+    warped = discs((64, 72, 5), (64, 184, 5), (128, 72, 9), (130, 190, 25))
+    warped[:, 2] = 0
+    sizes = []
+    hook = sparse.decoder.register_forward_hook(lambda _, __, out: sizes.append(len(out)))
+    image = torch.rand(1, 3, 192, 256)
+    found = forward(sparse, image, warped, image, warped)
+    hook.remove()
+    assert sorted(sizes) == [1, 2]
+    assert found[0, 2].abs().max() == 0
+
+
+@torch.inference_mode()
+def test_ten_typical_objects_take_a_quarter_of_the_published_arithmetic():
+    """At the paper's 832x448, counted, not timed; shapes alone are computed."""
+    with torch.device("meta"):
+        network = build_network(PRESETS["paper"]).eval()
+        image, mask = torch.rand(1, 3, 448, 832), torch.rand(1, 10, 448, 832)
+    places = [(112 + 224 * (n // 5), 83 + 166 * (n % 5), 51) for n in range(10)]
+    near = windows(discs(*places, height=448, width=832)[0], 0.05)
+
+    def operations(config, monkeypatch):
+        network.config = config
+        monkeypatch.setattr(paper_model, "windows", lambda *_: near)
+        features = network.encode(image)
+        reference = network.remember(features, mask)
+        with FlopCounterMode(display=False) as counter:
+            network.segment(features, [reference], None, mask)
+        return counter.get_total_flops()
+
+    with pytest.MonkeyPatch.context() as patch:
+        dense, sparse = operations(EVERYWHERE, patch), operations(PRESETS["paper"], patch)
+    assert dense / 2 == pytest.approx(64e9 + 10 * 94e9, rel=0.05)  # the numbers of the published network
+    assert dense > 4 * sparse
+
+
+@torch.inference_mode()
+def test_the_published_grid_is_computed_everywhere_as_published(network):
+    exact = configured(network, windows=True, published_grid=True)
+    arguments = scene()
+    assert torch.equal(forward(exact, *arguments), forward(network, *arguments))
 
 
 def test_training_and_eval_mode_give_the_same(network):

@@ -85,7 +85,11 @@ class Encoder(nn.Module):
             (B * K, 256, H/4, W/4), the masks of one image next to each other.
         """
         own = self.conv1_p(masks.flatten(0, 1).unsqueeze(1)).unflatten(0, masks.shape[:2])
-        stem = functional.relu(self.bn1((shared.unsqueeze(1) + own).flatten(0, 1)), inplace=True)
+        return self.first_stage((shared.unsqueeze(1) + own).flatten(0, 1))
+
+    def first_stage(self, looked: Tensor) -> Tensor:
+        """(M, 64, H/2, W/2), the stem's image and mask parts added -> (M, 256, H/4, W/4)."""
+        stem = functional.relu(self.bn1(looked), inplace=True)
         out: Tensor = self.layer1(functional.max_pool2d(stem, 3, stride=2, padding=1))
         return out
 

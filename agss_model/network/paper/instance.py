@@ -60,5 +60,8 @@ class InstanceModule(nn.Module):
             masks: (B, K, H, W) float in [0, 1], warped to the target.
         """
         visual = encoder.visual(shared, masks)
-        place = resize_masks(masks, visual.shape[-2:])
+        return self.attend(visual, resize_masks(masks, visual.shape[-2:]))
+
+    def attend(self, visual: Tensor, place: Tensor) -> InstanceFeatures:
+        """From (M, 256, H/4, W/4) visual features and the (M, 1, H/4, W/4) masks."""
         return InstanceFeatures(visual, self.attention(torch.cat([visual, place], 1)))
