@@ -1,0 +1,220 @@
+"""What a CVAT job holds: its frames, labels, and the shapes that people drew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agss_model.errors import MaskError, MediaError
+from agss_model.masks.labels import BoolMask
+from agss_model.masks.shapes import SHAPE_TYPES, shape_to_mask
+from serverless.job_server import CvatError, Server
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Label:
+    """A label of the job.
+
+    Attributes:
+        name: as people see it.
+        kind: "any", or the one type of shape it is for.
+        defaults: value of each attribute, by its id.
+        mutable: ids of the attributes that may change from frame to frame.
+    """
+
+    name: str
+    kind: str = "any"
+    defaults: Mapping[int, str] = field(default_factory=dict)
+    mutable: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class JobInfo:
+    """A job as far as tracking is concerned; frames are task-relative, as CVAT shows them.
+
+    Attributes:
+        job: its number.
+        task: number of its task.
+        start: its first frame.
+        stop: its last frame.
+        deleted: frames of it that were deleted.
+        size: (width, height) of every frame.
+        labels: by id.
+    """
+
+    job: int
+    task: int
+    start: int
+    stop: int
+    deleted: frozenset[int]
+    size: tuple[int, int]
+    labels: Mapping[int, Label]
+
+    def frames(self, first: int | None, last: int | None) -> list[int]:
+        """Frames of a part of the job, without deleted ones.
+
+        Raises:
+            MediaError: the part is not within the job, or nothing of it is left.
+        """
+        first, last = self.start if first is None else first, self.stop if last is None else last
+        if not self.start <= first <= last <= self.stop:
+            raise MediaError(
+                f"Frames {first} to {last} were asked for, but job {self.job} has {self.start} to {self.stop}."
+            )
+        left = [number for number in range(first, last + 1) if number not in self.deleted]
+        if not left:
+            raise MediaError(f"All frames from {first} to {last} of job {self.job} are deleted.")
+        return left
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """An object in one frame, as a person (or a detector) drew it.
+
+    Attributes:
+        frame: task-relative.
+        label_id: its label.
+        group: 0 for none.
+        origin: what it is on the server: "shape 12" or "track 3".
+        kind: type of the shape.
+        points: of the shape; they cover at least one pixel of the frame.
+        size: (width, height) of the frame.
+        z_order: higher lies in front.
+        attributes: values by id.
+        detected: a program made it and nobody touched it.
+    """
+
+    frame: int
+    label_id: int
+    group: int
+    origin: str
+    kind: str
+    points: Sequence[float]
+    size: tuple[int, int]
+    z_order: int
+    attributes: Mapping[int, str]
+    detected: bool
+
+    def mask(self) -> BoolMask:
+        """The pixels it covers, (H, W) bool; made anew each time, since a job can hold thousands of shapes."""
+        return shape_to_mask(self.kind, self.points, width=self.size[0], height=self.size[1], clip=True)
+
+
+def read_job(server: Server, number: int) -> JobInfo:
+    """Read frames and labels.
+
+    Raises:
+        CvatError: no such job, or one that is not a video or sequence of pictures.
+        MediaError: frames differ in size.
+    """
+    job = server.get(f"/api/jobs/{number}")
+    if job.get("dimension", "2d") != "2d":
+        raise CvatError(f"Job {number} is {job['dimension']}; only 2D jobs can be tracked.")
+    if job.get("type") == "ground_truth":
+        raise CvatError(f"Job {number} is a ground truth job; its frames are samples, not a sequence.")
+    meta = server.get(f"/api/jobs/{number}/data/meta")
+    return JobInfo(
+        job=number,
+        task=int(job["task_id"]),
+        start=int(job["start_frame"]),
+        stop=int(job["stop_frame"]),
+        deleted=frozenset(int(frame) for frame in meta.get("deleted_frames") or ()),
+        size=_size(meta, number),
+        labels=_labels(server, number),
+    )
+
+
+def _size(meta: Json, job: int) -> tuple[int, int]:
+    sizes = Counter((int(frame["width"]), int(frame["height"])) for frame in meta.get("frames") or ())
+    if not sizes:
+        raise MediaError(f"Job {job} tells no size of its frames; has its data been uploaded?")
+    if len(sizes) > 1:
+        some = ", ".join(f"{width}x{height}" for width, height in list(sizes)[:3])
+        raise MediaError(f"The frames of job {job} differ in size ({some}); only frames of one size can be tracked.")
+    return next(iter(sizes))
+
+
+def _labels(server: Server, job: int) -> dict[int, Label]:
+    labels: dict[int, Label] = {}
+    page, more = 1, True
+    while more:
+        reply = server.get("/api/labels", job_id=job, page=page, page_size=100)
+        for label in reply["results"]:
+            attributes = label.get("attributes") or ()
+            labels[int(label["id"])] = Label(
+                name=str(label["name"]),
+                kind=str(label.get("type") or "any"),
+                defaults={int(a["id"]): str(a.get("default_value") or "") for a in attributes},
+                mutable=frozenset(int(a["id"]) for a in attributes if a.get("mutable")),
+            )
+        page, more = page + 1, bool(reply.get("next"))
+    return labels
+
+
+def read_givens(
+    shapes: Iterable[Json], tracks: Iterable[Json], frames: Iterable[int], size: tuple[int, int]
+) -> tuple[list[Given], list[str]]:
+    """Shapes and keyframes of tracks that say where an object is.
+
+    Args:
+        shapes: of the job, as the API returns them.
+        tracks: likewise.
+        frames: those that matter.
+        size: (width, height) of the frames.
+
+    Returns:
+        What can be tracked, by frame, then from back to front; and sentences about the rest.
+    """
+    wanted = frozenset(frames)
+    givens: list[Given] = []
+    notes: dict[str, None] = {}
+    for shape in (*shapes, *_keyframes(tracks)):
+        if shape["frame"] not in wanted:
+            continue
+        given = _given(shape, size)
+        if why := _unusable(shape, given):
+            notes[f"frame {given.frame}: {given.kind} ({given.origin}) is passed over; {why}."] = None
+        else:
+            givens.append(given)
+    givens.sort(key=lambda given: (given.frame, given.z_order))
+    return givens, list(notes)
+
+
+def _keyframes(tracks: Iterable[Json]) -> Iterable[Json]:
+    """Keyframes as if they were shapes; those that say "outside" say nothing about where an object is."""
+    for track in tracks:
+        about = {"label_id": track["label_id"], "group": track.get("group"), "source": track.get("source")}
+        for shape in track["shapes"]:
+            if not shape.get("outside"):
+                attributes = [*track.get("attributes", ()), *shape.get("attributes", ())]
+                yield {**shape, **about, "attributes": attributes, "origin": f"track {track['id']}"}
+
+
+def _unusable(shape: Json, given: Given) -> str | None:
+    if given.kind not in SHAPE_TYPES:
+        return f"only shapes of type {', '.join(SHAPE_TYPES)} can be tracked"
+    if given.kind == "rectangle" and shape.get("rotation"):
+        return "it is rotated; draw a polygon or mask instead"
+    try:
+        return None if given.mask().any() else "no pixel of it lies in the frame"
+    except MaskError as error:
+        return str(error)
+
+
+def _given(shape: Json, size: tuple[int, int]) -> Given:
+    return Given(
+        frame=int(shape["frame"]),
+        label_id=int(shape["label_id"]),
+        group=int(shape.get("group") or 0),
+        origin=str(shape.get("origin") or f"shape {shape['id']}"),
+        kind=str(shape["type"]),
+        points=shape["points"],
+        size=size,
+        z_order=int(shape.get("z_order") or 0),
+        attributes={int(a["spec_id"]): str(a["value"]) for a in shape.get("attributes") or ()},
+        detected=shape.get("source") == "auto",
+    )
