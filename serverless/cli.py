@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from serverless import cli_function
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands; called by `agss_model.cli.main` through the entry point `agss.commands`."""
+    cli_function.register(app)

@@ -1,0 +1,158 @@
+"""Tracking between two requests: from states and a frame to shapes and new states, all objects in one pass.
+
+A request is answered from what it holds and nothing else; the feature cache only saves looking at a picture twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from agss_model.flow import FlowEstimator, build_flow
+from agss_model.frames import Geometry, resized, to_carried, to_slots, typical_side
+from agss_model.masks import mask_to_shape
+from agss_model.masks.labels import BoolMask
+from agss_model.network.base import AGSSVOS
+from agss_model.snapshot import Snapshot, restore, take
+from agss_model.tracker import Tracker
+from serverless.assembly import Assembler, adapted, cache_name, common_geometry
+from serverless.cache import FeatureCache, memorable
+from serverless.contract import Shape
+from serverless.drawing import drawn
+from serverless.pictures import Picture, encode, picture_budget
+from serverless.state import Look, ObjectState
+
+Frame = npt.NDArray[np.uint8]
+
+COPIES = 3
+"""Objects of a request that carry the picture of a frame which is neither the first nor the last of theirs."""
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One object in the new frame.
+
+    Attributes:
+        points: of the shape in the object's own type; None where it is lost and its type allows to say so.
+        state: to go on from.
+    """
+
+    points: list[float] | None
+    state: ObjectState
+
+
+class Scenes:
+    """Starts and follows objects with one network."""
+
+    def __init__(self, network: AGSSVOS, cache: FeatureCache, flow: FlowEstimator | None = None) -> None:
+        self.network, self.cache = network, cache
+        config = network.config
+        self._flow = (flow or build_flow(config.flow)) if config.use_flow else None
+        self._assembler = Assembler(network, cache, self._flow)
+
+    def start(self, frame: Frame, shapes: Sequence[Shape]) -> list[ObjectState]:
+        """States of new objects; the network is not needed for them.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, on which the shapes were drawn.
+            shapes: one for each object.
+
+        Raises:
+            UnusableError: a shape covers no pixel of the frame.
+            MaskError: its numbers are no shape.
+        """
+        masks = drawn(frame, shapes)
+        height, width = frame.shape[:2]
+        geometry = Geometry.of(height, width, self.network, typical_side(masks))
+        picture = encode(resized(frame, geometry.working), picture_budget(len(shapes)))
+        return [
+            ObjectState(
+                kind=shape.type,
+                bare=shape.bare,
+                size=(height, width),
+                working=geometry.working,
+                lost=False,
+                since=0,
+                box=tuple(mask_to_shape("rectangle", mask)) if shape.type == "rectangle" else None,
+                looks=(Look(picture.digest, _bytes(to_carried(mask, geometry)), kept=True),),
+                pictures={picture.digest: picture},
+            )
+            for shape, mask in zip(shapes, masks, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def follow(self, frame: Frame, states: Sequence[ObjectState]) -> list[Followed]:
+        """Find objects in the next frame; equal states are one object.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            states: of the objects; they may have been started on different frames and met different ones since.
+
+        Raises:
+            RequestError: a state is of frames of another size, or they name too many frames.
+            MediaError: a picture in a state is damaged.
+        """
+        if not states:
+            return []
+        cast = {state.identity: state for state in sorted(states, key=lambda state: state.identity)}
+        geometry = common_geometry(self.network, (frame.shape[0], frame.shape[1]), list(cast.values()))
+        pictures = {digest: picture for state in cast.values() for digest, picture in state.pictures.items()}
+        together = adapted(list(cast.values()), geometry, pictures)
+        target = encode(resized(frame, geometry.working), picture_budget(len(together)))
+        tracker = Tracker(self.network, flow=self._flow)
+        restore(tracker, self._assembler.snapshot(together, geometry, pictures))
+        tracker.step(target.pixels(geometry.working))
+        after = take(tracker)
+        if after.features is not None:
+            self.cache.put(cache_name(target, geometry), memorable(after.features))
+        owner = to_slots(after.masks, geometry, self.network.config.use_normalisation).astype(np.uint8)
+        carriers = _carriers(together)
+        pictures[target.digest] = target
+        answers = {}
+        for slot, (identity, state) in enumerate(zip(cast, together, strict=True)):
+            looks = self._looks(state, slot, after, target)
+            digests = {looks[0].digest, target.digest} | {d for d, slots in carriers.items() if slot in slots}
+            carried = {look.digest: pictures[look.digest] for look in looks if look.digest in digests}
+            lost = bool(after.lost[slot])
+            state = replace(state, lost=lost, since=after.since, looks=looks, pictures=carried)
+            answers[identity] = _answered(state, owner == slot + 1)
+        return [answers[state.identity] for state in states]
+
+    def _looks(self, state: ObjectState, slot: int, after: Snapshot, target: Picture) -> tuple[Look, ...]:
+        """What the object remembers now: its first frame, the newest of those kept since, and this one."""
+        first, *others = [look for look in state.looks if look.kept]
+        known = {look.digest for look in (first, *others)}
+        keep = bool(after.recent) and not bool(after.lost[slot]) and target.digest not in known
+        room = self.network.config.max_recent - keep
+        return first, *(others[-room:] if room > 0 else ()), Look(target.digest, _bytes(after.masks[slot]), keep)
+
+
+def _answered(state: ObjectState, mask: BoolMask) -> Followed:
+    """The answer in the object's own type; a rectangle that is lost stays where it was."""
+    points = mask_to_shape(state.kind, mask) if mask.any() else None
+    if state.kind != "rectangle":
+        return Followed(points, state)
+    box = points or list(state.box or ())
+    return Followed(box, replace(state, box=tuple(box)))
+
+
+def _carriers(states: Sequence[ObjectState]) -> Mapping[str, set[int]]:
+    """Which objects carry the pictures of the frames between first and last: a few each, dealt out in turn."""
+    between = sorted({look.digest for state in states for look in state.looks[1:] if look.kept})
+    carriers = {}
+    for turn, digest in enumerate(between):
+        knowing = [slot for slot, state in enumerate(states) if any(k.digest == digest and k.kept for k in state.looks)]
+        count = min(COPIES, len(knowing))
+        carriers[digest] = {knowing[(turn * COPIES + step) % len(knowing)] for step in range(count)}
+    return carriers
+
+
+def _bytes(mask: Tensor) -> npt.NDArray[np.uint8]:
+    """(h, w) float in [0, 1] -> uint8 in 255ths."""
+    values: npt.NDArray[np.uint8] = (mask * 255).round().to(torch.uint8).cpu().numpy()
+    return values
