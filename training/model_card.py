@@ -21,12 +21,14 @@ class Training:
         provenance: data, machine, versions and commit, as the run wrote them.
         step: optimiser steps behind these weights.
         hours: spent on them.
+        start: name of the weights they began with; empty for what `run.init` says.
     """
 
     run: RunConfig
     provenance: dict[str, Any]
     step: int
     hours: float
+    start: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,16 +62,24 @@ def read_scores(path: Path) -> Scores:
 
 
 def model_card(
-    name: str, weights: Path, sha256: str, config: AgssConfig, training: Training, scores: dict[str, Scores]
+    name: str,
+    weights: Path,
+    sha256: str,
+    config: AgssConfig,
+    training: Training,
+    scores: dict[str, Scores],
+    *,
+    licence: str = "",
+    gate: dict[str, Any] | None = None,
 ) -> str:
-    """The card as Markdown."""
+    """The card as Markdown; with the gate's record instead of scores where there is one."""
     sections = [
         f"# Weights `{name}`\n\n{_facts(weights, sha256, config, training)}",
         f"## Training data\n\n{_data(training)}",
         f"## Training\n\n{_run(training)}",
-        f"## Scores\n\n{_scores(scores)}",
+        f"## Scores\n\n{_gate(gate) if gate else _scores(scores)}",
         f"## Limits\n\n{_limits(training)}",
-        f"## Licence\n\n{LICENCE}",
+        f"## Licence\n\n{licence or LICENCE}",
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -78,6 +88,11 @@ LICENCE = (
     "The weights are shared under Apache-2.0 like the code. They were learned from the data sets above, most of which "
     "are academic and state no commercial licence; whoever needs certainty about that trains anew on data of their own "
     "with the same command. No picture of those sets is part of this package."
+)
+
+LICENCE_OF_TEAM = (
+    "These weights began with others and were trained further on a team's own videos: whoever owns those decides who "
+    "may have the weights. What the card of the weights they began with says about licences holds as well."
 )
 
 
@@ -108,7 +123,7 @@ def _run(training: Training) -> str:
     stages = "; ".join(_stage(stage) for stage in run.stages)
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     lines = (
-        ("start", f"`{run.init}`, seed {run.seed}"),
+        ("start", f"`{training.start or run.init}`, seed {run.seed}"),
         ("steps", f"{training.step} of {run.total_steps}, {training.hours:.1f} hours"),
         ("stages", stages),
         ("optimiser", f"{run.optimizer}, lr {run.lr}, encoder {run.encoder_lr}, weight decay {run.weight_decay}"),
@@ -124,6 +139,25 @@ def _run(training: Training) -> str:
 def _stage(stage: Stage) -> str:
     shape = stage.shape
     return f"{stage.steps} steps of {shape.batch} clips x {shape.frames} frames at {shape.width}x{shape.height}"
+
+
+def _gate(record: dict[str, Any]) -> str:
+    """What the gate measured, old and new."""
+    parts = []
+    for found in record["sets"]:
+        rows = [*found["videos"].items(), ("all", found)]
+        lines = "\n".join(
+            f"| {name} | {row['old']['JF']:.3f} | {row['new']['JF']:.3f} | {row['old']['corrections']} "
+            f"| {row['new']['corrections']} |"
+            for name, row in rows
+        )
+        kind = "general set" if found["general"] else "held-out videos of the team"
+        parts.append(
+            f"`{found['name']}` ({kind}); old weights `{record['old']['name']}`; a correction is a true mask given "
+            f"where an object falls below IoU {record['wanted_iou']}:\n\n"
+            f"| video | J&F old | J&F new | corrections old | new |\n|---|---|---|---|---|\n{lines}"
+        )
+    return "\n\n".join(parts)
 
 
 def _scores(scores: dict[str, Scores]) -> str:
