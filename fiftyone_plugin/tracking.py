@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 DIRECTIONS = ("both", "forward", "backward")
 
 
-class Cancelled(AgssError):
-    """Somebody asked to stop; what was tracked is kept."""
+class Stopped(Exception):
+    """Somebody asked to stop."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class Summary:
         tracking_seconds: decoding and tracking.
         label_seconds: reading and writing labels.
         notes: what else a user should know.
+        stopped: whether somebody asked to stop before the end.
     """
 
     tracked: int = 0
@@ -96,6 +97,7 @@ class Summary:
     tracking_seconds: float = 0.0
     label_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
+    stopped: bool = False
 
     def __str__(self) -> str:
         """In sentences."""
@@ -106,6 +108,8 @@ class Summary:
             parts.append(f"{_count(len(self.bare), 'clip')} without a label to start from: {_some(self.bare)}.")
         for name, reason in self.failed.items():
             parts.append(f"Failed: {name}: {reason}")
+        if self.stopped:
+            parts.append("Stopped as asked; what was tracked is kept, run it again to continue.")
         return " ".join([*parts, *self.notes])
 
     def to_dict(self) -> dict[str, Any]:
@@ -129,13 +133,20 @@ class TrackingRun:
     corrected frame renews only the masks up to the next frames in which every object is drawn.
     """
 
-    def __init__(self, collection: SampleCollection, settings: Settings, network: AGSSVOS | None = None) -> None:
+    def __init__(
+        self,
+        collection: SampleCollection,
+        settings: Settings,
+        network: AGSSVOS | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Checks everything that can be checked without tracking.
 
         Args:
             collection: a dataset or view.
             settings: what to do.
             network: in eval mode; None to load `settings.model`.
+            stop: asked about once a second whether to stop; what was tracked is kept.
 
         Raises:
             AgssError: an empty view, a field that is missing or of another type, no labels, no weights.
@@ -151,6 +162,7 @@ class TrackingRun:
         self._check_labels()
         self._network = network if network is not None else load_network(settings.model, settings.device)
         self._weights = fingerprint(self._network)
+        self._stop, self._asked = stop, time.monotonic()
         self.summary = Summary()
 
     def __iter__(self) -> Iterator[Progress]:
@@ -168,8 +180,11 @@ class TrackingRun:
             try:
                 for done, number in self._track(clip):
                     yield Progress(share + done / len(self.clips), f"{where}: frame {number + 1}")
-            except (DatabaseError, Cancelled):
+            except DatabaseError:
                 raise
+            except Stopped:
+                self.summary.stopped = True
+                break
             except Exception as error:
                 if not isinstance(error, AgssError):
                     logger.exception("tracking %s failed", clip.name)
@@ -192,7 +207,7 @@ class TrackingRun:
 
     def _check_outcome(self) -> None:
         summary = self.summary
-        if summary.failed and not (summary.tracked or summary.complete):
+        if summary.failed and not (summary.tracked or summary.complete or summary.stopped):
             raise AgssError(f"nothing could be tracked. {summary}")
 
     def _track(self, clip: Clip) -> Generator[tuple[float, int], None, None]:
@@ -247,6 +262,13 @@ class TrackingRun:
                 writer.put(result, marks[result.frame_index])
                 done += 1
                 yield done / len(marks), result.frame_index
+                self._heed()
+
+    def _heed(self) -> None:
+        if time.monotonic() - self._asked > 1:
+            self._asked = time.monotonic()
+            if self._stop():
+                raise Stopped
 
     def _blocks(self, source: FrameSource, prompts: Prompts) -> list[Block]:
         from agss_model.propagate import blocks
@@ -325,4 +347,4 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, AgssError) else f"{type(error).__name__}: {error}"
 
 
-__all__ = ["Cancelled", "Field", "Progress", "Settings", "Summary", "TrackingRun"]
+__all__ = ["DIRECTIONS", "Field", "Progress", "Settings", "Summary", "TrackingRun"]

@@ -5,9 +5,14 @@ FiftyOne runs the plugin's `__init__` again on every call while this package sta
 
 from __future__ import annotations
 
-from typing import Any
+from fiftyone.plugins.context import PluginContext
+
+from fiftyone_plugin.operators.track import StopTracking, TrackObjects
+
+OPERATORS = (TrackObjects, StopTracking)
 
 
-def register_all(plugin: Any) -> None:
-    """Register every operator and panel; names must also stand in `plugin/fiftyone.yml`."""
-    del plugin
+def register_all(plugin: PluginContext) -> None:
+    """Register every operator; their names must also stand in `plugin/fiftyone.yml`."""
+    for operator in OPERATORS:
+        plugin.register(operator)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
+from fiftyone.plugins.context import PluginContext
 
 INSTALL = 'pip install "agss-vos[fiftyone]"'
 OPERATORS = {
@@ -17,7 +16,7 @@ OPERATORS = {
 }
 
 
-def register(plugin: Any) -> None:
+def register(plugin: PluginContext) -> None:
     """Called by FiftyOne; without the package, operators appear all the same and say what to install."""
     try:
         from fiftyone_plugin.operators import register_all
@@ -36,12 +35,12 @@ def _missing(name: str, label: str, message: str) -> type[foo.Operator]:
         def config(self) -> foo.OperatorConfig:
             return foo.OperatorConfig(name=name, label=label, dynamic=True, risk_level="low")
 
-        def resolve_input(self, ctx: Any) -> types.Property:
+        def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
             inputs = types.Object()
             inputs.view("missing", types.Error(label="agss-vos is not installed", description=message))
             return types.Property(inputs, view=types.View(label=label))
 
-        def execute(self, ctx: Any) -> None:
+        def execute(self, ctx: foo.ExecutionContext) -> None:
             raise RuntimeError(message)
 
     return Missing

@@ -1,0 +1,217 @@
+"""What the operators share: fields in forms, progress in three kinds of execution, requests to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+from fiftyone.core.collections import SampleCollection
+from fiftyone.core.utils import ProgressBar
+from fiftyone.operators.message import GeneratedMessage
+from fiftyone.operators.store import ExecutionStore
+
+from agss_model.errors import AgssError
+from fiftyone_plugin.fields import label_fields
+from fiftyone_plugin.tracking import Progress
+
+STORE, STOP = "agss-vos", "stop"
+PAUSE = 0.5  # seconds between two reports of progress
+
+
+class Base(foo.Operator):
+    """An operator that can be delegated and reports progress.
+
+    FiftyOne executes it in one of three ways: for the App, which asks for messages as work goes on; delegated, where
+    progress is noted in the database; and from Python, where only the result counts.
+    """
+
+    NAME = ""
+    LABEL = ""
+    ICON = ""
+    DESCRIPTION = ""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """How FiftyOne shows and runs it."""
+        return foo.OperatorConfig(
+            name=self.NAME,
+            label=self.LABEL,
+            description=self.DESCRIPTION,
+            icon=f"/assets/{self.ICON}-dark.svg",
+            light_icon=f"/assets/{self.ICON}-light.svg",
+            dark_icon=f"/assets/{self.ICON}-dark.svg",
+            dynamic=True,
+            execute_as_generator=True,
+            allow_immediate_execution=True,
+            allow_delegated_execution=True,
+            risk_level="medium",
+        )
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The form, or what is missing for it."""
+        inputs = types.Object()
+        try:
+            self.form(ctx, inputs, ctx.target_view())
+        except AgssError as error:
+            refuse(inputs, str(error))
+        return types.Property(inputs, view=types.View(label=self.LABEL))
+
+    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
+        """What came out, in sentences."""
+        outputs = types.Object()
+        outputs.str("summary", label="Summary", view=types.MarkdownView(read_only=True))
+        return types.Property(outputs, view=types.View(label=self.LABEL))
+
+    def execute(self, ctx: foo.ExecutionContext) -> Any:  # noqa: ANN401 - as FiftyOne has it
+        """Check, then work; a generator of messages for the App, else the result."""
+        steps, result = self.start(ctx, ctx.target_view())
+        if _streams(ctx):
+            return self._messages(ctx, steps, result)
+        for progress in _rarely(steps):
+            if ctx.delegated:
+                ctx.set_progress(progress=progress.done, label=progress.label)
+        return result()
+
+    def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
+        """Add the inputs."""
+        raise NotImplementedError
+
+    def start(
+        self, ctx: foo.ExecutionContext, view: SampleCollection
+    ) -> tuple[Iterable[Progress], Callable[[], dict[str, Any]]]:
+        """Check the parameters; return the work as steps, and what gives the result afterwards, with a `summary`."""
+        raise NotImplementedError
+
+    def done(self, ctx: foo.ExecutionContext, result: dict[str, Any]) -> Iterator[GeneratedMessage]:
+        """What the App does afterwards."""
+        yield ctx.ops.reload_dataset()
+
+    def _messages(
+        self, ctx: foo.ExecutionContext, steps: Iterable[Progress], result: Callable[[], dict[str, Any]]
+    ) -> Iterator[GeneratedMessage]:
+        try:
+            for progress in _rarely(steps):
+                yield ctx.trigger("set_progress", {"progress": progress.done, "label": progress.label})
+        except AgssError as error:
+            # The reply has begun, so an exception would only break it off.
+            yield ctx.ops.notify(str(error), variant="error")
+            yield ctx.ops.reload_dataset()
+            return
+        found = result()
+        yield from self.done(ctx, found)
+        yield ctx.ops.show_output(self.resolve_output(ctx).to_json(), found)
+
+
+def _streams(ctx: foo.ExecutionContext) -> bool:
+    """Whether the App asked: only requests over HTTP name the operator among their parameters."""
+    return "operator_uri" in ctx.request_params and not ctx.delegated
+
+
+def _rarely(steps: Iterable[Progress]) -> Iterator[Progress]:
+    last = 0.0
+    for progress in steps:
+        if time.monotonic() - last > PAUSE:
+            last = time.monotonic()
+            yield progress
+
+
+def refuse(inputs: types.Object, message: str) -> None:
+    """Show why there is nothing to fill in, and keep the button grey."""
+    prop = inputs.view("refusal", types.Error(label="Not possible here", description=message))
+    prop.invalid = True
+    prop.error_message = message
+
+
+def choose(
+    inputs: types.Object, name: str, values: Iterable[str], label: str, description: str = "", **options: object
+) -> None:  # fmt: skip
+    """A drop-down list."""
+    choices = types.DropdownView()
+    for value in values:
+        choices.add_choice(value, label=value)
+    inputs.enum(name, choices.values(), label=label, description=description, view=choices, **options)
+
+
+def suggest(
+    inputs: types.Object, name: str, values: Iterable[str], label: str, description: str = "", **options: object
+) -> None:  # fmt: skip
+    """A text with suggestions."""
+    choices = types.AutocompleteView()
+    for value in values:
+        choices.add_choice(value, label=value)
+    inputs.str(name, label=label, description=description, view=choices, **options)
+
+
+def choose_field(
+    inputs: types.Object, view: SampleCollection, name: str, label: str, kinds: tuple[type, ...], **options: object
+) -> None:
+    """A list of label fields.
+
+    Raises:
+        AgssError: there is none.
+    """
+    known = label_fields(view, kinds)
+    if not known:
+        wanted = ", ".join(kind.__name__ for kind in kinds)
+        raise AgssError(f"no label field of the kinds {wanted} is here; draw or import labels first.")
+    options.setdefault("default", known[0])
+    choose(inputs, name, known, label, required=True, **options)
+
+
+def call(operator: Base, collection: SampleCollection, params: dict[str, Any], delegate: bool) -> Any:  # noqa: ANN401
+    """Execute from Python.
+
+    An immediate run goes on in this thread: FiftyOne's own way ends after its time for operators (ten minutes), and
+    Ctrl-C would not reach it.
+
+    Args:
+        operator: which.
+        collection: a dataset or view.
+        params: of the form.
+        delegate: queue it instead.
+
+    Returns:
+        The result as a dict; of a delegated run FiftyOne's `ExecutionResult`.
+
+    Raises:
+        AgssError: what was wrong.
+        ExecutionError: it cannot be queued.
+    """
+    view = collection.view()
+    if delegate:
+        return foo.execute_operator(operator.uri, {"view": view, "params": params}, request_delegation=True)
+    request = {"dataset_name": view._dataset.name, "view": view._serialize(), "params": params}
+    steps, result = operator.start(foo.ExecutionContext(request), view)
+    with ProgressBar(total=100) as bar:
+        for progress in _rarely(steps):
+            bar.set_iteration(round(progress.done * 100), suffix=progress.label[:60])
+        bar.set_iteration(100)
+    return result()
+
+
+def stop_requested(ctx: foo.ExecutionContext) -> Callable[[], bool]:
+    """Tells whether somebody stopped runs on this dataset after now, or marked this delegated one as failed."""
+    store = ExecutionStore.create(STORE, ctx.dataset._doc.id)
+    began = store.get(STOP)
+    document = ctx.request_params.get("run_doc") if ctx.delegated else None
+
+    def asked() -> bool:
+        if store.get(STOP) != began:
+            return True
+        if document is None:
+            return False
+        from fiftyone.operators.delegated import DelegatedOperationService
+        from fiftyone.operators.executor import ExecutionRunState
+
+        operation = DelegatedOperationService().get(document)
+        return operation is not None and operation.run_state != ExecutionRunState.RUNNING
+
+    return asked
+
+
+def request_stop(ctx: foo.ExecutionContext) -> None:
+    """Stop every run on this dataset at its next frame."""
+    ExecutionStore.create(STORE, ctx.dataset._doc.id).set(STOP, time.time())

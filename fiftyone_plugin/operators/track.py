@@ -1,0 +1,124 @@
+"""The operators `track_objects` and `stop_tracking`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+from fiftyone.core.collections import SampleCollection
+
+from fiftyone_plugin.fields import MASKS, PROMPTS, label_fields
+from fiftyone_plugin.models import DEFAULT
+from fiftyone_plugin.operators.common import Base, call, choose, choose_field, request_stop, stop_requested, suggest
+from fiftyone_plugin.tracking import DIRECTIONS, Progress, Settings, TrackingRun
+
+PARAMETERS = tuple(Settings.__dataclass_fields__)
+
+
+class TrackObjects(Base):
+    """Masks of every object in every frame, from what was drawn on some."""
+
+    NAME = "track_objects"
+    LABEL = "Track objects"
+    ICON = "track"
+    DESCRIPTION = "Masks of every object in every frame, from the masks, polygons or boxes of some frames"
+
+    def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
+        """Fields, direction, model; order of images."""
+        choose_field(
+            inputs, view, "input_annotation_field", "Track from", PROMPTS,
+            description="Field with the masks, polygons or boxes that were drawn on some frames",
+        )  # fmt: skip
+        given = ctx.params.get("input_annotation_field") or label_fields(view)[0]
+        suggest(
+            inputs, "output_annotation_field", label_fields(view, MASKS), "Write to",
+            description="A new field, or one with masks; what humans drew in it stays as it is and is tracked from too",
+            default=Settings(given).output,
+        )  # fmt: skip
+        choose(
+            inputs, "direction", DIRECTIONS, "Direction", default="both",
+            description="Both: frames between two drawn ones are tracked from either side and fused",
+        )  # fmt: skip
+        if view.media_type != "video":
+            names = [name for name in view.get_field_schema() if not name.startswith("_")]
+            suggest(inputs, "sort_field", names, "Order images by", "By default the group's order, or the file names")
+            suggest(inputs, "group_field", names, "One sequence per", "Field that tells sequences apart")
+        inputs.str("model", label="Model", default=DEFAULT, description="Name of shipped weights, or a weights file")
+        inputs.str("device", label="Device", default="auto", description="auto, cpu, cuda, cuda:1 ...")
+
+    def start(
+        self, ctx: foo.ExecutionContext, view: SampleCollection
+    ) -> tuple[Iterable[Progress], Callable[[], dict[str, Any]]]:
+        """Check and load."""
+        chosen = {name: ctx.params[name] for name in PARAMETERS if ctx.params.get(name) not in (None, "")}
+        run = TrackingRun(view, Settings(**chosen), stop=stop_requested(ctx))
+        return run, run.summary.to_dict
+
+    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
+        """A button over the grid."""
+        button = types.Button(label=self.LABEL, icon=f"/assets/{self.ICON}-dark.svg", prompt=True)
+        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
+
+    def __call__(
+        self,
+        sample_collection: SampleCollection,
+        input_annotation_field: str,
+        output_annotation_field: str | None = None,
+        *,
+        sort_field: str | None = None,
+        group_field: str | None = None,
+        direction: str = "both",
+        model: str = DEFAULT,
+        device: str = "auto",
+        delegate: bool = False,
+    ) -> Any:  # noqa: ANN401 - a dict, or FiftyOne's record of a delegated operation
+        """Track the objects of a dataset or view.
+
+        Args:
+            sample_collection: of videos, or of images in order.
+            input_annotation_field: holds what was drawn on some frames.
+            output_annotation_field: gets the masks, may be the same; by default the input's name and "_propagated".
+            sort_field: orders images.
+            group_field: tells sequences of images apart.
+            direction: "both", "forward" or "backward".
+            model: name of shipped weights, or a weights file.
+            device: "auto" for the first GPU, else the CPU; or as torch writes it.
+            delegate: queue it instead of running it now.
+
+        Returns:
+            The summary as a dict; for a delegated run FiftyOne's `ExecutionResult`.
+
+        Raises:
+            AgssError: nothing could be tracked; the message says why.
+        """
+        settings = Settings(
+            input_annotation_field, output_annotation_field, sort_field, group_field, direction, model, device
+        )
+        params = {name: value for name, value in asdict(settings).items() if value is not None}
+        return call(self, sample_collection, params, delegate)
+
+
+class StopTracking(foo.Operator):
+    """Ends the runs on this dataset at their next frame."""
+
+    @property
+    def config(self) -> foo.OperatorConfig:
+        """How FiftyOne shows and runs it."""
+        return foo.OperatorConfig(
+            name="stop_tracking",
+            label="Stop tracking",
+            description="End running track_objects on this dataset; what was tracked is kept",
+            icon="/assets/track-dark.svg",
+            risk_level="low",
+        )
+
+    def execute(self, ctx: foo.ExecutionContext) -> None:
+        """Ask them to stop."""
+        request_stop(ctx)
+
+    def __call__(self, sample_collection: SampleCollection) -> None:
+        """Stop the runs on the dataset of a collection."""
+        foo.execute_operator(self.uri, {"dataset": sample_collection._dataset})
