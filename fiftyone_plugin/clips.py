@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import AgssError
 from agss_model.video import FrameSource, ImageFrames, VideoFile
 from agss_model.video.images import natural_order
+from fiftyone_plugin.collections import flat
 
 
 class ViewError(AgssError):
@@ -61,13 +61,6 @@ def _existing(path: str) -> Path:
             f"the file {path} does not exist on this machine; put it back, or correct the sample's filepath."
         )
     return Path(path)
-
-
-def flat(collection: SampleCollection) -> SampleCollection:
-    """A collection without slices: of a grouped one the active slice."""
-    if collection.media_type != fo.core.media.GROUP or collection._is_dynamic_groups:
-        return collection
-    return collection.select_group_slices(collection.group_slice or collection.default_group_slice)
 
 
 def find_clips(

@@ -12,11 +12,13 @@ import numpy as np
 from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import MaskError
+from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask, LabelMap
 from agss_model.results import id_type
+from agss_model.video import FrameSource
 from fiftyone_plugin.clips import Clip
 from fiftyone_plugin.fields import Field
-from fiftyone_plugin.labels import decode_label, encode_mask, fingerprint, has_region
+from fiftyone_plugin.labels import decode_label, fingerprint, has_region
 from fiftyone_plugin.objects import Identities, Label, Sighting, TrackedObject
 
 Container = fo.Detections | fo.Detection | fo.Polylines | fo.Polyline | None
@@ -151,16 +153,12 @@ class _Reading:
     known: dict[str, int] = field(default_factory=dict)
 
 
-def read_prompts(
-    clip: Clip, frames: Iterable[tuple[int, Container, Container]], size: tuple[int, int], count: int, scope: str
-) -> Prompts:
-    """Find the objects that humans drew.
+def read_prompts(source: FrameSource, frames: Iterable[tuple[int, Container, Container]], scope: str) -> Prompts:
+    """Find the objects that humans drew; in a box, the pixels that look unlike its surroundings are the object.
 
     Args:
-        clip: whose labels these are.
+        source: the clip.
         frames: frame number from 0, value of the input field, value of the output field (None if it is the same).
-        size: (width, height) of the frames.
-        count: frames of the clip.
         scope: of made-up instances, see `Identities`.
 
     Raises:
@@ -171,20 +169,23 @@ def read_prompts(
     boxes = 0
     for number, given, output in frames:
         for sighting in _human(number, given, output, reading):
-            if not 0 <= number < count:
-                raise MaskError(f"frame {number + 1} is labelled, but {clip.name} has {count} frames")
+            if not 0 <= number < len(source):
+                raise MaskError(f"frame {number + 1} is labelled, but {source.name} has {len(source)} frames")
             try:
-                masks.append(Drawn.of(decode_label(sighting.label, *size), sighting))
+                mask = decode_label(sighting.label, *source.size)
             except MaskError as error:
                 raise MaskError(f"frame {number + 1}: {error}") from error
-            boxes += not has_region(sighting.label)
+            if not has_region(sighting.label):
+                boxes += 1
+                mask = object_in_box(source.read(number), mask) if mask.any() else mask
+            masks.append(Drawn.of(mask, sighting))
             reading.sightings.append(_without_pixels(sighting))
     objects, ids = Identities(scope, reading.known).arrange(reading.sightings)
     drawn: dict[int, dict[int, Drawn]] = {}
     for sighting, object_id, mask in zip(reading.sightings, ids, masks, strict=True):
         if mask is not None:
-            _put(drawn.setdefault(sighting.frame, {}), object_id, mask, sighting, size)
-    return Prompts(objects, drawn, size, reading.runs, boxes, sum(mask is None for mask in masks))
+            _put(drawn.setdefault(sighting.frame, {}), object_id, mask, sighting)
+    return Prompts(objects, drawn, source.size, reading.runs, boxes, sum(mask is None for mask in masks))
 
 
 def _human(number: int, given: Container, output: Container, reading: _Reading) -> list[Sighting]:
@@ -209,7 +210,7 @@ def _without_pixels(sighting: Sighting) -> Sighting:
     return Sighting(sighting.frame, light, sighting.in_output)
 
 
-def _put(here: dict[int, Drawn], object_id: int, drawn: Drawn, sighting: Sighting, size: tuple[int, int]) -> None:
+def _put(here: dict[int, Drawn], object_id: int, drawn: Drawn, sighting: Sighting) -> None:
     """One object has one mask in a frame: what stands in the output field wins, and parts of polygons are joined."""
     other = here.get(object_id)
     if other is None or (drawn.in_output and not other.in_output):
@@ -236,23 +237,24 @@ def read_frames(
         given: the input field.
         output: the output field, None where it does not exist yet.
     """
-    same = output is not None and output.name == given.name
-    if not same:
-        for number, value in _values(collection, clip, given):
+    if output is None or output.name != given.name:
+        for number, (value,) in read_values(collection, clip, given):
             yield number, value, None
     if output is not None:
-        for number, value in _values(dataset, clip, output):
+        for number, (value,) in read_values(dataset, clip, output):
             yield number, None, value
 
 
-def _values(collection: SampleCollection, clip: Clip, wanted: Field) -> Iterator[tuple[int, Container]]:
-    view = collection.select(list(clip.samples), ordered=not clip.is_video).select_fields(wanted.path)
+def read_values(collection: SampleCollection, clip: Clip, *fields: Field) -> Iterator[tuple[int, list[Container]]]:
+    """Frame number from 0 and the values of these fields, for each frame that the database knows, in order."""
+    view = collection.select(list(clip.samples), ordered=not clip.is_video)
+    view = view.select_fields([wanted.path for wanted in fields])
     for number, sample in enumerate(view.iter_samples()):
         if not clip.is_video:
-            yield number, sample[wanted.name]
+            yield number, [sample[wanted.name] for wanted in fields]
             continue
         for frame_number, frame in sample.frames.items():
-            yield frame_number - 1, frame[wanted.name]
+            yield frame_number - 1, [frame[wanted.name] for wanted in fields]
 
 
-__all__ = ["Drawn", "Keyframes", "Prompts", "encode_mask", "is_prediction", "labels_in", "read_frames", "read_prompts"]
+__all__ = ["Drawn", "Keyframes", "Prompts", "is_prediction", "labels_in", "read_frames", "read_prompts", "read_values"]

@@ -17,7 +17,8 @@ from agss_model import __version__
 from agss_model.errors import AgssError, ConfigError
 from agss_model.video import FrameSource, VideoFile
 from agss_model.weights.fingerprint import fingerprint
-from fiftyone_plugin.clips import Clip, find_clips, flat
+from fiftyone_plugin.clips import Clip, find_clips
+from fiftyone_plugin.collections import readable, unfiltered
 from fiftyone_plugin.fields import Field, FieldError, declare, input_field, output_field
 from fiftyone_plugin.models import DEFAULT, load_network
 from fiftyone_plugin.prompts import Prompts, read_frames, read_prompts
@@ -155,8 +156,8 @@ class TrackingRun:
             raise ConfigError(f"direction is {settings.direction!r}; choose {', '.join(DIRECTIONS)}.")
         self.settings = settings
         self.clips = find_clips(collection, settings.sort_field, settings.group_field)
-        self._view = _readable(collection)
-        self._dataset = _unfiltered(self._view)
+        self._view = readable(collection)
+        self._dataset = unfiltered(self._view)
         self._input = input_field(self._view, settings.input_annotation_field)
         self._output = output_field(self._view, settings.output)
         self._check_labels()
@@ -239,7 +240,7 @@ class TrackingRun:
     def _prompts(self, clip: Clip, source: FrameSource) -> Prompts:
         output = self._output if self._view.has_field(self._output.path) else None
         frames = read_frames(self._view, self._dataset, clip, self._input, output)
-        return read_prompts(clip, frames, source.size, len(source), f"{clip.key} {self._output.name}")
+        return read_prompts(source, frames, f"{clip.key} {self._output.name}")
 
     def _spans(
         self, clip: Clip, source: FrameSource, prompts: Prompts, writer: Writer
@@ -299,7 +300,7 @@ class TrackingRun:
     def _note_prompts(self, clip: Clip, prompts: Prompts) -> None:
         if prompts.boxes:
             self.summary.notes.append(
-                f"{clip.name}: {_count(prompts.boxes, 'label')} without a mask, the whole box was taken for the object."
+                f"{clip.name}: {_count(prompts.boxes, 'label')} without a mask; the object was looked for in the box."
             )
         if prompts.empty:
             self.summary.notes.append(f"{clip.name}: {_count(prompts.empty, 'label')} without a pixel left out.")
@@ -322,20 +323,6 @@ def _joined(missing: list[int], all_blocks: list[Block], direction: str) -> list
         else:
             spans.append(range(here[0], here[-1] + 1))
     return spans
-
-
-def _readable(collection: SampleCollection) -> SampleCollection:
-    """Samples that can be selected by their ids: those in dynamic groups, and the whole videos of clips."""
-    if getattr(collection, "_is_dynamic_groups", False):
-        return collection._dataset.select([i for group in collection.iter_dynamic_groups() for i in group.values("id")])
-    if getattr(collection, "_is_clips", False):
-        return collection._dataset.select(collection.values("sample_id"))
-    return flat(collection)
-
-
-def _unfiltered(view: SampleCollection) -> SampleCollection:
-    dataset = view._dataset
-    return dataset if dataset.media_type != "group" else dataset.select_group_slices(media_type=view.media_type)
 
 
 def _list_of(collection: SampleCollection, path: str) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from fiftyone.plugins.context import PluginContext
 
+from fiftyone_plugin.operators.review import ReviewQueue
 from fiftyone_plugin.operators.track import StopTracking, TrackObjects
 
-OPERATORS = (TrackObjects, StopTracking)
+OPERATORS = (TrackObjects, StopTracking, ReviewQueue)
 
 
 def register_all(plugin: PluginContext) -> None:
