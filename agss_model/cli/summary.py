@@ -37,14 +37,18 @@ class Look:
 
     def __str__(self) -> str:
         """A line for people."""
+        return self.line(f"object {self.object_id}")
+
+    def line(self, name: str) -> str:
+        """A line for people who know the object by a name."""
         frames = f"frame {self.first}" if self.first == self.last else f"frames {self.first}-{self.last}"
         length = self.last - self.first + 1
         if self.lost == length:
-            return f"{frames}: object {self.object_id} lost"
+            return f"{frames}: {name} lost"
         parts = [f"score {self.worst:.2f}" + (f" at frame {self.worst_frame}" if length > 1 else "")]
         parts += [f"lost in {self.lost} of {length}"] if self.lost else []
         parts += [word for word in self.reasons if word != "lost"]
-        return f"{frames}: object {self.object_id} doubtful ({', '.join(parts)})"
+        return f"{frames}: {name} doubtful ({', '.join(parts)})"
 
 
 def look_first(rows: Iterable[Row], limit: int = 8) -> list[Look]:
