@@ -238,35 +238,27 @@
     }
 
     /**
-     * Lays the points of `reference` onto another outline so that point i stays point i: equal shares of the length
-     * between neighbours, started where the shapes agree best. CVAT pairs the points of two keyframes by their share of
-     * the length as well, so what it shows in between is what was checked here.
+     * Lays the points of `reference`, the polygon one frame before, onto an outline, so that point i stays point i and
+     * the polygon leaves the outline by at most `slack` pixels.
      *
-     * Returns the ring, or null when it leaves the outline by more than `slack` pixels.
+     * First by equal shares of the length, started where the shapes agree best; then, because the length of a ragged edge
+     * says little, by moving the reference as a whole and taking the nearest places.
+     *
+     * Returns {ring, outline, lengths, places}: places are the lengths along the outline at which the points lie. Or
+     * null, when the shape has changed too much.
      */
-    function matchRing(outline, reference, slack) {
-        const turned = signedArea(outline) * signedArea(reference) < 0 ? reversed(outline) : outline;
-        const lengths = lengthsOf(turned);
-        const total = lengths[lengths.length - 1];
-        const own = lengthsOf(reference);
-        const shares = own.slice(0, -1).map((length) => (length / own[own.length - 1]) * total);
-        const at = (shift) => shares.map((share) => share + shift);
-        const cost = (shift) => unlikeness(pointsAt(turned, lengths, at(shift)), reference);
-        const steps = 128;
-        let [best, least] = [0, Infinity];
-        const attempt = (shift) => {
-            const value = cost(shift);
-            if (value < least) [best, least] = [shift, value];
-        };
-        for (let i = 0; i < steps; i += 1) attempt((i / steps) * total);
-        for (let step = total / steps / 2; step > 0.02; step /= 2) {
-            const middle = best;
-            attempt(middle - step);
-            attempt(middle + step);
+    function matchRing(exact, reference, slack) {
+        const outline = signedArea(exact) * signedArea(reference) < 0 ? reversed(exact) : exact;
+        const lengths = lengthsOf(outline);
+        const shares = placesByShare(outline, lengths, reference);
+        const moved = movedOnto(reference, pointsAt(outline, lengths, shares));
+        const nearest = nearestPlaces(outline, lengths, moved, shares);
+        const rough = nearest ?? shares;
+        for (const places of [rough, settled(outline, lengths, rough)]) {
+            const fit = { ring: pointsAt(outline, lengths, places), outline, lengths, places };
+            if (!apart(fit, fit.ring, slack)) return fit;
         }
-        const wanted = at(best);
-        const ring = pointsAt(turned, lengths, wanted);
-        return leaves(turned, lengths, ring, wanted, slack) ? null : ring;
+        return null;
     }
 
     function reversed(ring) {
@@ -275,73 +267,171 @@
         return out;
     }
 
-    /** Whether a corner of the outline is further than `slack` from the side of `ring` that stands for its stretch. */
-    function leaves(outline, lengths, ring, wanted, slack) {
+    function placesByShare(outline, lengths, reference) {
         const total = lengths[lengths.length - 1];
-        const n = wanted.length;
-        for (let corner = 0; corner < lengths.length - 1; corner += 1) {
-            const length = (((lengths[corner] - wanted[0]) % total) + total) % total + wanted[0];
-            let i = n - 1;
-            while (i > 0 && wanted[i] > length) i -= 1;
-            const j = (i + 1) % n;
-            const distance = distanceToSegment(
-                outline[2 * corner], outline[2 * corner + 1], ring[2 * i], ring[2 * i + 1], ring[2 * j], ring[2 * j + 1],
-            );
-            if (distance > slack) return true;
+        const own = lengthsOf(reference);
+        const shares = own.slice(0, -1).map((length) => (length / own[own.length - 1]) * total);
+        const at = (shift) => shares.map((share) => share + shift);
+        const steps = 128;
+        let [best, least] = [0, Infinity];
+        const attempt = (shift) => {
+            const value = unlikeness(pointsAt(outline, lengths, at(shift)), reference);
+            if (value < least) [best, least] = [shift, value];
+        };
+        for (let i = 0; i < steps; i += 1) attempt((i / steps) * total);
+        for (let step = total / steps / 2; step > 0.1; step /= 2) {
+            const middle = best;
+            attempt(middle - step);
+            attempt(middle + step);
         }
-        return false;
+        return at(best);
     }
+
+    /** `ring` after the turn, scaling and shift that bring it closest to `target`, point by point (least squares). */
+    function movedOnto(ring, target) {
+        const n = ring.length / 2;
+        const mean = (points, odd) => points.reduce((sum, value, i) => sum + (i % 2 === odd ? value : 0), 0) / n;
+        const [cx, cy, tx, ty] = [mean(ring, 0), mean(ring, 1), mean(target, 0), mean(target, 1)];
+        let [real, imaginary, norm] = [0, 0, 0];
+        for (let i = 0; i < ring.length; i += 2) {
+            const [x, y, u, v] = [ring[i] - cx, ring[i + 1] - cy, target[i] - tx, target[i + 1] - ty];
+            real += x * u + y * v;
+            imaginary += x * v - y * u;
+            norm += x * x + y * y;
+        }
+        const [a, b] = [real / (norm || 1), imaginary / (norm || 1)];
+        return ring.map((value, i) => (i % 2
+            ? ty + b * (ring[i - 1] - cx) + a * (value - cy)
+            : tx + a * (value - cx) - b * (ring[i + 1] - cy)));
+    }
+
+    /** For each point the place of the outline nearest to it, looked for near `around`; null when they change order. */
+    function nearestPlaces(outline, lengths, ring, around) {
+        const total = lengths[lengths.length - 1];
+        const places = around.map((place, i) => nearestPlace(outline, lengths, ring[2 * i], ring[2 * i + 1], place, total / 16));
+        const ordered = places.every((place, i) => i === 0 || place > places[i - 1]);
+        return ordered && places[places.length - 1] < places[0] + total ? places : null;
+    }
+
+    function nearestPlace(outline, lengths, px, py, around, reach) {
+        const n = lengths.length - 1;
+        const total = lengths[n];
+        const from = around - reach;
+        const round = Math.floor(from / total) * total;
+        const first = cornerBefore(lengths, from - round);
+        let [best, least] = [around, Infinity];
+        for (let k = first; lengths[k % n] + Math.floor(k / n) * total + round <= around + reach; k += 1) {
+            const [i, j] = [k % n, (k + 1) % n];
+            const [ax, ay, bx, by] = [outline[2 * i], outline[2 * i + 1], outline[2 * j], outline[2 * j + 1]];
+            const side = lengths[i + 1] - lengths[i];
+            const t = Math.min(Math.max(((px - ax) * (bx - ax) + (py - ay) * (by - ay)) / (side * side || 1), 0), 1);
+            const distance = Math.hypot(ax + t * (bx - ax) - px, ay + t * (by - ay) - py);
+            if (distance < least) [best, least] = [lengths[i] + t * side + Math.floor(k / n) * total + round, distance];
+        }
+        return best;
+    }
+
+    /** Largest distance of the outline's corners between two places from the nearest of some sides [ax, ay, bx, by]. */
+    function bulge({ outline, lengths }, from, to, sides) {
+        const n = lengths.length - 1;
+        const total = lengths[n];
+        const round = Math.floor(from / total) * total;
+        let largest = 0;
+        for (let k = cornerBefore(lengths, from - round) + 1; lengths[k % n] + Math.floor(k / n) * total + round < to; k += 1) {
+            const at = 2 * (k % n);
+            const distances = sides.map((side) => distanceToSegment(outline[at], outline[at + 1], ...side));
+            largest = Math.max(largest, Math.min(...distances));
+        }
+        return largest;
+    }
+
+    const sideOf = (ring, i) => [0, 1, 2, 3].map((k) => ring[(2 * i + k + ring.length) % ring.length]);
+
+    /** Whether outline and ring, which correspond at `places`, are anywhere further apart than `tolerance`. */
+    function apart(fit, ring, tolerance) {
+        const { outline, lengths, places } = fit;
+        const total = lengths[lengths.length - 1];
+        return places.some((place, i) => {
+            const to = i + 1 < places.length ? places[i + 1] : places[0] + total;
+            // Corners may slide a little along the outline from frame to frame, so the neighbouring sides count too.
+            if (bulge(fit, place, to, [i - 1, i, i + 1].map((k) => sideOf(ring, k))) > tolerance) return true;
+            const nearest = nearestPlace(outline, lengths, ring[2 * i], ring[2 * i + 1], place, total / 16);
+            const [x, y] = pointsAt(outline, lengths, [nearest]);
+            return Math.hypot(x - ring[2 * i], y - ring[2 * i + 1]) > tolerance;
+        });
+    }
+
+    /**
+     * Moves places along the outline, one at a time and a few pixels, to where the sides beside them fit best. Without
+     * it, each frame would cut a little more off the corners of an object that turns.
+     */
+    function settled(outline, lengths, places) {
+        const total = lengths[lengths.length - 1];
+        const n = places.length;
+        const out = [...places];
+        const at = (place) => pointsAt(outline, lengths, [place]);
+        const cost = (from, to) => bulge({ outline, lengths }, from, to, [[...at(from), ...at(to)]]) ** 2;
+        for (let i = 0; i < n; i += 1) {
+            const before = i ? out[i - 1] : out[n - 1] - total;
+            const after = i < n - 1 ? out[i + 1] : out[0] + total;
+            const start = out[i];
+            let least = cost(before, start) + cost(start, after);
+            NUDGES.map((nudge) => start + nudge).filter((place) => place > before && place < after).forEach((place) => {
+                const value = cost(before, place) + cost(place, after);
+                if (value < least - 1e-6) [out[i], least] = [place, value];
+            });
+        }
+        return out;
+    }
+
+    const NUDGES = [-1, 1, -2, 2, -4, 4, -6, 6];
 
     /* ---------------------------------------------------------------- keyframes */
 
-    /** Whether every ring between two ends lies within `slack` of the straight way from one end to the other. */
-    function straight(from, between, to, slack) {
-        return between.every(({ frame, ring }) => {
+    /** Whether on every frame between two keyframes the interpolated polygon stays within `tolerance` of the outline. */
+    function straight(from, between, to, tolerance) {
+        return between.every(({ frame, fit }) => {
             const t = (frame - from.frame) / (to.frame - from.frame);
-            for (let i = 0; i < ring.length; i += 2) {
-                const x = from.ring[i] + t * (to.ring[i] - from.ring[i]);
-                const y = from.ring[i + 1] + t * (to.ring[i + 1] - from.ring[i + 1]);
-                if (Math.hypot(x - ring[i], y - ring[i + 1]) > slack) return false;
-            }
-            return true;
+            const ring = from.ring.map((value, i) => value + t * (to.ring[i] - value));
+            return !apart(fit, ring, tolerance);
         });
     }
 
     /**
      * Picks the keyframes of one polygon track while its outlines arrive frame by frame, in either direction.
      *
-     * On every tracked frame the polygon, interpolated or not, stays within `tolerance` pixels of the exact outline: half
-     * of it goes into fewer corners, a quarter into keeping the same corners from frame to frame, a quarter into leaving
-     * frames out. Where the corners change, both neighbouring frames are keyframes, so nothing is ever interpolated
-     * between polygons whose points do not correspond.
+     * On every tracked frame the polygon, interpolated or not, stays within `tolerance` pixels of the exact outline. The
+     * corners are chosen once and then followed, so that the polygons of neighbouring keyframes correspond point by
+     * point; where the shape has changed too much for that, new corners are chosen and both neighbouring frames are
+     * keyframes, so nothing is ever interpolated between polygons that do not correspond.
      */
     class Keyframes {
         constructor(tolerance) {
-            this.corners = tolerance / 2;
-            this.slack = tolerance / 4;
+            this.tolerance = tolerance;
             this.keys = []; // {frame, ring}, in the order of tracking
-            this.waiting = []; // since the last key, not yet known to be needed
+            this.waiting = []; // {frame, fit} since the last key, not yet known to be needed
         }
 
         /** A polygon that a person drew: a keyframe exactly as it is, from whose corners the next ones are made. */
         draw(frame, ring) {
             this.flush();
             this.keys.push({ frame, ring });
-            this.last = { frame, ring };
+            this.last = ring;
         }
 
         /** The exact outline of the next frame. */
-        add(frame, exactOutline) {
-            const outline = simplify(exactOutline, this.corners);
-            const ring = this.last && matchRing(outline, this.last.ring, this.slack);
-            if (!ring) {
-                this.draw(frame, outline);
+        add(frame, outline) {
+            // Some of the tolerance is left for the frames that follow and for those between.
+            const fit = this.last && matchRing(outline, this.last, 0.75 * this.tolerance);
+            if (!fit) {
+                this.draw(frame, simplify(outline, this.tolerance / 2));
                 return;
             }
-            const next = { frame, ring };
-            if (!straight(this.keys[this.keys.length - 1], this.waiting, next, this.slack)) this.flush();
-            this.waiting.push(next);
-            this.last = next;
+            const here = { frame, ring: fit.ring };
+            const tooFar = this.waiting.length >= LONGEST_GAP;
+            if (tooFar || !straight(this.keys[this.keys.length - 1], this.waiting, here, this.tolerance)) this.flush();
+            this.waiting.push({ frame, fit });
+            this.last = fit.ring;
         }
 
         /** The object is not there: nothing is interpolated across this gap. */
@@ -351,7 +441,8 @@
         }
 
         flush() {
-            if (this.waiting.length) this.keys.push(this.waiting[this.waiting.length - 1]);
+            const last = this.waiting.pop();
+            if (last) this.keys.push({ frame: last.frame, ring: last.fit.ring });
             this.waiting = [];
         }
 
@@ -360,6 +451,8 @@
             return this.keys;
         }
     }
+
+    const LONGEST_GAP = 50; // frames between two keyframes: bounds time and memory
 
     /* ---------------------------------------------------------------- what is tracked */
 
