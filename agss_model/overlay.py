@@ -63,15 +63,21 @@ def draw_overlay(
 
 
 def _filled(frame: Image, label_map: LabelMap, ids: tuple[int, ...]) -> Image:
-    table = np.zeros((max(ids, default=0) + 1, 3), np.uint8)
+    drawn = frame.copy()
+    if not ids:
+        return drawn
+    left, top, width, height = cv2.boundingRect((label_map > 0).view(np.uint8))
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    table = np.zeros((ids[-1] + 1, 3), np.uint8)
     for object_id in ids:
         table[object_id] = colour_of(object_id)
-    colours = table[label_map]
-    inside = label_map > 0
-    blended = cv2.addWeighted(frame, 1 - OPACITY, colours, OPACITY, 0).reshape(frame.shape)
-    drawn = np.where(inside[..., None], blended, frame)
-    border = _border(label_map) & inside
-    drawn[border] = _brighter(colours[border])
+    labels, part = label_map[rows, columns], frame[rows, columns]
+    colours = table.take(labels, axis=0)
+    inside = labels > 0
+    blended = cv2.addWeighted(part, 1 - OPACITY, colours, OPACITY, 0).reshape(part.shape)
+    drawn[rows, columns] = cv2.copyTo(blended, inside.view(np.uint8), part.copy()).reshape(part.shape)
+    border = _border(label_map)[rows, columns] & inside
+    drawn[rows, columns][border] = _brighter(colours[border])
     return drawn
 
 

@@ -61,10 +61,8 @@ def validate_label_map(label_map: npt.NDArray[Any], shape: tuple[int, int] | Non
 def object_ids(label_map: LabelMap) -> tuple[int, ...]:
     """The ids present in a label map, ascending, without the background."""
     validate_label_map(label_map)
-    present = np.zeros(np.iinfo(label_map.dtype).max + 1, dtype=np.bool_)
-    present[label_map] = True
-    present[0] = False
-    return tuple(int(value) for value in np.flatnonzero(present))
+    counts = np.bincount(label_map.ravel())
+    return tuple(int(value) for value in np.flatnonzero(counts) if value)
 
 
 def to_masks(label_map: LabelMap) -> dict[int, BoolMask]:
