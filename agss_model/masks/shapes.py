@@ -74,10 +74,11 @@ def largest_part(mask: BoolMask, tolerance: float = 0.0) -> Polygon:
     polygons = mask_to_polygons(mask, tolerance)
     if not polygons:
         raise MaskError("an empty mask has no outline; leave the object out instead")
-    return max(polygons, key=_enclosed)
+    return max(polygons, key=enclosed_area)
 
 
-def _enclosed(polygon: Polygon) -> float:
+def enclosed_area(polygon: Polygon) -> float:
+    """Area within the outer ring, in pixels, holes included."""
     x, y = polygon.outer.T
     return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 

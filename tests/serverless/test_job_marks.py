@@ -73,7 +73,7 @@ def test_a_seal_survives_the_server_and_changes_hardly_anything(item):
         pairs = [
             pair
             for one, two in zip(before, sealed["shapes"], strict=True)
-            for pair in zip(one["points"], two["points"])
+            for pair in zip(one["points"], two["points"], strict=True)
         ]
         assert max(abs(p - q) for p, q in pairs) <= 0.1401
 

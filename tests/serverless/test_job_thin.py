@@ -22,7 +22,8 @@ def blob(rng, size, centre, radius, wobble, phase):
 def dense(ring, step=0.1):
     ends = np.roll(ring, -1, axis=0)
     parts = [
-        a + (b - a) * np.linspace(0, 1, max(2, int(np.hypot(*(b - a)) / step) + 1))[:, None] for a, b in zip(ring, ends)
+        a + (b - a) * np.linspace(0, 1, max(2, int(np.hypot(*(b - a)) / step) + 1))[:, None]
+        for a, b in zip(ring, ends, strict=True)
     ]
     return np.concatenate(parts)
 
@@ -38,7 +39,7 @@ def pairing(one, two):
     """How CVAT pairs vertices: by position along the closed outline, each with the nearest."""
 
     def positions(ring):
-        lengths = [np.hypot(*(b - a)) for a, b in zip(ring, [*ring[1:], ring[0]])]
+        lengths = [np.hypot(*(b - a)) for a, b in zip(ring, [*ring[1:], ring[0]], strict=True)]
         return np.cumsum([0, *lengths]) / sum(lengths)
 
     a, b = positions(one), positions(two)
@@ -88,7 +89,7 @@ def test_what_only_moves_needs_two_keyframes():
     rng = np.random.default_rng(0)
     shape = largest_part(blob(rng, 64, (32, 32), 20, [(0.1, 1), (0.2, 2)], 0)).outer
     frames = list(range(40))
-    keys = thin(frames, [shape + [3 * f, 2 * f] for f in frames], 2.0)
+    keys = thin(frames, [shape + np.array([3 * f, 2 * f]) for f in frames], 2.0)
     assert [k.frame for k in keys] == [0, 39]
     assert len(keys[0].points) < 60 < len(shape)
 
@@ -96,7 +97,7 @@ def test_what_only_moves_needs_two_keyframes():
 def test_a_turn_needs_a_keyframe_there():
     square = np.array([[0, 0], [30, 0], [30, 20], [0, 20]], float)
     frames = list(range(21))
-    keys = thin(frames, [square + [4 * min(f, 20 - f), 0] for f in frames], 1.0)
+    keys = thin(frames, [square + np.array([4 * min(f, 20 - f), 0]) for f in frames], 1.0)
     assert 10 in {k.frame for k in keys}
     assert len(keys) <= 5
 
