@@ -27,7 +27,7 @@ from agss_model.network.lite.canvas import Canvas, Everywhere, Region, support
 from agss_model.network.lite.decoder import Decoder
 from agss_model.network.lite.efficientnet import CHANNELS, EfficientNetLite0
 from agss_model.network.lite.instance import InstanceModule
-from agss_model.network.memory import inside_window, read
+from agss_model.network.memory import inside_window, read, read_twice
 
 Shared = tuple[Tensor, Tensor, Tensor]
 """What the agnostic module gives: (B, C1, H/16, W/16), (B, C2, H/8, W/8), (B, C3, H/4, W/4)."""
@@ -100,12 +100,12 @@ class LiteAGSSVOS(AGSSVOS):
         if key is None:
             raise ValueError("These features have no key; they are not from this network.")
         temperature = self.log_temperature.exp().clamp(0.01, 1.0)
-        everything = [*references, previous] if previous is not None else list(references)
-        memory = read(key, everything, temperature, top_k=self.config.top_k)
-        local = memory.value
-        if previous is not None:
+        if previous is None:
+            memory = read(key, references, temperature, top_k=self.config.top_k)
+            local = memory.value
+        else:
             window = inside_window(key.shape[-2], key.shape[-1], self.config.window, key.device)
-            local = read(key, [previous], temperature, windows=[window]).value
+            memory, local = read_twice(key, references, previous, temperature, window, top_k=self.config.top_k)
         moved = F.pixel_unshuffle(warped[:, :, None].float(), 4)
         own = torch.stack([memory.value, local, moved], 2)  # (B, N, 3, 16, h, w)
         if within is not None:
