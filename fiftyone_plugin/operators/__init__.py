@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from fiftyone.plugins.context import PluginContext
 
+from fiftyone_plugin import zoo
+from fiftyone_plugin.operators.evaluate import EvaluateTracking, IdentityKept, JandF
+from fiftyone_plugin.operators.panel import TrackingScores
 from fiftyone_plugin.operators.review import ReviewQueue
 from fiftyone_plugin.operators.track import StopTracking, TrackObjects
 
-OPERATORS = (TrackObjects, StopTracking, ReviewQueue)
+OPERATORS = (TrackObjects, StopTracking, ReviewQueue, EvaluateTracking, JandF, IdentityKept, TrackingScores)
 
 
 def register_all(plugin: PluginContext) -> None:
-    """Register every operator; their names must also stand in `plugin/fiftyone.yml`."""
+    """Register every operator and the panel; their names must also stand in `plugin/fiftyone.yml`."""
+    zoo.register()
     for operator in OPERATORS:
         plugin.register(operator)

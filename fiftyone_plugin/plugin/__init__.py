@@ -43,4 +43,7 @@ def _missing(name: str, label: str, message: str) -> type[foo.Operator]:
         def execute(self, ctx: foo.ExecutionContext) -> None:
             raise RuntimeError(message)
 
+        def __call__(self, *arguments: object, **options: object) -> None:
+            raise RuntimeError(message)
+
     return Missing

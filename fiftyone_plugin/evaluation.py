@@ -1,0 +1,307 @@
+"""J, F and J&F of tracked fields against a ground truth, and whether objects keep their identity.
+
+An object is scored over the frames with ground truth from its first appearance on, but not where its mask was drawn by
+a human (`keyframe`). It is compared with the track of the same class and index, or the same instance; where not one
+track has the identity of an object, with the tracks that fit best over the whole clip, one for each object. Either way
+one track is compared with one object, so that an exchange of two objects costs. Tracks without an object are ignored,
+as the benchmarks do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+import fiftyone as fo
+import numpy as np
+from fiftyone.core.collections import SampleCollection
+from scipy.optimize import linear_sum_assignment
+
+from agss_model.errors import AgssError
+from agss_model.evaluation import ObjectScore, boundary_f, region_similarity
+from agss_model.masks.labels import BoolMask
+from fiftyone_plugin.clips import Clip
+from fiftyone_plugin.fields import Field
+from fiftyone_plugin.labels import decode_label
+from fiftyone_plugin.objects import Label
+from fiftyone_plugin.prompts import labels_in, read_values
+
+MATCH = 0.5
+"""Overlap from which a track counts as being on an object."""
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """One clip.
+
+    Attributes:
+        objects: by name, such as `car 3`.
+        frames: J&F of each scored frame, the mean over its objects; by frame number from 0.
+        covered: how often an object in a frame had a track on it.
+        own: how often that was the object's own track.
+        switches: how often the track on an object became another one.
+    """
+
+    objects: dict[str, ObjectScore]
+    frames: dict[int, float]
+    covered: int
+    own: int
+    switches: int
+
+    @property
+    def JF(self) -> float:
+        """J&F, the mean over the objects."""
+        return fmean(score.JF for score in self.objects.values())
+
+
+@dataclass
+class Evaluation:
+    """A collection.
+
+    Attributes:
+        clips: by the sample that names the clip.
+        names: of the clips.
+        bare: names of clips without anything to score.
+    """
+
+    clips: dict[str, ClipScore] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    bare: list[str] = field(default_factory=list)
+
+    def mean(self, measure: str) -> float:
+        """Mean of `J`, `F` or `JF` over all objects of all clips, each object counting the same.
+
+        Raises:
+            AgssError: nothing was scored.
+        """
+        values = [getattr(score, measure) for clip in self.clips.values() for score in clip.objects.values()]
+        if not values:
+            raise AgssError("there is no frame to score: no ground truth on frames that were tracked.")
+        return fmean(values)
+
+    @property
+    def identity(self) -> float:
+        """Share of the tracks on objects that are the object's own, in [0, 1]; 0 where there is no track."""
+        covered = sum(clip.covered for clip in self.clips.values())
+        return sum(clip.own for clip in self.clips.values()) / covered if covered else 0.0
+
+    @property
+    def switches(self) -> int:
+        """How often the track on an object became another one."""
+        return sum(clip.switches for clip in self.clips.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: the whole, each clip, each object."""
+        table = [
+            {
+                "clip": self.names[key],
+                "sample": key,
+                "JF": clip.JF,
+                "identity": clip.own / clip.covered if clip.covered else 0.0,
+                "switches": clip.switches,
+                "objects": {
+                    name: {"J": score.J, "F": score.F, "JF": score.JF, "frames": score.frames}
+                    for name, score in clip.objects.items()
+                },
+            }
+            for key, clip in self.clips.items()
+        ]
+        means = {measure: self.mean(measure) for measure in ("J", "F", "JF")}
+        return {**means, "identity": self.identity, "switches": self.switches, "clips": table, "bare": self.bare}
+
+
+@dataclass
+class _Frame:
+    """What is remembered of one frame with ground truth.
+
+    Attributes:
+        truth: objects in it.
+        tracks: tracks in it, and whether a human drew them.
+        overlaps: J of each pair that touches.
+    """
+
+    truth: set[Key]
+    tracks: dict[Key, bool]
+    overlaps: dict[tuple[Key, Key], float]
+
+
+def identity(label: Label) -> Key:
+    """What names an object: class and index as FiftyOne has it, else its instance, else the class."""
+    if label.index is not None:
+        return ("index", f"{label.label} {label.index}")
+    return ("instance", label.instance_id) if label.instance_id else ("class", str(label.label))
+
+
+def evaluate_clip(collection: SampleCollection, clip: Clip, predicted: Field, truth: Field) -> ClipScore | None:
+    """Score one clip; None where there is nothing to score.
+
+    Raises:
+        AgssError: the clip or a mask cannot be read.
+    """
+    with clip.open() as source:
+        size = source.size
+    aliases: dict[Key, Key] = {}
+    frames = {
+        number: _frame(labels_in(true), labels_in(found), size, aliases)
+        for number, (true, found) in read_values(collection, clip, truth, predicted)
+        if true is not None
+    }
+    scorer = _Scorer(frames, aliases)
+    if not scorer.scored:
+        return None
+    boundaries: dict[tuple[int, Key], float] = {}
+    for number, (true, found) in read_values(collection, clip, truth, predicted):
+        masks, tracks = (None, None)
+        for key in scorer.scored.get(number, ()):
+            masks = masks or _masks(labels_in(true), size)
+            tracks = tracks if tracks is not None else _masks(labels_in(found), size)
+            empty = np.zeros(size[::-1], np.bool_)
+            boundaries[number, key] = boundary_f(tracks.get(scorer.pairs.get(key), empty), masks.get(key, empty))
+    return scorer.result(boundaries)
+
+
+def _masks(labels: Iterable[Label], size: tuple[int, int]) -> dict[Key | None, BoolMask]:
+    found: dict[Key | None, BoolMask] = {}
+    for label in labels:
+        key, mask = identity(label), decode_label(label, *size)
+        found[key] = found[key] | mask if key in found else mask
+    return found
+
+
+def _frame(true: list[Label], found: list[Label], size: tuple[int, int], aliases: dict[Key, Key]) -> _Frame:
+    masks, tracks = _masks(true, size), _masks(found, size)
+    human: dict[Key, bool] = {}
+    for label in found:
+        key = identity(label)
+        human[key] = human.get(key, False) or bool(getattr(label, "keyframe", False))
+        if label.instance_id:
+            aliases.setdefault(("instance", label.instance_id), key)
+    overlaps = {
+        (one, two): overlap
+        for one, mask in masks.items()
+        for two, track in tracks.items()
+        if one is not None and two is not None and (overlap := region_similarity(track, mask)) > 0
+    }
+    return _Frame({key for key in masks if key is not None}, human, overlaps)
+
+
+class _Scorer:
+    """Pairs objects with tracks and counts."""
+
+    def __init__(self, frames: dict[int, _Frame], aliases: dict[Key, Key]) -> None:
+        self._frames = dict(sorted(frames.items()))
+        first: dict[Key, int] = {}
+        for number, frame in self._frames.items():
+            for key in sorted(frame.truth):
+                first.setdefault(key, number)
+        tracks = {key for frame in frames.values() for key in frame.tracks}
+        self.pairs = {key: aliases.get(key, key) for key in first if aliases.get(key, key) in tracks}
+        if not self.pairs:
+            self.pairs = self._best(sorted(first), sorted(tracks))
+        self.scored = {
+            number: keys
+            for number, frame in self._frames.items()
+            if (keys := [k for k in first if first[k] <= number and not frame.tracks.get(self.pairs.get(k, k), False)])
+        }
+
+    def _best(self, objects: list[Key], tracks: list[Key]) -> dict[Key, Key]:
+        table = np.zeros((len(objects), len(tracks)))
+        for frame in self._frames.values():
+            for (one, two), overlap in frame.overlaps.items():
+                table[objects.index(one), tracks.index(two)] += overlap
+        rows, columns = linear_sum_assignment(table, maximize=True)
+        return {objects[r]: tracks[c] for r, c in zip(rows, columns, strict=True) if table[r, c] > 0}
+
+    def result(self, boundaries: dict[tuple[int, Key], float]) -> ClipScore:
+        """The scores, from F of each scored frame and object."""
+        values: dict[Key, list[tuple[float, float]]] = {}
+        frames: dict[int, float] = {}
+        for number, keys in self.scored.items():
+            here = [(self._region(self._frames[number], key), boundaries[number, key]) for key in keys]
+            frames[number] = fmean((j + f) / 2 for j, f in here)
+            for key, pair in zip(keys, here, strict=True):
+                values.setdefault(key, []).append(pair)
+        objects = {
+            key[1]: ObjectScore(fmean(j for j, _ in pairs), fmean(f for _, f in pairs), len(pairs))
+            for key, pairs in sorted(values.items())
+        }
+        return ClipScore(objects, frames, *self._identity())
+
+    def _region(self, frame: _Frame, key: Key) -> float:
+        track = self.pairs.get(key)
+        if key not in frame.truth and track not in frame.tracks:
+            return 1.0
+        return frame.overlaps.get((key, track), 0.0) if track is not None else 0.0
+
+    def _identity(self) -> tuple[int, int, int]:
+        covered = own = switches = 0
+        last: dict[Key, Key] = {}
+        for number, keys in self.scored.items():
+            frame = self._frames[number]
+            for key in keys:
+                over = {track: overlap for (one, track), overlap in frame.overlaps.items() if one == key}
+                track = max(over, key=lambda t: over[t], default=None)
+                if track is None or over[track] < MATCH:
+                    continue
+                covered += 1
+                own += track == self.pairs.get(key)
+                switches += last.get(key, track) != track
+                last[key] = track
+        return covered, own, switches
+
+
+class EvaluationRun:
+    """Scores clip by clip when iterated; gives the share that is done and the clip's name."""
+
+    def __init__(self, collection: SampleCollection, clips: list[Clip], predicted: Field, truth: Field) -> None:
+        """Nothing is read yet; `collection` holds the clips, without filters."""
+        self._collection, self._clips, self._predicted, self._truth = collection, clips, predicted, truth
+        self.evaluation = Evaluation()
+
+    def __iter__(self) -> Iterator[tuple[float, str]]:
+        """Score.
+
+        Raises:
+            AgssError: a clip or a mask cannot be read.
+        """
+        for place, clip in enumerate(self._clips):
+            yield place / len(self._clips), clip.name
+            score = evaluate_clip(self._collection, clip, self._predicted, self._truth)
+            if score is None:
+                self.evaluation.bare.append(clip.name)
+            else:
+                self.evaluation.clips[clip.key] = score
+                self.evaluation.names[clip.key] = clip.name
+
+
+def write_scores(collection: SampleCollection, clips: list[Clip], evaluation: Evaluation, name: str) -> None:
+    """J&F as fields: of each scored frame, and of each clip on the sample of its video.
+
+    Args:
+        collection: without filters.
+        clips: that were scored.
+        evaluation: the scores.
+        name: of the fields.
+    """
+    of_videos: dict[str, float] = {}
+    of_frames: dict[str, dict[int, float]] = {}
+    of_images: dict[str, float] = {}
+    for clip in clips:
+        score = evaluation.clips.get(clip.key)
+        if score is None:
+            continue
+        if clip.is_video:
+            of_videos[clip.key] = score.JF
+            of_frames[clip.key] = {number + 1: value for number, value in score.frames.items()}
+        else:
+            of_images |= {clip.samples[number]: value for number, value in score.frames.items()}
+    root = collection._dataset
+    if of_videos or of_images:
+        root.add_sample_field(name, fo.FloatField)
+        collection.set_values(name, of_videos or of_images, key_field="id")
+    if of_frames:
+        root.add_frame_field(name, fo.FloatField)
+        collection.set_values(f"frames.{name}", of_frames, key_field="id")

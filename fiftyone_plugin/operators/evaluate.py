@@ -1,0 +1,233 @@
+"""The operator `evaluate_tracking`, and the metrics it brings into FiftyOne's Model Evaluation panel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+from fiftyone.core.collections import SampleCollection
+from fiftyone.core.evaluation import EvaluationMethodConfig, EvaluationResults
+from fiftyone.operators.message import GeneratedMessage
+from fiftyone.operators.store import ExecutionStore
+
+from agss_model.errors import ConfigError
+from fiftyone_plugin import PLUGIN
+from fiftyone_plugin.clips import Clip, find_clips
+from fiftyone_plugin.collections import readable, unfiltered
+from fiftyone_plugin.evaluation import Evaluation, EvaluationRun, write_scores
+from fiftyone_plugin.fields import MASKS, Field, input_field, label_fields
+from fiftyone_plugin.operators.common import STORE, Base, call, choose_field, suggest
+from fiftyone_plugin.tracking import Progress
+from fiftyone_plugin.writing import guarded
+
+LAST = "evaluation"
+"""Key in the dataset's execution store of the last evaluation, as `Evaluation.to_dict` has it."""
+_ready: dict[tuple[str, str], Evaluation] = {}
+"""Scores that the operator has and the metrics are about to be asked for, by dataset and evaluation key."""
+
+
+def _scores(samples: SampleCollection, results: EvaluationResults) -> Evaluation:
+    """Of the fields of a FiftyOne evaluation."""
+    known = _ready.get((str(samples._dataset._doc.id), results.key))
+    if known is not None:
+        return known
+    view = readable(samples)
+    fields = [input_field(view, name, MASKS) for name in (results.config.pred_field, results.config.gt_field)]
+    clips = find_clips(samples)
+    run = EvaluationRun(unfiltered(view), clips, *fields)
+    for _ in run:
+        pass
+    write_scores(unfiltered(view), clips, run.evaluation, f"{results.key}_jandf")
+    return run.evaluation
+
+
+class _Metric(foo.EvaluationMetric):
+    """A number of the last evaluation, by its name in `Evaluation`."""
+
+    NAME = ""
+    LABEL = ""
+    DESCRIPTION = ""
+
+    @property
+    def config(self) -> foo.EvaluationMetricConfig:
+        """How FiftyOne shows it."""
+        config = foo.EvaluationMetricConfig(
+            name=self.NAME, label=self.LABEL, description=self.DESCRIPTION, aggregate_key=self.NAME,
+            eval_types=["detection"], lower_is_better=False, unlisted=True, risk_level="low",
+        )  # fmt: skip
+        config.kwargs["lower_is_better"] = False  # FiftyOne looks for it here
+        return config
+
+    def compute(self, samples: SampleCollection, results: EvaluationResults) -> float:
+        """The number."""
+        raise NotImplementedError
+
+
+class JandF(_Metric):
+    """Mean of region similarity and boundary measure over all objects."""
+
+    NAME = "jandf"
+    LABEL = "J&F"
+    DESCRIPTION = "Region similarity and boundary measure of tracked objects, as DAVIS defines them"
+
+    def compute(self, samples: SampleCollection, results: EvaluationResults) -> float:
+        """J&F in [0, 1]."""
+        return _scores(samples, results).mean("JF")
+
+    def get_fields(self, samples: SampleCollection, config: EvaluationMethodConfig, eval_key: str) -> list[str]:
+        """Where `compute` leaves J&F of clips and frames."""
+        name = f"{eval_key}_jandf"
+        return [path for path in (name, f"frames.{name}") if samples.has_field(path)]
+
+
+class IdentityKept(_Metric):
+    """Share of the tracks on objects that are the object's own."""
+
+    NAME = "identity_kept"
+    LABEL = "Identity kept"
+    DESCRIPTION = "How often the track on an object is the object's own"
+
+    def compute(self, samples: SampleCollection, results: EvaluationResults) -> float:
+        """In [0, 1]."""
+        return _scores(samples, results).identity
+
+
+METRICS = tuple(f"{PLUGIN}/{metric.NAME}" for metric in (JandF, IdentityKept))
+
+
+class EvaluateTracking(Base):
+    """J, F and J&F per object, clip and dataset."""
+
+    NAME = "evaluate_tracking"
+    LABEL = "Evaluate tracking"
+    ICON = "evaluate"
+    DESCRIPTION = "J, F and J&F of tracked objects against a ground truth, and whether identities were kept"
+
+    def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
+        """Fields and key."""
+        fields = label_fields(view, MASKS[:1])
+        choose_field(inputs, view, "pred_field", "Tracked field", MASKS[:1], default=fields[-1] if fields else None)
+        choose_field(inputs, view, "gt_field", "Ground truth", MASKS[:1])
+        inputs.str("eval_key", label="Evaluation key", default="tracking", description="Names the evaluation")
+        if view.media_type != "video":
+            names = [name for name in view.get_field_schema() if not name.startswith("_")]
+            suggest(inputs, "sort_field", names, "Order images by")
+            suggest(inputs, "group_field", names, "One sequence per")
+
+    def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The summary and a table."""
+        outputs = types.Object()
+        outputs.str("summary", label="Summary", view=types.MarkdownView(read_only=True))
+        table = types.TableView()
+        for name, label in (("clip", "Clip"), ("object", "Object"), ("J", "J"), ("F", "F"), ("JF", "J&F")):
+            table.add_column(name, label=label)
+        outputs.list("rows", types.Object(), label="Objects", view=table)
+        return types.Property(outputs, view=types.View(label=self.LABEL))
+
+    def start(
+        self, ctx: foo.ExecutionContext, view: SampleCollection
+    ) -> tuple[Iterable[Progress], Callable[[], dict[str, Any]]]:
+        """Check; then score clip by clip and register the evaluation."""
+        job = _Job(view, ctx.params)
+        return job, lambda: job.result
+
+    def done(self, ctx: foo.ExecutionContext, result: dict[str, Any]) -> Iterator[GeneratedMessage]:
+        """Reload, so that the evaluation appears."""
+        yield ctx.ops.reload_dataset()
+
+    def __call__(
+        self,
+        sample_collection: SampleCollection,
+        pred_field: str,
+        gt_field: str,
+        *,
+        eval_key: str = "tracking",
+        sort_field: str | None = None,
+        group_field: str | None = None,
+        delegate: bool = False,
+    ) -> Any:  # noqa: ANN401 - a dict, or FiftyOne's record of a delegated operation
+        """Score a tracked field.
+
+        Args:
+            sample_collection: a dataset or view.
+            pred_field: with the tracks.
+            gt_field: with the ground truth.
+            eval_key: names the evaluation in FiftyOne; an earlier one of this name is replaced.
+            sort_field: orders images.
+            group_field: tells sequences of images apart.
+            delegate: queue it instead of running it now.
+
+        Returns:
+            A dict with `J`, `F`, `JF`, `identity`, `switches`, `clips` (each with its objects) and a `summary`.
+
+        Raises:
+            AgssError: what was wrong.
+        """
+        params = {
+            "pred_field": pred_field, "gt_field": gt_field, "eval_key": eval_key,
+            "sort_field": sort_field, "group_field": group_field,
+        }  # fmt: skip
+        return call(self, sample_collection, {k: v for k, v in params.items() if v is not None}, delegate)
+
+
+class _Job:
+    """The work, clip by clip."""
+
+    def __init__(self, collection: SampleCollection, params: dict[str, Any]) -> None:
+        self._key = params.get("eval_key") or "tracking"
+        if not str(self._key).isidentifier():
+            raise ConfigError(f"{self._key!r} cannot name an evaluation; use letters, digits and _.")
+        self._clips: list[Clip] = find_clips(collection, params.get("sort_field"), params.get("group_field"))
+        self._view = readable(collection)
+        self._pred: Field = input_field(self._view, params.get("pred_field", ""), MASKS[:1])
+        self._truth: Field = input_field(self._view, params.get("gt_field", ""), MASKS[:1])
+        if self._pred.name == self._truth.name:
+            raise ConfigError(f"{self._pred.name!r} would be compared with itself; choose another ground truth.")
+        self.result: dict[str, Any] = {}
+
+    def __iter__(self) -> Iterator[Progress]:
+        data = unfiltered(self._view)
+        run = EvaluationRun(data, self._clips, self._pred, self._truth)
+        for share, name in run:
+            yield Progress(share * 0.9, name)
+        found = run.evaluation.to_dict()  # raises where nothing was scored
+        yield Progress(0.9, "FiftyOne's own evaluation")
+        guarded(lambda: self._register(data, run.evaluation))
+        ExecutionStore.create(STORE, self._view._dataset._doc.id).set(
+            LAST, {"eval_key": self._key, "pred_field": self._pred.name, "gt_field": self._truth.name, **found}
+        )
+        self.result = {"eval_key": self._key, **found, "rows": _rows(found), "summary": _sentence(found)}
+
+    def _register(self, data: SampleCollection, evaluation: Evaluation) -> None:
+        """As an evaluation of FiftyOne, which shows in the Model Evaluation panel with our metrics."""
+        place = (str(self._view._dataset._doc.id), self._key)
+        if self._key in self._view._dataset.list_evaluations():
+            self._view._dataset.delete_evaluation(self._key)
+        write_scores(data, self._clips, evaluation, f"{self._key}_jandf")
+        _ready[place] = evaluation
+        try:
+            self._view.evaluate_detections(
+                self._pred.path, gt_field=self._truth.path, eval_key=self._key, use_masks=True,
+                custom_metrics=list(METRICS), progress=False,
+            )  # fmt: skip
+        finally:
+            del _ready[place]
+
+
+def _rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"clip": clip["clip"], "object": name, **{key: f"{score[key]:.3f}" for key in ("J", "F", "JF")}}
+        for clip in found["clips"]
+        for name, score in clip["objects"].items()
+    ]
+
+
+def _sentence(found: dict[str, Any]) -> str:
+    objects = sum(len(clip["objects"]) for clip in found["clips"])
+    words = (
+        f"J&F {found['JF']:.3f} (J {found['J']:.3f}, F {found['F']:.3f}) over {objects} objects in "
+        f"{len(found['clips'])} clips; identity kept {found['identity']:.1%}, {found['switches']} switches."
+    )
+    return words + (f" Nothing to score in {', '.join(found['bare'][:5])}." if found["bare"] else "")

@@ -1,0 +1,146 @@
+"""The panel: scores of every object over the frames of a video, a click away from the frame, and the operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+from fiftyone.operators.store import ExecutionStore
+
+from fiftyone_plugin import PLUGIN
+from fiftyone_plugin.operators.common import STORE
+from fiftyone_plugin.operators.evaluate import LAST
+from fiftyone_plugin.operators.review import THRESHOLD
+from fiftyone_plugin.scores import read_timeline, traces, track_fields
+
+BUTTONS = (
+    ("track_objects", "Track", "play_arrow"),
+    ("review_queue", "Review", "rule"),
+    ("evaluate_tracking", "Evaluate", "straighten"),
+    ("export_training", "Export", "download"),
+)
+ROW, AROUND = 26, 90  # pixels: of an object, and above and below them all
+
+
+class TrackingScores(foo.Panel):
+    """Shows one video: the open one, else the selected one, else the first of the view."""
+
+    @property
+    def config(self) -> foo.PanelConfig:
+        """Name and surfaces."""
+        return foo.PanelConfig(
+            name="tracking_scores",
+            label="Tracking scores",
+            surfaces="grid modal",
+            icon="/assets/scores-dark.svg",
+            light_icon="/assets/scores-light.svg",
+            dark_icon="/assets/scores-dark.svg",
+            help_markdown=(
+                "A row is an object, a column is a frame. Red is where to look, a diamond where a human drew, a gap "
+                "where the object was not tracked. Click to go to the frame."
+            ),
+        )
+
+    def on_load(self, ctx: foo.ExecutionContext) -> None:
+        """Fill the panel."""
+        fields = track_fields(ctx.dataset)
+        state = ctx.panel.state
+        if state.field not in fields:
+            state.field = fields[0] if fields else None
+        sample = ctx.current_sample or next(iter(ctx.selected or ()), None)
+        if sample is None and fields and len(ctx.view):
+            sample = ctx.view.first().id
+        self._show(ctx, sample)
+
+    # FiftyOne calls these by their names when what they name has changed.
+    on_change_ctx = on_load
+    on_change_current_sample = on_load
+    on_change_dataset = on_load
+    on_change_selected = on_load
+    on_change_view = on_load
+
+    def pick_field(self, ctx: foo.ExecutionContext) -> None:
+        """Another field was chosen."""
+        ctx.panel.state.field = ctx.params.get("value")
+        self._show(ctx, ctx.panel.state.sample)
+
+    def jump(self, ctx: foo.ExecutionContext) -> None:
+        """Go to the frame that was clicked, opening the video if it is not."""
+        frame = ctx.params.get("x")
+        if not isinstance(frame, int):
+            return
+        if not ctx.current_sample:
+            ctx.ops.open_sample(id=ctx.panel.state.sample)
+        ctx.trigger(f"{PLUGIN}/go_to_frame", {"frame_number": frame})
+
+    def _show(self, ctx: foo.ExecutionContext, sample: str | None) -> None:
+        state = ctx.panel.state
+        state.sample, state.objects = sample, 0
+        if not (sample and state.field):
+            return
+        timeline = read_timeline(ctx.dataset, sample, state.field)
+        state.objects = len(timeline.names)
+        name = ctx.dataset.select(sample).values("filepath")[0].rsplit("/", 1)[-1]
+        state.title = (
+            f"**{name}**: {state.objects} objects, {timeline.frames} frames, "
+            f"{timeline.doubtful(THRESHOLD)} with a score below {THRESHOLD}"
+        )
+        ctx.panel.data.timeline = traces(timeline)
+
+    def render(self, ctx: foo.ExecutionContext) -> types.Property:
+        """Buttons, field, timeline, numbers."""
+        panel = types.Object()
+        state = ctx.panel.state
+        buttons = panel.h_stack("operators", gap=1, align_x="left")
+        for name, label, icon in BUTTONS:
+            buttons.btn(name, label=label, icon=icon, on_click=f"{PLUGIN}/{name}", prompt=True, variant="outlined")
+        fields = track_fields(ctx.dataset)
+        if not fields:
+            panel.md("Tracks appear here: draw objects on some frames of a video, then press **Track**.", name="empty")
+        else:
+            choices = types.DropdownView()
+            for name in fields:
+                choices.add_choice(name, label=name)
+            panel.enum(
+                "field", choices.values(), label="Tracks", view=choices, default=state.field, on_change=self.pick_field
+            )
+        if state.objects:
+            height = AROUND + ROW * state.objects
+            panel.md(state.title, name="title")
+            panel.plot("timeline", layout=_layout(height), on_click=self.jump, height=height)
+        elif fields:
+            panel.md("This field holds no object with an index in this video.", name="bare")
+        if numbers := _numbers(ctx, state.sample):
+            panel.md(numbers, name="numbers")
+        return types.Property(panel, view=types.GridView(orientation="vertical", gap=1, width=100))
+
+
+def _layout(height: int) -> dict[str, Any]:
+    return {
+        "height": height,
+        "margin": {"l": 10, "r": 10, "t": 10, "b": 40},
+        "xaxis": {"title": {"text": "frame"}, "automargin": True},
+        "yaxis": {"autorange": "reversed", "automargin": True, "fixedrange": True, "type": "category"},
+    }
+
+
+def _numbers(ctx: foo.ExecutionContext, sample: str | None) -> str:
+    """The last evaluation: of the dataset, and of the objects of this video."""
+    last = ExecutionStore.create(STORE, ctx.dataset._doc.id).get(LAST)
+    if not last:
+        return ""
+    lines = [
+        f"**Last evaluation**, {last['pred_field']} against {last['gt_field']}: identity kept {last['identity']:.0%}",
+        "",
+        "| | J&F | J | F |",
+        "|---|---|---|---|",
+        f"| dataset | {last['JF']:.3f} | {last['J']:.3f} | {last['F']:.3f} |",
+    ]
+    for clip in last["clips"]:
+        if clip["sample"] == sample:
+            lines += [
+                f"| {name} | {score['JF']:.3f} | {score['J']:.3f} | {score['F']:.3f} |"
+                for name, score in clip["objects"].items()
+            ]
+    return "\n".join(lines)
