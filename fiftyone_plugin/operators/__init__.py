@@ -9,11 +9,22 @@ from fiftyone.plugins.context import PluginContext
 
 from fiftyone_plugin import zoo
 from fiftyone_plugin.operators.evaluate import EvaluateTracking, IdentityKept, JandF
+from fiftyone_plugin.operators.exchange import ExportTraining, ImportAnnotations
 from fiftyone_plugin.operators.panel import TrackingScores
 from fiftyone_plugin.operators.review import ReviewQueue
 from fiftyone_plugin.operators.track import StopTracking, TrackObjects
 
-OPERATORS = (TrackObjects, StopTracking, ReviewQueue, EvaluateTracking, JandF, IdentityKept, TrackingScores)
+OPERATORS = (
+    TrackObjects,
+    StopTracking,
+    ReviewQueue,
+    EvaluateTracking,
+    ExportTraining,
+    ImportAnnotations,
+    JandF,
+    IdentityKept,
+    TrackingScores,
+)
 
 
 def register_all(plugin: PluginContext) -> None:

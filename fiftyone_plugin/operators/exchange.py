@@ -1,0 +1,164 @@
+"""The operators `export_training` and `import_annotations`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import fiftyone.operators as foo
+import fiftyone.operators.types as types
+from fiftyone.core.collections import SampleCollection
+
+from agss_model.annotations import Include
+from agss_model.errors import ConfigError
+from agss_model.evaluation import Layout
+from fiftyone_plugin.clips import find_clips
+from fiftyone_plugin.collections import readable
+from fiftyone_plugin.exporting import Exporter, Which
+from fiftyone_plugin.fields import MASKS, input_field
+from fiftyone_plugin.importing import FORMATS, Importer
+from fiftyone_plugin.operators.common import Base, call, choose, choose_field, suggest
+from fiftyone_plugin.tracking import Progress
+
+
+class ExportTraining(Base):
+    """Clips with their masks as folders for training."""
+
+    NAME = "export_training"
+    LABEL = "Export for training"
+    ICON = "export"
+    DESCRIPTION = "Frames and exact masks as folders in the DAVIS or YouTube-VOS layout"
+
+    def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
+        """Field, folder, layout."""
+        choose_field(inputs, view, "label_field", "Field with masks", MASKS[:1])
+        inputs.str("export_dir", label="Folder", required=True, description="On the machine that runs FiftyOne")
+        choose(inputs, "layout", get_args(Layout), "Layout", default="davis")
+        choose(
+            inputs, "labels", get_args(Which), "Frames", default="human",
+            description="human: frames whose objects were all drawn by a human; all: with the tracker's masks too",
+        )  # fmt: skip
+        if view.media_type != "video":
+            names = [name for name in view.get_field_schema() if not name.startswith("_")]
+            suggest(inputs, "sort_field", names, "Order images by")
+            suggest(inputs, "group_field", names, "One sequence per")
+
+    def start(
+        self, ctx: foo.ExecutionContext, view: SampleCollection
+    ) -> tuple[Iterable[Progress], Callable[[], dict[str, Any]]]:
+        """Check; then write clip by clip."""
+        given = ctx.params
+        clips = find_clips(view, given.get("sort_field"), given.get("group_field"))
+        samples = readable(view)
+        labels = input_field(samples, given.get("label_field", ""), MASKS[:1])
+        folder, layout, which = given.get("export_dir", ""), given.get("layout", "davis"), given.get("labels", "human")
+        exporter = Exporter(samples, clips, labels, Path(str(folder)), layout, which)
+        return _steps(exporter), exporter.exported.to_dict
+
+    def __call__(
+        self,
+        sample_collection: SampleCollection,
+        label_field: str,
+        export_dir: str,
+        *,
+        layout: str = "davis",
+        labels: str = "human",
+        sort_field: str | None = None,
+        group_field: str | None = None,
+        delegate: bool = False,
+    ) -> Any:  # noqa: ANN401 - a dict, or FiftyOne's record of a delegated operation
+        """Write clips with their masks.
+
+        Args:
+            sample_collection: a dataset or view.
+            label_field: holds the masks.
+            export_dir: a folder; sequences that are there already are not overwritten.
+            layout: "davis" or "youtube-vos".
+            labels: "human" for frames whose objects were all drawn by a human, "all" for every frame with masks.
+            sort_field: orders images.
+            group_field: tells sequences of images apart.
+            delegate: queue it instead of running it now.
+
+        Returns:
+            A dict with the names of the `sequences`, the number of `frames` with masks, and a `summary`.
+
+        Raises:
+            AgssError: what was wrong.
+        """
+        params = {
+            "label_field": label_field, "export_dir": str(export_dir), "layout": layout, "labels": labels,
+            "sort_field": sort_field, "group_field": group_field,
+        }  # fmt: skip
+        return call(self, sample_collection, {k: v for k, v in params.items() if v is not None}, delegate)
+
+
+class ImportAnnotations(Base):
+    """Masks from files onto the frames they belong to."""
+
+    NAME = "import_annotations"
+    LABEL = "Import annotations"
+    ICON = "import"
+    DESCRIPTION = "Exact masks of a DAVIS or YouTube-VOS folder, or of CVAT's video XML, as labels"
+
+    def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
+        """The form; whole datasets only, as files name the clips."""
+        inputs = types.Object()
+        self.form(ctx, inputs, ctx.dataset)
+        return types.Property(inputs, view=types.View(label=self.LABEL))
+
+    def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
+        """Path, format, field."""
+        inputs.str("path", label="Folder or file", required=True, description="On the machine that runs FiftyOne")
+        choose(inputs, "format", FORMATS, "Format", default="cvat")
+        inputs.str("label_field", label="Write to", default="ground_truth", required=True)
+        if ctx.params.get("format", "cvat") == "cvat":
+            choose(
+                inputs, "include", get_args(Include), "Shapes", default="human",
+                description="human: drawn ones; interpolated: also those in between; all: also automatic ones",
+            )  # fmt: skip
+
+    def start(
+        self, ctx: foo.ExecutionContext, view: SampleCollection
+    ) -> tuple[Iterable[Progress], Callable[[], dict[str, Any]]]:
+        """Check and read; then write clip by clip."""
+        given = ctx.params
+        if not given.get("path"):
+            raise ConfigError("no path was given; say which folder or XML file to import.")
+        name, include = given.get("label_field", "ground_truth"), given.get("include", "human")
+        importer = Importer(ctx.dataset, Path(given["path"]), given.get("format", "cvat"), name, include)
+        return _steps(importer), importer.imported.to_dict
+
+    def __call__(
+        self,
+        dataset: SampleCollection,
+        path: str,
+        label_field: str = "ground_truth",
+        *,
+        format: str = "cvat",
+        include: str = "human",
+        delegate: bool = False,
+    ) -> Any:  # noqa: ANN401 - a dict, or FiftyOne's record of a delegated operation
+        """Import masks.
+
+        Args:
+            dataset: with the videos or images that were annotated; an empty one is filled from a folder.
+            path: a folder, or CVAT's XML ("CVAT for video 1.1").
+            label_field: to write; it must hold no labels on these clips.
+            format: "davis", "youtube-vos" or "cvat".
+            include: of CVAT's shapes "human", "interpolated" or "all".
+            delegate: queue it instead of running it now.
+
+        Returns:
+            A dict with the numbers of `clips`, `frames` and `objects`, and a `summary`.
+
+        Raises:
+            AgssError: what was wrong.
+        """
+        params = {"path": str(path), "label_field": label_field, "format": format, "include": include}
+        return call(self, dataset, params, delegate)
+
+
+def _steps(job: Iterable[tuple[float, str]]) -> Iterator[Progress]:
+    for share, name in job:
+        yield Progress(share, name)
