@@ -1,9 +1,10 @@
 // Moves the open video to a frame. FiftyOne's own `set_frame_number` reaches image sequences, but not its video player.
 (() => {
   const { Operator, OperatorConfig, registerOperator } = window.__foo__;
-  const PATIENCE = 15000; // milliseconds for a video that is still being opened
+  const PATIENCE = 20000; // milliseconds for a video that is still being opened
+  const INTERVAL = 150;
 
-  const ready = (looker) => looker?.seekToFrame && looker.state?.loaded;
+  const ready = (player) => player?.seekToFrame && player.state?.loaded;
   const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
   class GoToFrame extends Operator {
@@ -12,7 +13,7 @@
     }
 
     useHooks() {
-      // The player that is open when the operator runs, not the one when it was registered.
+      // The player that is open while the operator runs, not the one when it was registered.
       const player = window.recoil.useRecoilCallback(
         ({ snapshot }) => () => snapshot.getLoadable(window.__fos__.modalLooker).valueMaybe(), []);
       return { player };
@@ -20,11 +21,13 @@
 
     async execute({ params, hooks }) {
       const end = Date.now() + PATIENCE;
-      while (!ready(hooks.player()) && Date.now() < end) await pause(100);
-      const player = hooks.player();
-      if (!ready(player)) throw new Error("Open a video to go to one of its frames.");
-      player.pause?.();
-      player.seekToFrame(params.frame_number);
+      // A video that has just been opened returns to its beginning once more, so one look is not enough.
+      for (let held = 0; held < 4; await pause(INTERVAL)) {
+        const player = hooks.player();
+        held = ready(player) && player.frameNumber === params.frame_number ? held + 1 : 0;
+        if (held === 0 && ready(player)) player.seekToFrame(params.frame_number);
+        if (Date.now() > end) throw new Error("Open a video to go to one of its frames.");
+      }
     }
   }
 
