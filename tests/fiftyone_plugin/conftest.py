@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
+
+PLUGIN = Path(__file__).resolve().parents[2] / "fiftyone_plugin" / "plugin"
 
 
 @pytest.fixture(autouse=True)
 def _connected(database):
     """Every test of this folder has the database."""
+
+
+@pytest.fixture(scope="session")
+def little_network():
+    """The shipped weights on small frames."""
+    from agss_model.weights.store import load_model
+
+    return load_model("lite", max_side=128, small_object=0)
+
+
+@pytest.fixture
+def operator():
+    """An operator of the plugin, by its name, as FiftyOne finds it."""
+    import fiftyone.operators as foo
+
+    plugins = Path(os.environ["FIFTYONE_PLUGINS_DIR"])
+    plugins.mkdir(parents=True, exist_ok=True)
+    if not (plugins / "agss-vos").exists():
+        (plugins / "agss-vos").symlink_to(PLUGIN)
+    return lambda name: foo.get_operator(f"@agss/vos/{name}")
