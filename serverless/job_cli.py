@@ -94,9 +94,8 @@ def track(
     Masks, polygons and boxes that people drew stay exactly as they are. The same command again continues an
     interrupted run, or replaces what it wrote before; what somebody has edited since is theirs and stays too.
     """
-    server = connect(
-        host, token=read_token(token_file), login=_login(token_file, user, host), org=org, insecure=insecure
-    )
+    token = read_token(token_file) if user is None else None
+    server = connect(host, token=token, login=_login(token_file, user, host), org=org, insecure=insecure)
     info = read_job(server, job)
     asked = Asked(first, last, direction, output, tolerance, every=keyframes == "all")
     with Ledger(state or default_folder(server.host, job)) as ledger:

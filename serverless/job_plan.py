@@ -83,7 +83,7 @@ def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: L
         CvatError: the server refuses, or earlier tracks would be cut in two.
     """
     frames = tuple(info.frames(asked.first, asked.last))
-    _refuse_to_cut(annotations.own_tracks, frames)
+    _refuse_to_cut(annotations.own_tracks, frames, info.stop)
     givens, notes = read_givens(annotations.shapes, annotations.tracks, frames, info.size)
     givens = _chosen(givens, asked)
     groups = Groups(ledger.groups, _taken(server, info, annotations, givens))
@@ -116,9 +116,9 @@ def _own(annotations: Annotations) -> Iterator[tuple[str, tuple[dict[str, Any], 
     yield "tracks", annotations.own_tracks
 
 
-def _refuse_to_cut(tracks: Sequence[dict[str, Any]], frames: Sequence[int]) -> None:
+def _refuse_to_cut(tracks: Sequence[dict[str, Any]], frames: Sequence[int], last: int) -> None:
     for track in tracks:
-        visible = shown(track)
+        visible = shown(track, last)
         if touches(track, frames) and (visible.start < frames[0] or visible.stop - 1 > frames[-1]):
             raise CvatError(
                 f"An earlier run wrote a polygon track for group {track.get('group')} over frames {visible.start} to "

@@ -224,16 +224,16 @@ def check(item: Json, info: JobInfo) -> None:
 
 def touches(track: Json, frames: Iterable[int]) -> bool:
     """Whether a track shows something in one of these frames."""
-    visible = shown(track)
+    visible = shown(track, max(frames := list(frames), default=0))
     return any(frame in visible for frame in frames)
 
 
-def shown(track: Json) -> range:
-    """Frames from the first to the last in which a track shows something; one without an end goes on for good."""
+def shown(track: Json, last: int) -> range:
+    """Frames from the first in which a track shows something to the last, which is `last` for one without an end."""
     shapes = sorted(track["shapes"], key=lambda shape: int(shape["frame"]))
     visible = [place for place, shape in enumerate(shapes) if not shape.get("outside")]
     if not visible:
         return range(0)
-    last = visible[-1]
-    stop = int(shapes[last + 1]["frame"]) if last + 1 < len(shapes) else 10**9
+    after = shapes[visible[-1] + 1 :]
+    stop = int(after[0]["frame"]) if after else last + 1
     return range(int(shapes[visible[0]]["frame"]), stop)
