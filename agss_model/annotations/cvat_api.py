@@ -1,6 +1,7 @@
 """Annotations as CVAT's server answers `GET /api/tasks/ID/annotations`, made into the same records as the XML.
 
-Frames are those of the task. Nothing here needs cvat-sdk: the reply comes as plain values.
+Frames are those of the task. Nothing here needs cvat-sdk: the reply comes as plain values. What `agss cvat track`
+wrote and nobody touched is told by its seal and is no human's work.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from agss_model.annotations.cvat_meta import Task
 from agss_model.annotations.identity import Loose, Piece, sort_out, without_frames
 from agss_model.annotations.records import Appearance, Problem, Shape, VideoAnnotations
+from agss_model.annotations.seals import is_sealed
 from agss_model.annotations.shapes import HUMAN_SOURCES, checked_shape
 from agss_model.errors import AgssError, MediaError
 
@@ -85,13 +87,12 @@ class _Reply:
         label = self._label(entry, what)
         shape = self._checked(entry, what)
         if shape is not None:
-            human = entry.get("source", "manual") in HUMAN_SOURCES
-            self.loose.append(Loose(self._frame(entry, what), label, _group(entry, what), shape, human))
+            self.loose.append(Loose(self._frame(entry, what), label, _group(entry, what), shape, _human(entry)))
 
     def track(self, entry: Mapping[str, Any]) -> None:
         what = f"track {entry.get('id', '?')}"
         label, group = self._label(entry, what), _group(entry, what)
-        human = entry.get("source", "manual") in HUMAN_SOURCES
+        human = _human(entry)
         drawn: dict[int, Appearance] = {}
         for part in sorted(_list(entry, "shapes"), key=lambda part: self._frame(part, what)):
             shape = None if part.get("outside") else self._checked(part, what)
@@ -182,6 +183,11 @@ def _list(reply: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
     if not isinstance(found, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in found):
         raise MediaError(f"the server's reply has no list of {key}; is this CVAT 2.40 or newer?")
     return found
+
+
+def _human(entry: Mapping[str, Any]) -> bool:
+    """Whether a human drew or corrected a shape or track."""
+    return entry.get("source", "manual") in HUMAN_SOURCES and not is_sealed(dict(entry))
 
 
 def _group(entry: Mapping[str, Any], what: str) -> int:
