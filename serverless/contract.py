@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from agss_model.errors import AgssError
 
@@ -80,13 +80,6 @@ class Shape(Message):
     points: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=4)]
     bare: bool = False
 
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_bare_rectangles(cls, value: object) -> object:
-        if isinstance(value, list):
-            return {"type": "rectangle", "points": value, "bare": True}
-        return {**value, "bare": False} if isinstance(value, dict) else value
-
     def to_json(self) -> object:
         """The shape in the form in which it came."""
         return self.points if self.bare else {"type": self.type, "points": self.points}
@@ -99,12 +92,15 @@ class Request(Message):
     shapes: list[Shape | None] = []
     states: list[dict[str, Any] | None] = []
 
-    @model_validator(mode="before")
+    @field_validator("shapes", "states", mode="before")
     @classmethod
-    def _accept_null_lists(cls, value: object) -> object:
-        if not isinstance(value, dict):
-            return value
-        return {k: [] if k in ("shapes", "states") and v is None else v for k, v in value.items()}
+    def _accept_null(cls, value: object) -> object:
+        return [] if value is None else value
+
+    @field_validator("shapes", mode="before")
+    @classmethod
+    def _accept_bare_rectangles(cls, value: object) -> object:
+        return [_with_form(item) for item in value] if isinstance(value, list) else value
 
     def objects(self) -> list[tuple[Shape | None, dict[str, Any] | None]]:
         """Shape and state of every object, in order; an object with a state continues, whatever its shape."""
@@ -143,6 +139,13 @@ def explain(error: ValidationError) -> str:
 def reply(shapes: Sequence[object], states: Sequence[object]) -> str:
     """The JSON of an answer; numbers that JSON does not know are an error here, not at the client."""
     return json.dumps({"shapes": list(shapes), "states": list(states)}, allow_nan=False, separators=(",", ":"))
+
+
+def _with_form(shape: object) -> object:
+    """Note the form in which a shape came; the client has no say in it."""
+    if isinstance(shape, list):
+        return {"type": "rectangle", "points": shape, "bare": True}
+    return {**shape, "bare": False} if isinstance(shape, dict) else shape
 
 
 def _load(body: object) -> object:

@@ -133,10 +133,11 @@ class LocalServer(ThreadingHTTPServer):
 
     def described(self) -> dict[str, Any]:
         """The function as Nuclio's dashboard describes it to CVAT."""
-        document = self.function.document
+        metadata = dict(self.function.document["metadata"])
+        notes = {name: "" if value is None else str(value) for name, value in metadata["annotations"].items()}
         return {
-            "metadata": document["metadata"],
-            "spec": document["spec"],
+            "metadata": {**metadata, "annotations": notes},
+            "spec": self.function.document["spec"],
             "status": {"state": "ready" if self.pool.ready else "building", "httpPort": self.server_port},
         }
 

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.benchmark import Scene
 from agss_model.errors import ConfigError, MaskError
 from agss_model.masks import mask_to_shape, shape_to_mask
 from agss_model.masks.labels import BoolMask
@@ -88,10 +87,10 @@ def smoke(url: str, tell: Callable[[str], None] = lambda _: None) -> Smoke:
         ConfigError: nobody answers there.
     """
     found = Smoke()
-    frames = Scene(len(TYPES), 640, 360, "typical").frames()
+    frames = discs()
     frame, masks = next(frames)
     shapes = [
-        {"type": kind, "points": mask_to_shape(kind, mask)} for kind, mask in zip(TYPES, masks.values(), strict=True)
+        {"type": kind, "points": mask_to_shape(kind, mask)} for kind, mask in zip(TYPES, masks, strict=True)
     ]
     tell("starting five objects")
     status, reply = post(url, {"image": encoded(frame), "shapes": shapes, "states": []})
@@ -114,6 +113,23 @@ def smoke(url: str, tell: Callable[[str], None] = lambda _: None) -> Smoke:
     return found
 
 
+def discs(width: int = 640, height: int = 360) -> Iterator[tuple[Frame, list[BoolMask]]]:
+    """Endless frames, (H, W, 3) uint8 RGB, of one plain disc for each of `TYPES`, each with the discs' (H, W) masks."""
+    y, x = np.mgrid[:height, :width]
+    ground = np.stack([40 + 60 * x / width, 90 - 50 * y / height, 60 + 30 * np.sin(x / 40)], 2)
+    colours = ((230, 60, 50), (240, 220, 70), (70, 200, 240), (250, 250, 250), (210, 90, 220))
+    step = 0
+    while True:
+        frame, masks = ground.copy(), []
+        for index, colour in enumerate(colours):
+            centre_x = (index + 0.5) * width / len(colours) + 3 * step % 40
+            centre_y = height / 2 + (height / 5) * (-1) ** index + 2 * step % 30
+            masks.append((x - centre_x) ** 2 + (y - centre_y) ** 2 <= (height / 8) ** 2)
+            frame[masks[-1]] = colour
+        yield frame.astype(np.uint8), masks
+        step += 1
+
+
 def encoded(frame: Frame) -> str:
     """A frame as CVAT sends those of a video: PNG in base64."""
     from PIL import Image
@@ -123,7 +139,7 @@ def encoded(frame: Frame) -> str:
     return base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def _step(url: str, frames: Iterator[tuple[Frame, dict[int, BoolMask]]], states: list[Any], found: Smoke) -> list[Any]:
+def _step(url: str, frames: Iterator[tuple[Frame, list[BoolMask]]], states: list[Any], found: Smoke) -> list[Any]:
     """Track into the next frame; the new states, none where there was no answer."""
     frame, masks = next(frames)
     body = {"image": encoded(frame), "shapes": [None] * len(states), "states": states}
@@ -133,7 +149,7 @@ def _step(url: str, frames: Iterator[tuple[Frame, dict[int, BoolMask]]], states:
     found.check("objects can be tracked", status == 200, f"status {status}, {reply}")
     if status != 200:
         return []
-    for index, (shape, truth) in enumerate(zip(reply["shapes"], masks.values(), strict=True)):
+    for index, (shape, truth) in enumerate(zip(reply["shapes"], masks, strict=True)):
         overlap = _overlap(shape, TYPES[index], truth)
         found.check(f"{TYPES[index]} {index + 1} is found", overlap >= LEAST_OVERLAP, f"overlap {overlap:.2f}")
     return list(reply["states"])
