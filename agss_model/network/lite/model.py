@@ -13,6 +13,7 @@ Where it departs from the published network, and why:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -33,12 +34,33 @@ Shared = tuple[Tensor, Tensor, Tensor]
 """What the agnostic module gives: (B, C1, H/16, W/16), (B, C2, H/8, W/8), (B, C3, H/4, W/4)."""
 
 
+class Runner(Protocol):
+    """The layers of `LiteAGSSVOS`, run by something else than torch; see its methods of the same names."""
+
+    def look(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See `LiteAGSSVOS.look`."""
+        ...
+
+    def compare(self, levels: tuple[Tensor, ...], union: Tensor, match: Tensor) -> Shared:
+        """See `LiteAGSSVOS.compare`."""
+        ...
+
+    def decide(self, own: Tensor, coarse: Tensor, middle: Tensor, visual: Tensor, masks: dict[int, Tensor]) -> Tensor:
+        """See `LiteAGSSVOS.decide`; never without an agnostic feature."""
+        ...
+
+
 class LiteAGSSVOS(AGSSVOS):
-    """AGSS-VOS on EfficientNet-Lite0 with an attention memory."""
+    """AGSS-VOS on EfficientNet-Lite0 with an attention memory.
+
+    Attributes:
+        runner: what runs the layers outside of training, None for torch itself (`agss_model.engines`).
+    """
 
     stride = 16
     mask_stride = 4
     reads_previous = True
+    runner: Runner | None = None
 
     def __init__(self, config: AgssConfig) -> None:
         super().__init__(config)
@@ -49,11 +71,25 @@ class LiteAGSSVOS(AGSSVOS):
         self.instance = InstanceModule(config.width)
         self.decoder = Decoder(config.width)
 
+    @property
+    def _layers(self) -> Runner:
+        return self if self.runner is None or self.training else self.runner
+
     def encode(self, image: Tensor) -> Features:
         """See `AGSSVOS.encode`; the key has `config.key_channels` channels of unit length at 1/16."""
         scaled = (image * 255 - 127) / 128
-        levels = self.encoder(scaled)
-        return Features(scaled, levels, F.normalize(self.project_key(levels[2]).float(), dim=1))
+        *levels, key = self._layers.look(scaled)
+        return Features(scaled, tuple(levels), key)
+
+    def look(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The encoder's three levels and the key, from (B, 3, H, W) float32, (RGB in 0..255 - 127) / 128."""
+        fine, middle, coarse = self.encoder(scaled)
+        return fine, middle, coarse, F.normalize(self.project_key(coarse).float(), dim=1)
+
+    def compare(self, levels: tuple[Tensor, ...], union: Tensor, match: Tensor) -> Shared:
+        """The agnostic module; arguments as there."""
+        shared: Shared = self.agnostic(levels, union, match)
+        return shared
 
     def remember(self, features: Features, masks: Tensor) -> Reference:
         """See `AGSSVOS.remember`; a value is the mask at 1/4, sixteen positions to a cell."""
@@ -79,7 +115,7 @@ class LiteAGSSVOS(AGSSVOS):
         """See `AGSSVOS.segment`. Each object is computed only where it can be."""
         with self.clock.measure("agnostic"):
             evidence, union, match = self.gather(features, references, previous, warped, within)
-            shared = self.agnostic(features.levels, union, match) if self.config.use_agnostic else None
+            shared = self._layers.compare(features.levels, union, match) if self.config.use_agnostic else None
         return self.finish(self.decode(features, shared, evidence), valid)
 
     def gather(
@@ -136,20 +172,40 @@ class LiteAGSSVOS(AGSSVOS):
         """Logits at 1/4, laid out as the region is, from (M, 64, h, w) evidence."""
         with self.clock.measure("specific"):
             own = region.own(evidence)
+            coarse = None if shared is None else region.shared(shared[0], 1)
             middle = None if shared is None else region.shared(shared[1], 2)
+        with self.clock.measure("decoder"):
+            visual = region.shared(self._visual(features, shared), 4)
+            if coarse is None or middle is None:
+                return self.decide(own, coarse, middle, visual, region.masks)
+            return self._layers.decide(own, coarse, middle, visual, region.masks)
+
+    def decide(
+        self, own: Tensor, coarse: Tensor | None, middle: Tensor | None, visual: Tensor, masks: dict[int, Tensor]
+    ) -> Tensor:
+        """Instance module and decoder, on maps that are zero outside of the objects' places.
+
+        Args:
+            own: (M, 64, h, w) evidence.
+            coarse: (M, C1, h, w) agnostic feature; None without the agnostic module, like `middle`.
+            middle: (M, C2, 2h, 2w) agnostic feature.
+            visual: (M, C3, 4h, 4w) feature of the target.
+            masks: as in `agss_model.network.lite.canvas.Region`.
+
+        Returns:
+            (M, 1, 4h, 4w) logits.
+        """
+        with self.clock.measure("specific"):
             if self.config.use_specific:
-                coarse = None if shared is None else region.shared(shared[0], 1)
-                context = self.instance.context(own, coarse, region.masks[1])
-                attention, feature = self.instance.attend(context, own, region.masks)
+                context = self.instance.context(own, coarse, masks[1])
+                attention, feature = self.instance.attend(context, own, masks)
                 attended = feature + (attention if middle is None else attention * middle)  # equation 3
             elif middle is not None:
                 moved = own[:, 2 * EVIDENCE_CELLS : 3 * EVIDENCE_CELLS]
                 attended = middle * F.pixel_shuffle(moved, 2).mean(1, keepdim=True)
             else:
                 raise ConfigError("use_agnostic and use_specific cannot both be off: nothing is left to decode.")
-        with self.clock.measure("decoder"):
-            visual = region.shared(self._visual(features, shared), 4)
-            out: Tensor = self.decoder(attended, own if self.config.use_specific else None, visual, region.masks)
+        out: Tensor = self.decoder(attended, own if self.config.use_specific else None, visual, masks)
         return out
 
     def _visual(self, features: Features, shared: Shared | None) -> Tensor:
