@@ -671,7 +671,7 @@
         }
     }
 
-    const MISFIT = 'The tracker answered for another number of objects than it was asked about. Ask whoever runs CVAT to look at the log of the function.';
+    const MISFIT = 'The tracker answered with something else than masks of the objects it was asked about. Ask whoever runs CVAT to look at the log of the function.';
     const sleep = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 
     /* ---------------------------------------------------------------- the loop */
@@ -987,9 +987,9 @@
             }
 
             async destroy() {
-                // CVAT's window does not redraw after a partial result.
-                if (this.partial) page.redraw();
-                this.partial = false;
+                // CVAT's window does not redraw after a partial result. The commit may still be under way.
+                if (this.mustRedraw) setTimeout(() => page.redraw(), 300);
+                this.mustRedraw = false;
             }
 
             isApplicableForObject({ objectType, shapeType }) {
@@ -1029,8 +1029,9 @@
                 const done = await trackAll({ tracker, objects, frame, frames, image, tolerance: settings.tolerance, control });
                 if (!done.length) return control.nothing();
                 const result = assemble({ objects, frame, done, lastFrame: job.stopFrame, now: await job.annotations.export() });
-                this.partial = done.length < frames.length;
-                control.finish({ ...summarize({ objects, done }), partial: this.partial });
+                const partial = done.length < frames.length;
+                this.mustRedraw = partial && control instanceof ModalControl;
+                control.finish({ ...summarize({ objects, done }), partial });
                 return result;
             }
         };

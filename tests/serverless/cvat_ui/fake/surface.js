@@ -147,7 +147,11 @@
         }
         const text = await response.text();
         if (!response.ok) throw new Error(text.startsWith('<') ? `Request failed with status code ${response.status}` : text);
-        return JSON.parse(text);
+        try {
+            return JSON.parse(text);
+        } catch {
+            return text; // as CVAT's client does
+        }
     }
 
     class BaseCollectionAction {}
