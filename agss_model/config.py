@@ -36,6 +36,7 @@ class AgssConfig:
         windows: compute each object only where it can be; off: everywhere (lite, paper).
         evidence_threshold: share of a carried pixel from which an object can be in its cell (lite, paper).
         top_k: similarities kept per cell when reading the memory, 0 for all.
+        cutoff: similarities kept are those whose weight is at least exp(-cutoff) of the best one's, 0 for all (lite).
         max_references: human frames kept; beyond it the first and the newest stay.
         max_recent: confident tracked frames kept beside the references.
         recent_stride: every so many frames one becomes a recent frame.
@@ -59,6 +60,7 @@ class AgssConfig:
     windows: bool = True
     evidence_threshold: float = 0.05
     top_k: int = 0
+    cutoff: float = 3.0
     max_references: int = 8
     max_recent: int = 3
     recent_stride: int = 5
@@ -103,7 +105,7 @@ class AgssConfig:
 
 _LOWEST: dict[str, float] = {
     "max_side": 16, "small_object": 0, "small_object_max_side": 16,
-    "max_enlargement": 1.0, "key_channels": 8, "temperature": 1e-4, "window": 0, "top_k": 0,
+    "max_enlargement": 1.0, "key_channels": 8, "temperature": 1e-4, "window": 0, "top_k": 0, "cutoff": 0.0,
     "max_references": 1, "max_recent": 0, "recent_stride": 1,
 }  # fmt: skip
 

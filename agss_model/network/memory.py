@@ -50,6 +50,7 @@ def read(
     *,
     windows: Sequence[Tensor | None] | None = None,
     top_k: int = 0,
+    cutoff: float = 0.0,
 ) -> Reading:
     """Average the references' values by softmax(cosine / temperature) over all their cells.
 
@@ -59,11 +60,13 @@ def read(
         temperature: divisor of the cosines, above 0.
         windows: for each reference None or an `inside_window` mask that limits where it may be matched.
         top_k: cells that take part for each target cell, 0 for all.
+        cutoff: cells take part whose weight is at least exp(-cutoff) of the best one's, 0 for all. Without it what many
+            cells hold that hardly match outweighs the few that do, the more the longer the memory. Not with `top_k`.
     """
     limits = windows if windows is not None else [None] * len(references)
     if top_k:
         return _finish(query, references, temperature, _best(query, references, temperature, limits, top_k))
-    return _finish(query, references, temperature, _all(query, references, temperature, limits)[0])
+    return _finish(query, references, temperature, _all(query, references, temperature, limits, cutoff)[0])
 
 
 def read_twice(
@@ -74,6 +77,7 @@ def read_twice(
     window: Tensor,
     *,
     top_k: int = 0,
+    cutoff: float = 0.0,
 ) -> tuple[Reading, Tensor]:
     """Read the references and the frame before together, and the frame before once more, alone and nearby.
 
@@ -86,6 +90,7 @@ def read_twice(
         temperature: as for `read`.
         window: an `inside_window` mask for `previous` alone.
         top_k: as for `read`, of the references and `previous` together.
+        cutoff: as for `read`, of all of them together; `previous` alone is read without.
 
     Returns:
         What all say, and (B, N, V, h, w), what `previous` says within the window.
@@ -94,7 +99,7 @@ def read_twice(
     if top_k:
         near = read(query, [previous], temperature, windows=[window]).value
         return read(query, everything, temperature, top_k=top_k), near
-    found, nearby = _all(query, everything, temperature, [None] * len(everything), window)
+    found, nearby = _all(query, everything, temperature, [None] * len(everything), cutoff, window)
     nearby = nearby.reshape(*previous.value.shape[:3], *query.shape[2:])
     return _finish(query, everything, temperature, found), nearby
 
@@ -130,6 +135,7 @@ def _all(
     references: Sequence[Reference],
     temperature: Tensor | float,
     windows: Sequence[Tensor | None],
+    cutoff: float,
     near: Tensor | None = None,
 ) -> tuple[_Found, Tensor]:
     """Weights over every cell; also (B, N, V, Q) of the last reference alone within `near`, empty without."""
@@ -144,7 +150,7 @@ def _all(
         if near is not None and last is not None:
             alone = scores[:, :, -counts[-1] :].masked_fill(~near[rows], OUTSIDE)
             nearby.append(last.average(torch.softmax(alone, 2)))
-        parts.append(_weighted(scores, counts, held))
+        parts.append(_weighted(scores, counts, held, cutoff))
     match, value, weight = (torch.cat(part, -1) for part in zip(*parts, strict=True))
     return _Found(match, value, weight), torch.cat(nearby, 3) if nearby else cells.new_zeros(0)
 
@@ -157,10 +163,15 @@ def _limited(scores: Tensor, counts: Sequence[int], windows: Sequence[Tensor | N
     return torch.cat([s if w is None else s.masked_fill(~w, OUTSIDE) for s, w in parts], 2)
 
 
-def _weighted(scores: Tensor, counts: Sequence[int], held: Holdings) -> tuple[Tensor, Tensor, Tensor]:
+def _weighted(
+    scores: Tensor, counts: Sequence[int], held: Holdings, cutoff: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    best = scores.amax(2)
+    if cutoff:
+        scores = scores.masked_fill(scores < best[:, :, None] - cutoff, OUTSIDE)
     weights = torch.softmax(scores, 2)
     share = torch.stack([part.sum(2) for part in torch.split(weights, list(counts), 2)], 1)
-    return scores.amax(2), held.average(weights), share
+    return best, held.average(weights), share
 
 
 def _best(

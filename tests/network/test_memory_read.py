@@ -23,7 +23,7 @@ def frames():
     return [F.normalize(torch.randn(2, 8, 3, 4), dim=1) for _ in range(3)]
 
 
-def brute_force(query, references, temperature, top_k=0):
+def brute_force(query, references, temperature, top_k=0, cutoff=0.0):
     """The definition, cell by cell and object by object."""
     batch, _, height, width = query.shape
     objects, channels = references[0].value.shape[1:3]
@@ -37,9 +37,8 @@ def brute_force(query, references, temperature, top_k=0):
                         scores.append(query[b, :, y, x] @ ref.key[b].flatten(1)[:, cell] / temperature)
                         owners.append((r, cell))
                 scores = torch.stack(scores)
-                if top_k:
-                    scores[scores < scores.topk(top_k).values[-1]] = float("-inf")
-                weights = scores.softmax(0)
+                lowest = scores.topk(top_k).values[-1] if top_k else scores.max() - (cutoff or float("inf"))
+                weights = scores.masked_fill(scores < lowest, float("-inf")).softmax(0)
                 for n in range(objects):
                     knowing = [w for w, (r, _) in zip(weights, owners, strict=True) if references[r].known[b, n]]
                     total = max(sum(knowing), torch.tensor(1e-4))  # nobody who was matched knows the object: 0
@@ -49,14 +48,14 @@ def brute_force(query, references, temperature, top_k=0):
     return out
 
 
-@pytest.mark.parametrize("top_k", [0, 5])
+@pytest.mark.parametrize("choice", [{}, {"top_k": 5}, {"cutoff": 1.5}])
 @pytest.mark.parametrize("known", [[[True, True], [True, True]], [[True, False], [True, True]]])
-def test_read_is_the_weighted_mean_over_references_that_know_the_object(frames, known, top_k):
+def test_read_is_the_weighted_mean_over_references_that_know_the_object(frames, known, choice):
     values = [torch.rand(2, 2, 3, 3, 4) for _ in range(2)]
     values[1] = values[1] * torch.tensor(known)[:, :, None, None, None]
     references = [reference(frames[0], values[0]), reference(frames[1], values[1], known)]
-    got = read(frames[2], references, 0.3, top_k=top_k).value
-    torch.testing.assert_close(got, brute_force(frames[2], references, 0.3, top_k), atol=1e-5, rtol=1e-4)
+    got = read(frames[2], references, 0.3, **choice).value
+    torch.testing.assert_close(got, brute_force(frames[2], references, 0.3, **choice), atol=1e-5, rtol=1e-4)
 
 
 def test_one_reference_and_its_own_frame_gives_its_labels_back(frames):
@@ -145,15 +144,15 @@ def test_frames_full_of_objects_are_multiplied_as_they_are():
     assert isinstance(hold([values]), Everything)
 
 
-@pytest.mark.parametrize("top_k", [0, 5])
+@pytest.mark.parametrize("choice", [{}, {"top_k": 5}, {"cutoff": 3.0}])
 @pytest.mark.parametrize("chunk", [256, 37])
-def test_reading_twice_equals_two_readings(monkeypatch, top_k, chunk):
+def test_reading_twice_equals_two_readings(monkeypatch, choice, chunk):
     monkeypatch.setattr(memory, "CHUNK", chunk)
     query, references = sparse_frames(3)
     window = inside_window(20, 24, 2, query.device)
     with torch.no_grad():
-        both, near = read_twice(query, references[:-1], references[-1], 0.1, window, top_k=top_k)
-        whole = read(query, references, 0.1, top_k=top_k)
+        both, near = read_twice(query, references[:-1], references[-1], 0.1, window, **choice)
+        whole = read(query, references, 0.1, **choice)
         alone = read(query, references[-1:], 0.1, windows=[window]).value
     torch.testing.assert_close(both.value, whole.value, atol=1e-6, rtol=1e-5)
     assert torch.equal(both.match, whole.match)

@@ -8,6 +8,7 @@ into one picture, on which every layer runs once. Both give the same logits to r
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -21,6 +22,8 @@ SLACK = 1
 """Cells around the evidence in which an object may show up."""
 GAP = 1
 """Empty cells between two boxes on a canvas, so that no layer looks from one into the other."""
+ROWS, COLUMNS = 4, 8
+"""Sides of a canvas are multiples of these, so that few sizes occur: convolutions are prepared once for each size."""
 NOWHERE = -12.0
 """Logit where an object cannot be; its probability of 6e-6 leaves the others alone."""
 
@@ -164,17 +167,20 @@ def lay_out(inside: Tensor) -> Places:
     sizes = np.stack([rows.sum(1), columns.sum(1)], 1)
     order = [int(m) for m in np.lexsort((-sizes[:, 1], -sizes[:, 0])) if sizes[m, 0]]
     area = int((sizes + GAP).prod(1)[order].sum()) if order else 0
-    breadth = max([int(np.ceil(area**0.5)), *(int(sizes[m, 1]) for m in order), 1])
-    corners, x, y, shelf, right = dict[int, tuple[int, int]](), 0, 0, 0, 1
+    breadth = _rounded(max([area**0.5, *(int(sizes[m, 1]) for m in order)]), COLUMNS)
+    corners, x, y, shelf = dict[int, tuple[int, int]](), 0, 0, 0
     for m in order:
         if x and x + sizes[m, 1] > breadth:
             x, y, shelf = 0, y + shelf + GAP, 0
         corners[m] = (y, x)
         x, shelf = x + int(sizes[m, 1]) + GAP, max(shelf, int(sizes[m, 0]))
-        right = max(right, x - GAP)
-    canvas = np.full((max(y + shelf, 1), right), -1, np.int64)
+    canvas = np.full((_rounded(y + shelf, ROWS), breadth), -1, np.int64)
     for m, (y, x) in corners.items():
         high, wide = sizes[m]
         first = (m * height + int(tops[m])) * width + int(lefts[m])
         canvas[y : y + high, x : x + wide] = first + np.arange(high)[:, None] * width + np.arange(wide)
     return canvas
+
+
+def _rounded(length: float, step: int) -> int:
+    return max(step, math.ceil(length / step) * step)

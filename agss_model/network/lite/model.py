@@ -137,11 +137,13 @@ class LiteAGSSVOS(AGSSVOS):
             raise ValueError("These features have no key; they are not from this network.")
         temperature = self.log_temperature.exp().clamp(0.01, 1.0)
         if previous is None:
-            memory = read(key, references, temperature, top_k=self.config.top_k)
+            memory = read(key, references, temperature, top_k=self.config.top_k, cutoff=self.config.cutoff)
             local = memory.value
         else:
             window = inside_window(key.shape[-2], key.shape[-1], self.config.window, key.device)
-            memory, local = read_twice(key, references, previous, temperature, window, top_k=self.config.top_k)
+            memory, local = read_twice(
+                key, references, previous, temperature, window, top_k=self.config.top_k, cutoff=self.config.cutoff
+            )
         moved = F.pixel_unshuffle(warped[:, :, None].float(), 4)
         own = torch.stack([memory.value, local, moved], 2)  # (B, N, 3, 16, h, w)
         if within is not None:
