@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from agss_model.annotations.cvat_server import CvatError, Server
 from agss_model.cli.console import FrameProgress
 from agss_model.cli.running import Interruption
 from agss_model.cli.scores import Row, rows_of
@@ -17,7 +18,6 @@ from serverless.job_ledger import Found, Ledger
 from serverless.job_objects import Keyframes, Target
 from serverless.job_plan import Plan, occupied, resolve
 from serverless.job_polygons import make_tracks
-from serverless.job_server import CvatError, Server
 from serverless.job_track import Leg, Tracking, make_legs
 from serverless.job_write import Writer, mask_shape
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
+from agss_model.annotations.cvat_server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, connect, read_token
 from agss_model.cli import options
 from agss_model.cli.console import note, stderr, stdout
 from agss_model.cli.engine import Engine, load_engine
@@ -24,7 +25,6 @@ from serverless.job import Outcome, run
 from serverless.job_ledger import Ledger, default_folder
 from serverless.job_plan import Asked, Output, Plan, make_plan
 from serverless.job_read import read_job
-from serverless.job_server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, connect, read_token
 from serverless.job_thin import MOST
 from serverless.job_track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_function
 from serverless.job_write import read_annotations, touches

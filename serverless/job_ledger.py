@@ -92,7 +92,7 @@ class Ledger:
 
     @property
     def written(self) -> dict[str, str]:
-        """Digest of what was written, by the name that `job_marks.name` gives."""
+        """Digest of what was written, by the name that `seals.name` gives."""
         return self._content.written
 
     @property

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agss_model.annotations.cvat_server import CvatError, Server
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.shapes import SHAPE_TYPES, shape_to_mask
-from serverless.job_server import CvatError, Server
 
 Json = dict[str, Any]
 
@@ -140,18 +140,14 @@ def _size(meta: Json, job: int) -> tuple[int, int]:
 
 def _labels(server: Server, job: int) -> dict[int, Label]:
     labels: dict[int, Label] = {}
-    page, more = 1, True
-    while more:
-        reply = server.get("/api/labels", job_id=job, page=page, page_size=100)
-        for label in reply["results"]:
-            attributes = label.get("attributes") or ()
-            labels[int(label["id"])] = Label(
-                name=str(label["name"]),
-                kind=str(label.get("type") or "any"),
-                defaults={int(a["id"]): str(a.get("default_value") or "") for a in attributes},
-                mutable=frozenset(int(a["id"]) for a in attributes if a.get("mutable")),
-            )
-        page, more = page + 1, bool(reply.get("next"))
+    for label in server.pages("/api/labels", job_id=job):
+        attributes = label.get("attributes") or ()
+        labels[int(label["id"])] = Label(
+            name=str(label["name"]),
+            kind=str(label.get("type") or "any"),
+            defaults={int(a["id"]): str(a.get("default_value") or "") for a in attributes},
+            mutable=frozenset(int(a["id"]) for a in attributes if a.get("mutable")),
+        )
     return labels
 
 

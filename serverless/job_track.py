@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from agss_model.annotations.cvat_server import CvatError, Server
 from agss_model.cli.engine import Engine
 from agss_model.cli.running import follow
 from agss_model.errors import MaskError, WeightsError
@@ -24,7 +25,6 @@ from agss_model.tracker import Tracker
 from agss_model.video.images import decode_image
 from agss_model.video.source import Image, IndexedFrames, check_same_size
 from serverless.job_read import JobInfo
-from serverless.job_server import CvatError, Server
 
 Maps = Mapping[int, LabelMap]
 

@@ -9,11 +9,12 @@ import pytest
 from fake_cvat import TOKEN, FakeCvat, Function, colours
 from typer.testing import CliRunner
 
+from agss_model.annotations import cvat_server
+from agss_model.annotations.seals import is_sealed
 from agss_model.cli.main import app
 from agss_model.masks import decode_cvat_mask, encode_cvat_mask, polygons_to_mask
 from agss_model.masks.polygons import Polygon
-from serverless import job, job_server
-from serverless.job_marks import is_sealed
+from serverless import job
 
 FRAMES = 12
 
@@ -46,9 +47,9 @@ class Clip:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch, tmp_path):
     monkeypatch.setattr(job, "BLOCK", 3)
-    monkeypatch.setattr(job_server.Server, "pause", 0.0, raising=False)
-    original = job_server.Server.__init__
-    monkeypatch.setattr(job_server.Server, "__init__", lambda self, client: original(self, client, pause=0.0))
+    monkeypatch.setattr(cvat_server.Server, "pause", 0.0, raising=False)
+    original = cvat_server.Server.__init__
+    monkeypatch.setattr(cvat_server.Server, "__init__", lambda self, client: original(self, client, pause=0.0))
     monkeypatch.setenv("CVAT_ACCESS_TOKEN", TOKEN)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
@@ -536,12 +537,12 @@ def test_legacy_functions_get_and_give_bare_boxes(cvat):
         return {"shapes": [[1, 2, 3, 4]], "states": [{"n": 1}]}
 
     cvat.functions["boxes"] = Function(box, types=None)
-    server = job_server.connect(cvat.url, token=TOKEN)
+    server = cvat_server.connect(cvat.url, token=TOKEN)
     shape = {"type": "rectangle", "points": [1, 1, 2, 2]}
     first = server.call("/api/lambda/functions/boxes", {"job": 1, "frame": 0, "shapes": [shape]})
     assert first["shapes"] == [{"type": "rectangle", "points": [1, 2, 3, 4]}]
     server.call("/api/lambda/functions/boxes", {"job": 1, "frame": 1, "states": first["states"]})
     assert seen == [[[1, 1, 2, 2]], [None]]
     for frame, states, words in ((99, [], "outside the job"), (1, ["x:1:2"], "Invalid or expired")):
-        with pytest.raises(job_server.CvatError, match=words):
+        with pytest.raises(cvat_server.CvatError, match=words):
             server.call("/api/lambda/functions/boxes", {"job": 1, "frame": frame, "states": states})
