@@ -15,9 +15,11 @@ def flat(collection: SampleCollection) -> SampleCollection:
 def readable(collection: SampleCollection) -> SampleCollection:
     """Samples that can be selected by their ids: those in dynamic groups, and the whole videos of clips."""
     if getattr(collection, "_is_dynamic_groups", False):
-        return collection._dataset.select([i for group in collection.iter_dynamic_groups() for i in group.values("id")])
+        return collection._root_dataset.select(
+            [i for group in collection.iter_dynamic_groups() for i in group.values("id")]
+        )
     if getattr(collection, "_is_clips", False):
-        return collection._dataset.select(collection.values("sample_id"))
+        return collection._root_dataset.select(collection.values("sample_id"))
     return flat(collection)
 
 

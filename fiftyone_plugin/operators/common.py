@@ -183,7 +183,7 @@ def call(operator: Base, collection: SampleCollection, params: dict[str, Any], d
     view = collection.view()
     if delegate:
         return foo.execute_operator(operator.uri, {"view": view, "params": params}, request_delegation=True)
-    request = {"dataset_name": view._dataset.name, "view": view._serialize(), "params": params}
+    request = {"dataset_name": view._root_dataset.name, "view": view._serialize(), "params": params}
     steps, result = operator.start(foo.ExecutionContext(request), view)
     with ProgressBar(total=100) as bar:
         for progress in _rarely(steps):

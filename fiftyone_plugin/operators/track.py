@@ -121,4 +121,4 @@ class StopTracking(foo.Operator):
 
     def __call__(self, sample_collection: SampleCollection) -> None:
         """Stop the runs on the dataset of a collection."""
-        foo.execute_operator(self.uri, {"dataset": sample_collection._dataset})
+        foo.execute_operator(self.uri, {"dataset": sample_collection._root_dataset})
