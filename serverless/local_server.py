@@ -65,9 +65,8 @@ class Pool:
 
     def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Let the next free worker answer; the fields of Nuclio's response message."""
-        try:
-            worker = self._free.get(timeout=self.function.worker_wait)
-        except queue.Empty:
+        worker = self._next()
+        if worker is None:
             return _plain(503, "")
         try:
             response = worker.call(event, self.function.event_timeout)
@@ -79,6 +78,18 @@ class Pool:
             return _plain(500, json.dumps({"error": "the worker process ended"}), "application/json")
         self._free.put(worker)
         return response
+
+    def _next(self) -> Worker | None:
+        """A free worker that lives, or None when there is none in time."""
+        end = time.monotonic() + self.function.worker_wait
+        while True:
+            try:
+                worker = self._free.get(timeout=max(0.0, end - time.monotonic()))
+            except queue.Empty:
+                return None
+            if worker.alive:
+                return worker
+            self._replace(worker, f"worker {worker.number} had ended")
 
     def close(self) -> None:
         """End all workers."""

@@ -56,9 +56,9 @@ def picture_budget(objects: int) -> int:
     """Bytes a picture may have when so many objects share a frame.
 
     States may take 80 kB an object and 1 MB a scene. Every object carries two pictures, a scene nine more
-    (`serverless.scenes.COPIES`); base64 takes four bytes for three, masks are allowed 10 kB an object.
+    (`serverless.scenes.COPIES`); base64 takes four bytes for three, masks are allowed 16 kB an object.
     """
-    return int(0.75 * (70_000 * objects + 1_000_000) / (2 * objects + 9))
+    return int(0.75 * (64_000 * objects + 1_000_000) / (2 * objects + 9))
 
 
 def encode(pixels: npt.NDArray[np.uint8], budget: int) -> Picture:

@@ -47,6 +47,11 @@ class Worker:
         """Of the process, None before `start`."""
         return self._process.pid if self._process else None
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return bool(self._process and self._process.is_alive())
+
     def start(self) -> None:
         """Begin the process; `wait` until it is ready."""
         ours, theirs = self._context.Pipe()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import cv2
@@ -9,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 from function_client import Clip, Function, box_around, changed, mask_of, overlap, picture
+from PIL import Image
 
+from agss_model import snapshot
 from agss_model.config import preset
 from agss_model.network import build_network
 from agss_model.tracker import Tracker
+from serverless import pictures
 from serverless.cache import FeatureCache
 from serverless.scenes import COPIES, Scenes
 from serverless.state import from_json
@@ -235,7 +239,15 @@ def test_a_state_read_and_written_is_the_same(function):
         assert json.loads(json.dumps(state)) == state
 
 
-def test_the_service_finds_what_a_tracker_that_is_never_interrupted_finds(function):
+def test_a_state_holds_all_that_a_tracker_holds(function, monkeypatch):
+    """With pictures that lose nothing, the function finds what a tracker finds that is never interrupted."""
+
+    def lossless(pixels, quality):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "WEBP", lossless=True)
+        return file.getvalue()
+
+    monkeypatch.setattr(pictures, "_webp", lossless)
     clip = Clip(3)
     tracker = Tracker(function.scenes.network)
     tracker.add(clip.frame(0), dict(enumerate(clip.masks(0), 1)))
@@ -244,7 +256,21 @@ def test_the_service_finds_what_a_tracker_that_is_never_interrupted_finds(functi
         result = tracker.step(clip.frame(t))
         shapes, states = function.follow(clip.frame(t), states)
         for object_id, mask in enumerate(masks(shapes), 1):
-            assert overlap(mask, result.label_map == object_id) > 0.85
+            assert overlap(mask, result.label_map == object_id) > 0.98
+        assert [state["since"] for state in states] == [snapshot.take(tracker).since] * 3
+
+
+def test_small_pictures_cost_little(function):
+    clip = Clip(3)
+    tracker = Tracker(function.scenes.network)
+    tracker.add(clip.frame(0), dict(enumerate(clip.masks(0), 1)))
+    states = function.start(clip.frame(0), clip.shapes(0))
+    overlaps = []
+    for t in range(1, 8):
+        result = tracker.step(clip.frame(t))
+        shapes, states = function.follow(clip.frame(t), states)
+        overlaps += [overlap(mask, result.label_map == k) for k, mask in enumerate(masks(shapes), 1)]
+    assert np.mean(overlaps) > 0.85
 
 
 def test_frames_between_are_carried_by_a_few_objects_and_do_without_are_left_out(function):
