@@ -83,7 +83,11 @@ class Ledger:
             ) from None
         except OSError as error:
             raise OutputError(f"{folder} cannot be written: {error.strerror}; name another with --state.") from error
-        self._content = self._read()
+        try:
+            self._content = self._read()
+        except OutputError:
+            self._lock.release()
+            raise
 
     @property
     def groups(self) -> dict[str, int]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
 
 from agss_model.annotations.cvat_server import CvatError, Server
+from agss_model.cli.console import FrameProgress
 from agss_model.propagate import Direction
 from agss_model.results import FrameResult
 from serverless.job_ledger import Ledger
@@ -140,16 +142,15 @@ def resolve(plan: Plan, tracking: Tracking) -> list[str]:
     place = {frame: position for position, frame in enumerate(plan.frames)}
     loose = by_frame(plan.loose)
     tracking.restart()
-    before: int | None = None
-    for frame in (frame for frame in drawn if frame <= max(loose)):
-        targets = plan.targets()
-        if before is not None:
-            maps = plan.keyframes(targets)
-            order = range(before, place[frame] + 1)
-            *_, result = tracking.follow({before: maps[before]}, order)
-            if frame in loose:
-                notes += match(_predicted(result, targets, drawn[frame], plan.groups), loose[frame], plan.groups)
-        before = place[frame]
+    frames = [frame for frame in drawn if frame <= max(loose)]
+    with FrameProgress("finding out which objects are the same", place[frames[-1]] - place[frames[0]]) as bar:
+        for before, frame in pairwise(frames):
+            targets = plan.targets()
+            map_before = plan.keyframes(targets)[place[before]]
+            for result in tracking.follow({place[before]: map_before}, range(place[before], place[frame] + 1)):
+                bar.advance()
+                if frame in loose and result.frame_index == place[frame]:
+                    notes += match(_predicted(result, targets, drawn[frame], plan.groups), loose[frame], plan.groups)
     return notes
 
 
