@@ -92,7 +92,9 @@ def plan(prepared: Prepared, out: Path, wishes: Wishes) -> Plan:
     seconds = timed["start"] + steps * timed["step"]
     made = Plan(run, _validate_every(steps), seconds, timed["step"])
     about = {"run": to_dict(run), "validate_every": made.validate_every, "seconds": seconds}
-    about |= {"seconds_per_step": timed["step"], "weights": {"name": wishes.weights, "sha256": digest}}
+    shown = wishes.weights if str(start) != str(Path(wishes.weights).resolve()) else start.name
+    weights = {"name": shown, "place": wishes.weights if shown == wishes.weights else str(start), "sha256": digest}
+    about |= {"seconds_per_step": timed["step"], "weights": weights}
     write_json(record, about)
     return made
 
@@ -133,7 +135,7 @@ def _settings(prepared: Prepared, wishes: Wishes, config: AgssConfig, start: Pat
         frozen_blocks=3 if lite else 0,
         warm_up=20,
         ema=0.99,
-        still_size=max(shape.shape.height, shape.shape.width),
+        still_size=min(384, max(shape.shape.height, shape.shape.width)),
         validation_stills=0,
         validation_videos=0,
         validation=dataclasses.replace(shape, steps=8),

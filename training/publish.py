@@ -36,7 +36,7 @@ class Candidate:
     Attributes:
         run: folder of the run.
         weights: its best weights, as they will be published: in half precision.
-        old: SHA-256 and name of the weights it began with.
+        old: name, place and SHA-256 of the weights it began with.
         step: optimiser steps behind the best weights.
     """
 
@@ -54,7 +54,7 @@ def candidate(run: Path) -> Candidate:
     """
     try:
         old = json.loads((run / RECORD).read_text(encoding="utf-8"))["weights"]
-        old = {"name": str(old["name"]), "sha256": str(old["sha256"])}
+        old = {key: str(old[key]) for key in ("name", "place", "sha256")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{run} is no folder of agss finetune ({error!r})") from error
     best = run / "best.safetensors"
@@ -95,7 +95,7 @@ def judge(
         AgssError: weights or data cannot be read, or the report cannot be written.
     """
     sets = open_sets([found.run / "data" / "held_out"], general)
-    verdict = compare(old or found.old["name"], found.weights, sets, device=device, say=say)
+    verdict = compare(old or found.old["place"], found.weights, sets, device=device, say=say)
     write_json(found.run / GATE, verdict.record)
     write_report(found.run / PAGE, verdict)
     return verdict
@@ -124,7 +124,7 @@ def publish(
         raise WeightsError(f"{name} is the name of weights that are shipped; choose another --name")
     found = candidate(run)
     current = find_bundle(name)
-    old = name if current is not None else found.old["name"]
+    old = name if current is not None else found.old["place"]
     record = _earlier(run, old, found, general)
     if record is None:
         record = judge(found, general, old=old, device=device, say=say).record

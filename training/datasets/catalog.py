@@ -71,7 +71,7 @@ def _open(source: str) -> tuple[list[TeamVideo], list[Problem]]:
 def _open_path(path: Path, media: Path | None) -> tuple[list[TeamVideo], list[Problem]]:
     if not path.exists():
         raise MediaError(f"{path} does not exist; a source is: {HELP}")
-    refuse_evaluation_data(path if path.is_dir() else path.parent)
+    refuse_evaluation_data(path)
     if media is not None:
         refuse_evaluation_data(media)
     if path.suffix.lower() == ".zip":
