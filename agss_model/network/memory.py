@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from agss_model.network.base import Reference
@@ -168,7 +169,7 @@ def _weighted(
 ) -> tuple[Tensor, Tensor, Tensor]:
     best = scores.amax(2)
     if cutoff:
-        scores = scores.masked_fill(scores < best[:, :, None] - cutoff, OUTSIDE)
+        scores = F.threshold(scores - best[:, :, None], -cutoff, OUTSIDE, inplace=True)
     weights = torch.softmax(scores, 2)
     share = torch.stack([part.sum(2) for part in torch.split(weights, list(counts), 2)], 1)
     return best, held.average(weights), share
