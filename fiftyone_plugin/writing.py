@@ -49,7 +49,10 @@ def guarded(action: Callable[[], T]) -> T:
     """
     try:
         return action()
-    except PyMongoError as error:
+    except (PyMongoError, ValueError) as error:
+        # FiftyOne turns what a bulk write reports into a ValueError.
+        if not isinstance(error if isinstance(error, PyMongoError) else error.__cause__, PyMongoError):
+            raise
         reason = str(error).split(", full error")[0]
         raise DatabaseError(
             f"FiftyOne's database cannot be written: {reason}. Check that it runs, that its disk has space, and that "

@@ -13,7 +13,6 @@ from pymongo.errors import OperationFailure
 from agss_model.errors import AgssError
 from fiftyone_plugin.tracking import Settings, TrackingRun
 
-
 NONE_NEEDED = object()
 
 
