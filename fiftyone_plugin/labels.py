@@ -8,13 +8,12 @@ the App at the resolution of a screen, in boxes between pixels, come out at the 
 
 from __future__ import annotations
 
-import zlib
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
-from agss_model.annotations.fiftyone_labels import fill_rings, place_mask
+from agss_model.annotations.fiftyone_labels import fill_rings, label_print, place_mask
 from agss_model.errors import MaskError
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.shapes import shape_to_mask
@@ -77,11 +76,7 @@ def has_region(label: fo.Detection | fo.Polyline) -> bool:
 
 def fingerprint(label: fo.Detection) -> str:
     """Changes when somebody edits the box, the mask or the class of a detection."""
-    mask = _mask_of(label)
-    data = np.asarray(label.bounding_box, np.float64).round(9).tobytes() + str(label.label).encode()
-    if mask is not None:
-        data += np.packbits(np.asarray(mask) > 0).tobytes()
-    return f"{zlib.crc32(data):08x}"
+    return label_print(label.bounding_box, _mask_of(label), str(label.label))
 
 
 def _mask_of(label: fo.Detection) -> np.ndarray[Any, Any] | None:

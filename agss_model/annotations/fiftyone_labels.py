@@ -7,6 +7,7 @@ way.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -54,6 +55,20 @@ def fill_rings(rings: Iterable[Sequence[Sequence[float]]], width: int, height: i
         flat = (np.asarray(ring, np.float64) * (width, height)).ravel()
         out ^= polygons_to_mask([Polygon.from_flat(flat.tolist())], width=width, height=height)
     return out
+
+
+def label_print(box: Sequence[float], mask: np.ndarray[Any, Any] | None, name: str) -> str:
+    """What a tracked label carries as `tracked`, so that it shows when somebody edits its box, mask or class.
+
+    Args:
+        box: x, y, width and height in parts of the frame.
+        mask: (h, w), cropped to the box, None where the label has none.
+        name: its class.
+    """
+    data = np.asarray(box, np.float64).round(9).tobytes() + name.encode()
+    if mask is not None:
+        data += np.packbits(np.asarray(mask) > 0).tobytes()
+    return f"{zlib.crc32(data):08x}"
 
 
 def _samples(start: float, extent: float, size: int, cells: int) -> tuple[slice, np.ndarray[Any, np.dtype[np.intp]]]:

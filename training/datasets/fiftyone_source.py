@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from agss_model.annotations import AnnotatedObject, Appearance, Problem, Shape, VideoAnnotations
-from agss_model.annotations.fiftyone_labels import fill_rings, place_mask
+from agss_model.annotations.fiftyone_labels import fill_rings, label_print, place_mask
 from agss_model.errors import ConfigError, MediaError
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.runs import encode_cvat_mask
@@ -22,8 +22,8 @@ from training.datasets.team import TeamVideo
 def read_fiftyone(place: str) -> list[TeamVideo]:
     """Videos of `NAME/FIELD`, such as `my-videos/frames.ground_truth`; samples without labels there are left out.
 
-    Objects keep their `index`, or are told apart by their instance. Labels of keyframes count as human, those with a
-    confidence that are no keyframes as predictions.
+    Objects keep their `index`, or are told apart by their instance. Labels that a tracking run wrote and nobody changed
+    since (they carry its mark `tracked`) are predictions, all others a human's.
 
     Raises:
         ConfigError: the place cannot be read, or FiftyOne is missing.
@@ -104,8 +104,7 @@ def _note(label: Any, frame: int, size: tuple[int, int], found: _Collected) -> N
         found.skipped["have no mask"] += 1
         return
     shape = Shape("mask", np.asarray(encode_cvat_mask(mask), np.float64))
-    keyframe = bool(label.get_field("keyframe")) if label.has_field("keyframe") else False
-    human = keyframe or label.get_field("confidence") is None
+    human = not _untouched(label)
     found.labels.setdefault(object_id, str(label.label))
     found.appearances.setdefault(object_id, {})[frame] = Appearance((shape,), human)
 
@@ -120,12 +119,25 @@ def _identity(label: Any, found: _Collected) -> int | None:  # noqa: ANN401 - fi
     return found.instances.setdefault(str(instance.id), max(taken, default=0) + 1)
 
 
-def _mask(label: Any, size: tuple[int, int]) -> BoolMask | None:  # noqa: ANN401 - fiftyone.Label
-    width, height = size
-    if points := getattr(label, "points", None):
-        return fill_rings(points, width, height)
+def _untouched(label: Any) -> bool:  # noqa: ANN401 - fiftyone.Label
+    """Whether a tracking run wrote this and nobody has changed it since."""
+    mark = label.get_field("tracked") if label.has_field("tracked") else None
+    if mark is None:
+        return False
+    return bool(mark == label_print(label.bounding_box, _flat(label), str(label.label)))
+
+
+def _flat(label: Any) -> Any:  # noqa: ANN401 - fiftyone.Label, and an array or None
     mask = label.get_mask() if getattr(label, "has_mask", False) else None
     if mask is None:
         return None
     flat = np.asarray(mask)
-    return place_mask(flat if flat.ndim == 2 else flat.max(axis=2), label.bounding_box, width, height)
+    return flat if flat.ndim == 2 else flat.max(axis=2)
+
+
+def _mask(label: Any, size: tuple[int, int]) -> BoolMask | None:  # noqa: ANN401 - fiftyone.Label
+    width, height = size
+    if points := getattr(label, "points", None):
+        return fill_rings(points, width, height)
+    flat = _flat(label)
+    return None if flat is None else place_mask(flat, label.bounding_box, width, height)
