@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -15,10 +16,10 @@ from agss_model.cli.scores import Row, rows_of
 from agss_model.masks.runs import encode_cvat_mask
 from agss_model.results import FrameResult
 from serverless.job_ledger import Found, Ledger
-from serverless.job_objects import Keyframes, Target
+from serverless.job_objects import Boxes, Keyframes, Target
 from serverless.job_plan import Plan, occupied, resolve
 from serverless.job_polygons import make_tracks
-from serverless.job_track import Leg, Tracking, make_legs
+from serverless.job_track import Leg, Tracking, make_legs, read_frame
 from serverless.job_write import Writer, mask_shape
 
 BLOCK = 25  # frames between two writes
@@ -59,10 +60,11 @@ def run(server: Server, plan: Plan, tracking: Tracking, ledger: Ledger, model: d
         AgssError: of any kind; the same command continues.
         KeyboardInterrupt: it was interrupted; the same command continues.
     """
-    notes = resolve(plan, tracking)
+    boxes = Boxes(partial(read_frame, server, plan.info))
+    notes = resolve(plan, tracking, boxes)
     targets = plan.targets()
     ledger.groups.update(plan.groups.given)
-    keyframes = plan.keyframes(targets)
+    keyframes = plan.keyframes(targets, boxes)
     legs = make_legs(keyframes, len(plan.frames), plan.asked.direction)
     resumed = ledger.begin(_fingerprint(server, plan, targets, model))
     if resumed:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 import numpy as np
 
 from agss_model.errors import MaskError
-from agss_model.masks.labels import LabelMap
+from agss_model.masks.boxes import object_in_box
+from agss_model.masks.labels import BoolMask, LabelMap
+from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
+from agss_model.masks.shapes import mask_to_shape, shape_to_mask
 from agss_model.tracker import MAX_OBJECTS
+from agss_model.video.source import Image
 from serverless.job_read import Given, Label
 
 Key = tuple[int, int]
@@ -96,11 +100,11 @@ def name_first(givens: Sequence[Given], groups: Groups) -> list[Given]:
     return loose
 
 
-def match(predicted: Mapping[Key, LabelMap], drawn: Sequence[Given], groups: Groups) -> Iterator[str]:
+def match(predicted: Mapping[Key, BoolMask], drawn: Sequence[Given], groups: Groups) -> Iterator[str]:
     """Join shapes without a group to the objects that were tracked to where they are, best overlap first.
 
     Args:
-        predicted: (H, W) bool by object, of objects that are not drawn in this frame otherwise.
+        predicted: (H, W) bool by object with at least one pixel, of objects that are not drawn in this frame otherwise.
         drawn: shapes of this frame without a group.
         groups: where the result goes.
 
@@ -110,7 +114,7 @@ def match(predicted: Mapping[Key, LabelMap], drawn: Sequence[Given], groups: Gro
     masks = {given.origin: given.mask() for given in drawn}
     pairs = sorted(
         (
-            (_iou(mask > 0, masks[given.origin]), given.origin, key)
+            (_iou(_as_drawn(mask, given), masks[given.origin]), given.origin, key)
             for given in drawn
             for key, mask in predicted.items()
             if key[0] == given.label_id
@@ -129,6 +133,14 @@ def match(predicted: Mapping[Key, LabelMap], drawn: Sequence[Given], groups: Gro
     for given in of.values():
         group = groups.begin(given)[1]
         yield f"frame {given.frame}: {given.origin} has no group and begins a new object, group {group}."
+
+
+def _as_drawn(mask: BoolMask, given: Given) -> BoolMask:
+    """The mask, or the box around it where a box was drawn."""
+    if given.kind != "rectangle":
+        return mask
+    height, width = mask.shape
+    return shape_to_mask("rectangle", mask_to_shape("rectangle", mask), width=width, height=height)
 
 
 def _iou(one: np.ndarray, two: np.ndarray) -> float:
@@ -162,6 +174,28 @@ def _attributes(given: Given, label: Label | None) -> dict[int, str]:
     return {**(label.defaults if label else {}), **given.attributes}
 
 
+class Boxes:
+    """Boxes filled with what stands out in them; each picture is asked for once.
+
+    Args:
+        read: gives the picture of a frame of the job, (H, W, 3) uint8 RGB.
+    """
+
+    def __init__(self, read: Callable[[int], Image]) -> None:
+        self._read = read
+        self._filled: dict[tuple[int, str], list[int]] = {}
+
+    def mask(self, given: Given) -> BoolMask:
+        """The pixels that a shape stands for, (H, W) bool."""
+        if given.kind != "rectangle":
+            return given.mask()
+        width, height = given.size
+        name = given.frame, given.origin
+        if name not in self._filled:
+            self._filled[name] = encode_cvat_mask(object_in_box(self._read(given.frame), given.mask()))
+        return decode_cvat_mask(self._filled[name], width=width, height=height)
+
+
 class Keyframes(Mapping[int, LabelMap]):
     """Label maps of the frames that were drawn on, by position; each is made when it is asked for.
 
@@ -170,11 +204,18 @@ class Keyframes(Mapping[int, LabelMap]):
         groups: which object each shape is.
         targets: the objects.
         frames: number of the frame at each position.
+        boxes: fills boxes.
     """
 
     def __init__(
-        self, givens: Iterable[Given], groups: Groups, targets: Iterable[Target], frames: Sequence[int]
+        self,
+        givens: Iterable[Given],
+        groups: Groups,
+        targets: Iterable[Target],
+        frames: Sequence[int],
+        boxes: Boxes,
     ) -> None:
+        self._boxes = boxes
         self._numbers = {(target.label_id, target.group): target.number for target in targets}
         self._groups = groups
         place = {frame: position for position, frame in enumerate(frames)}
@@ -187,7 +228,7 @@ class Keyframes(Mapping[int, LabelMap]):
         for given in drawn:
             key = self._groups.key(given)
             if key is not None:
-                label_map[given.mask()] = self._numbers[key]
+                label_map[self._boxes.mask(given)] = self._numbers[key]
         return label_map
 
     def __iter__(self) -> Iterator[int]:

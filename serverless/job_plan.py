@@ -14,7 +14,7 @@ from agss_model.cli.console import FrameProgress
 from agss_model.propagate import Direction
 from agss_model.results import FrameResult
 from serverless.job_ledger import Ledger
-from serverless.job_objects import Groups, Key, Keyframes, Target, by_frame, make_targets, match, name_first
+from serverless.job_objects import Boxes, Groups, Key, Keyframes, Target, by_frame, make_targets, match, name_first
 from serverless.job_read import Given, JobInfo, read_givens
 from serverless.job_track import Tracking
 from serverless.job_write import Annotations, shown, touches
@@ -71,9 +71,9 @@ class Plan:
         """The objects known so far."""
         return make_targets(self.givens, self.groups, self.info.labels)
 
-    def keyframes(self, targets: Sequence[Target]) -> Keyframes:
+    def keyframes(self, targets: Sequence[Target], boxes: Boxes) -> Keyframes:
         """What was drawn, by position."""
-        return Keyframes(self.givens, self.groups, targets, self.frames)
+        return Keyframes(self.givens, self.groups, targets, self.frames, boxes)
 
 
 def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: Ledger, asked: Asked) -> Plan:
@@ -129,7 +129,7 @@ def _refuse_to_cut(tracks: Sequence[dict[str, Any]], frames: Sequence[int], last
             )
 
 
-def resolve(plan: Plan, tracking: Tracking) -> list[str]:
+def resolve(plan: Plan, tracking: Tracking, boxes: Boxes) -> list[str]:
     """Track from keyframe to keyframe to find which objects the shapes without a group are.
 
     Returns:
@@ -146,7 +146,7 @@ def resolve(plan: Plan, tracking: Tracking) -> list[str]:
     with FrameProgress("finding out which objects are the same", place[frames[-1]] - place[frames[0]]) as bar:
         for before, frame in pairwise(frames):
             targets = plan.targets()
-            map_before = plan.keyframes(targets)[place[before]]
+            map_before = plan.keyframes(targets, boxes)[place[before]]
             for result in tracking.follow({place[before]: map_before}, range(place[before], place[frame] + 1)):
                 bar.advance()
                 if frame in loose and result.frame_index == place[frame]:

@@ -163,21 +163,21 @@ def read_givens(
         size: (width, height) of the frames.
 
     Returns:
-        What can be tracked, by frame, then from back to front; and sentences about the rest.
+        What can be tracked, by frame, then from back to front: by z order, and small on top of large; and sentences
+        about the rest.
     """
     wanted = frozenset(frames)
-    givens: list[Given] = []
+    areas: dict[Given, int] = {}
     notes: dict[str, None] = {}
     for shape in (*shapes, *_keyframes(tracks)):
         if shape["frame"] not in wanted:
             continue
         given = _given(shape, size)
-        if why := _unusable(shape, given):
-            notes[f"frame {given.frame}: {given.kind} ({given.origin}) is passed over; {why}."] = None
-        else:
-            givens.append(given)
-    givens.sort(key=lambda given: (given.frame, given.z_order))
-    return givens, list(notes)
+        try:
+            areas[given] = _area(shape, given)
+        except MaskError as error:
+            notes[f"frame {given.frame}: {given.kind} ({given.origin}) is passed over; {error}."] = None
+    return sorted(areas, key=lambda given: (given.frame, given.z_order, -areas[given])), list(notes)
 
 
 def _keyframes(tracks: Iterable[Json]) -> Iterable[Json]:
@@ -190,15 +190,20 @@ def _keyframes(tracks: Iterable[Json]) -> Iterable[Json]:
                 yield {**shape, **about, "attributes": attributes, "origin": f"track {track['id']}"}
 
 
-def _unusable(shape: Json, given: Given) -> str | None:
+def _area(shape: Json, given: Given) -> int:
+    """Pixels of a shape.
+
+    Raises:
+        MaskError: it cannot be tracked, and why.
+    """
     if given.kind not in SHAPE_TYPES:
-        return f"only shapes of type {', '.join(SHAPE_TYPES)} can be tracked"
+        raise MaskError(f"only shapes of type {', '.join(SHAPE_TYPES)} can be tracked")
     if given.kind == "rectangle" and shape.get("rotation"):
-        return "it is rotated; draw a polygon or mask instead"
-    try:
-        return None if given.mask().any() else "no pixel of it lies in the frame"
-    except MaskError as error:
-        return str(error)
+        raise MaskError("it is rotated; draw a polygon or mask instead")
+    area = int(given.mask().sum())
+    if not area:
+        raise MaskError("no pixel of it lies in the frame")
+    return area
 
 
 def _given(shape: Json, size: tuple[int, int]) -> Given:

@@ -40,18 +40,27 @@ class JobFrames(IndexedFrames):
 
     def __init__(self, server: Server, info: JobInfo, frames: Sequence[int]) -> None:
         self.name, self.size, self.fps = f"job {info.job}", info.size, 25.0
-        self.frames_of_job, self._server, self._job = tuple(frames), server, info.job
+        self.frames_of_job, self._server, self._info = tuple(frames), server, info
 
     def __len__(self) -> int:
         return len(self.frames_of_job)
 
     def read(self, index: int) -> Image:
         """See `FrameSource.read`."""
-        number = self.frames_of_job[self._check(index)]
-        what = f"frame {number} of {self.name}"
-        image = decode_image(self._server.frame(self._job, number), what)
-        check_same_size((image.shape[1], image.shape[0]), self.size, what)
-        return image
+        return read_frame(self._server, self._info, self.frames_of_job[self._check(index)])
+
+
+def read_frame(server: Server, info: JobInfo, number: int) -> Image:
+    """A frame in full quality by its number in CVAT, (H, W, 3) uint8 RGB.
+
+    Raises:
+        MediaError: it cannot be decoded, or has another size than the job says.
+        CvatError: the server refuses.
+    """
+    what = f"frame {number} of job {info.job}"
+    image = decode_image(server.frame(info.job, number), what)
+    check_same_size((image.shape[1], image.shape[0]), info.size, what)
+    return image
 
 
 class Tracking(Protocol):
