@@ -29,6 +29,7 @@ class Latency:
     Attributes:
         objects: tracked together.
         seconds: of each step, after the first ones.
+        processor: seconds of all threads together, of each step; other work on the machine adds little to them.
         image_bytes: of the picture's base64 in the last request.
         state_bytes: of each object's state after the last step, as JSON.
         working: (height, width) the network saw.
@@ -37,6 +38,7 @@ class Latency:
 
     objects: int
     seconds: list[float]
+    processor: list[float]
     image_bytes: int
     state_bytes: list[int]
     working: tuple[int, int]
@@ -56,19 +58,21 @@ def measure(scene: Scene, steps: int, settings: Settings) -> Latency:
     frame, masks = next(frames)
     shapes = [{"type": "mask", "points": mask_to_shape("mask", mask)} for mask in masks.values()]
     reply = json.loads(answer(scenes, {"image": encoded(frame), "shapes": shapes, "states": []}))
-    seconds = []
+    seconds, processor = [], []
     for _ in range(WARMING + steps):
         image = encoded(next(frames)[0])
         message = {"image": image, "shapes": [None] * scene.objects, "states": reply["states"]}
         body = json.dumps(message).encode()
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         text = answer(scenes, body)
         seconds.append(time.perf_counter() - began)
+        processor.append(time.process_time() - worked)
         reply = json.loads(text)
     states = reply["states"]
     return Latency(
         objects=scene.objects,
         seconds=seconds[WARMING:],
+        processor=processor[WARMING:],
         image_bytes=len(image),
         state_bytes=[len(json.dumps(state, separators=(",", ":"))) for state in states],
         working=tuple(states[0]["working"]),
@@ -86,11 +90,12 @@ def main() -> None:
     given = parser.parse_args()
     width, height = (int(side) for side in given.size.split("x"))
     settings = Settings.from_environment()
-    print("objects  median s  fastest s  found  working   image kB  state kB  all states kB")
+    print("objects  median s  fastest s  processor s  found  working   image kB  state kB  all states kB")
     for count in (int(part) for part in given.objects.split(",")):
         row = measure(Scene(count, width, height, given.object_size), given.steps, settings)
         print(
-            f"{row.objects:7}  {statistics.median(row.seconds):8.3f}  {min(row.seconds):9.3f}  {row.found:5}  "
+            f"{row.objects:7}  {statistics.median(row.seconds):8.3f}  {min(row.seconds):9.3f}  "
+            f"{statistics.median(row.processor):11.3f}  {row.found:5}  "
             f"{row.working[1]}x{row.working[0]}  {row.image_bytes / 1000:8.0f}  "
             f"{statistics.mean(row.state_bytes) / 1000:8.1f}  {sum(row.state_bytes) / 1000:13.0f}"
         )
