@@ -243,6 +243,20 @@ def test_shapes_without_a_group_on_later_frames_are_matched_and_reported(cvat, c
     assert "0 masks written, 0 earlier ones removed" in repeated
 
 
+def test_a_box_without_a_group_is_matched_by_its_extent(cvat, clip):
+    cvat.draw(1, "polygon", 0, [3, 4, 15, 4, 3, 18])
+    box = cvat.draw(1, "rectangle", 6, [27, 4, 39, 18])
+    assert f"shape {box['id']} has no group; it is taken for group 1" in track(cvat)
+
+
+def test_small_shapes_lie_on_top_of_large_ones(cvat, clip):
+    """Also when the large one was drawn later; z order comes first."""
+    cvat.draw(1, "rectangle", 0, [3, 4, 15, 18], group=1)
+    cvat.draw(1, "mask", 0, encode_cvat_mask(np.ones(clip.size, bool)), group=2, label_id=2)
+    track(cvat, "--to", 3)
+    np.testing.assert_array_equal(masks_of(cvat)[3, 1], clip.mask(1, 3))
+
+
 def test_only_the_start_frame_on_request(cvat, clip):
     cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=1)
     cvat.draw(1, "mask", 6, encode_cvat_mask(clip.mask(3, 6)), group=2)

@@ -20,7 +20,8 @@ from agss_model.propagate import propagate
 from agss_model.video import open_source
 from serverless import job, job_cli
 from serverless.cache import FeatureCache
-from serverless.job_read import read_job
+from serverless.job_objects import Boxes, Groups, Keyframes, Target
+from serverless.job_read import Given, read_job
 from serverless.job_track import JobFrames
 from serverless.scenes import Scenes
 from serverless.service import answer
@@ -173,6 +174,23 @@ def test_with_the_function_of_this_project_behind_cvat(engine, scene):
             truth = scene.masks(frame)[group - 10]
             assert (mask & truth).sum() / (mask | truth).sum() > 0.5
     assert not fetched(cvat)  # no picture came to this machine
+
+
+def test_boxes_are_filled_with_what_stands_out_in_them():
+    """A disc in a box; the picture is fetched once, however often its keyframe is looked at."""
+    y, x = np.mgrid[:96, :128]
+    disc = (x - 60) ** 2 + (y - 50) ** 2 < 25**2
+    picture = np.random.default_rng(0).integers(60, 80, (96, 128, 3), dtype=np.uint8)
+    picture[disc] += 120
+    read = []
+    given = Given(3, 1, 5, "shape 1", "rectangle", [35, 25, 86, 76], (128, 96), 0, {}, False)
+    boxes = Boxes(lambda frame: read.append(frame) or picture)
+    target = Target(1, 1, 5, 0, {})
+    maps = Keyframes([given], Groups({}, ()), [target], [2, 3], boxes)
+    for _ in range(3):
+        found = maps[1] == 1
+        assert (found & disc).sum() / (found | disc).sum() > 0.95
+    assert read == [3]
 
 
 @pytest.mark.slow
