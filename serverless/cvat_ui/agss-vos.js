@@ -596,7 +596,7 @@
         429: 'The tracker is busy with other work. Try again in a minute.',
         500: 'The tracker failed on this frame. Try again; if it happens again, whoever runs CVAT finds the reason in the log of the function.',
         502: 'CVAT could not reach the tracker. Ask whoever runs CVAT whether the AGSS-VOS function is running.',
-        503: 'The tracker is busy or just starting. Try again in a minute.',
+        503: 'The tracker is busy, just starting, or short of memory. Try again in a minute, or track fewer objects at once.',
         504: 'The tracker took too long for this frame. Try again, or track fewer objects at once.',
     };
 
@@ -1116,7 +1116,7 @@
     function icon() {
         const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
         Object.entries({
-            viewBox: '0 0 24 24', width: '20', height: '20', fill: 'none', stroke: 'currentColor', 'stroke-width': '1.6',
+            viewBox: '2 2 20 19', width: '22', height: '21', fill: 'none', stroke: 'currentColor', 'stroke-width': '1.6',
             'stroke-linejoin': 'round', 'stroke-linecap': 'round', 'aria-hidden': 'true',
         }).forEach(([key, value]) => svg.setAttribute(key, value));
         ['M3 6.5 7 4l4 2.5v5L7 14l-4-2.5z', 'M13 12.5 17 10l4 2.5v5L17 20l-4-2.5z', 'M14.5 4.5h5m-2-2 2 2-2 2'].forEach((d) => {
@@ -1200,7 +1200,7 @@
     const OUTPUT_HINTS = {
         drawn: 'Masks stay masks, one per frame. Polygons become polygon tracks.',
         mask: 'One mask per frame; the masks of an object share a group.',
-        track: 'One track per object with few keyframes, easy to correct. Holes and smaller separate parts are left out.',
+        track: 'One track per object, with keyframes only where the tolerance needs them. Holes and smaller separate parts are left out.',
     };
 
     /** The form. Resolves to the settings and `only` (a clientID or null), or to null. */
@@ -1412,7 +1412,7 @@
             if (last && last[1] === frame - 1) last[1] = frame;
             else parts.push([frame, frame]);
         });
-        const text = parts.slice(0, shown).map(([a, b]) => (a === b ? String(a) : `${a}–${b}`)).join(', ');
+        const text = parts.slice(0, shown).map(([a, b]) => (a === b ? String(a) : `${a}-${b}`)).join(', ');
         return parts.length > shown ? `${text} and more` : text;
     }
 
@@ -1591,10 +1591,10 @@
 
     // Close to CVAT's own windows; the blue is the one of them that is dark enough for small text.
     const STYLE = `
-        .agss-vos-dialog { width: 500px; max-width: calc(100vw - 32px); padding: 20px 24px; border: 0; border-radius: 8px; color: #1f1f1f;
+        .agss-vos-dialog { width: 500px; max-width: calc(100vw - 32px); margin: 72px auto auto; padding: 20px 24px; border: 0; border-radius: 8px; color: #1f1f1f;
             background: #fff; font: 14px/1.57 -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
             box-shadow: 0 6px 16px rgb(0 0 0 / 8%), 0 3px 6px -4px rgb(0 0 0 / 12%), 0 9px 28px 8px rgb(0 0 0 / 5%); outline: 0; }
-        .agss-vos-dialog::backdrop { background: rgb(0 0 0 / 45%); }
+        .agss-vos-dialog::backdrop { background: rgb(0 0 0 / 30%); }
         .agss-vos-dialog p { margin: 0 0 8px; }
         .agss-vos-title { margin: 0 0 12px; font-size: 16px; font-weight: 600; line-height: 24px; color: inherit; }
         .agss-vos-lead { padding-bottom: 4px; }

@@ -27,8 +27,9 @@ def rectangle(left: int, top: int, right: int, bottom: int) -> np.ndarray:
 def mask_shape(mask: np.ndarray, *, frame: int = 5, label: int = 1, group: int = 0, **changes: Any) -> dict[str, Any]:
     """A mask as CVAT exports it from an open job."""
     return {
-        "type": "mask", "points": encode_cvat_mask(mask), "frame": frame, "label_id": label, "group": group, "attributes": [], "z_order": 0,
-        "occluded": False, "outside": False, "rotation": 0, "source": "manual", "elements": [], "score": 1, **changes,
+        "type": "mask", "points": encode_cvat_mask(mask), "frame": frame, "label_id": label, "group": group,
+        "attributes": [], "z_order": 0, "occluded": False, "outside": False, "rotation": 0, "source": "manual",
+        "elements": [], "score": 1, **changes,
     }  # fmt: skip
 
 
@@ -48,9 +49,9 @@ class Annotation:
     def open(self, shapes: Any = (), *, frames: range = range(20), frame: int = 5, **config: Any) -> Annotation:
         self.server.first, self.server.last = frames[0], frames[-1]
         value = {
-            "job": {"id": 11, "taskId": 3, "startFrame": frames[0], "stopFrame": frames[-1]}, "labels": LABELS, "shapes": list(shapes),
-            "tracks": [], "frames": list(frames), "frame": frame, "image": {"width": self.server.width, "height": self.server.height},
-            **config,
+            "job": {"id": 11, "taskId": 3, "startFrame": frames[0], "stopFrame": frames[-1]},
+            "image": {"width": self.server.width, "height": self.server.height},
+            "labels": LABELS, "shapes": list(shapes), "tracks": [], "frames": list(frames), "frame": frame, **config,
         }  # fmt: skip
         self.page.add_init_script(f"window.fakeConfig = {json.dumps(value)}")
         self.page.goto(self.server.url)
@@ -96,6 +97,10 @@ class Annotation:
         self.click("Track all")
         self.page.locator("#agss-vos-target").wait_for()
         return self.page.get_by_role("dialog")
+
+    def value(self, field: str) -> str:
+        """Of a field of the dialog, by the end of its id."""
+        return self.page.locator(f"#agss-vos-{field}").input_value()
 
     def track(self, target: int, **choices: str) -> None:
         """Through the dialog, with `output` or other fields by the end of their id."""

@@ -1,8 +1,8 @@
 """A local web server for tests of the button: the fake page, and CVAT's lambda endpoint as far as trackers use it.
 
 It keeps CVAT's rules: sign-in cookie and CSRF header, the frame must lie in the job, shapes pass unvalidated, a missing
-or null `states` means init, states are signed and those of others are refused, and of a failing function only the status
-line remains. Behind it runs a tracker that moves masks.
+or null `states` means init, states are signed and those of others are refused, and of a failing function only the
+status line remains. Behind it runs a tracker that moves masks.
 """
 
 from __future__ import annotations
@@ -26,12 +26,15 @@ FAKE = Path(__file__).parent / "fake"
 SCRIPT = Path(__file__).parents[3] / "serverless" / "cvat_ui" / "agss-vos.js"
 TYPES = {".html": "text/html", ".js": "application/javascript", ".css": "text/css"}
 FUNCTION = {
-    "id": "agss-vos", "kind": "tracker", "labels_v2": [], "description": "Tracks all objects", "name": "AGSS-VOS", "version": 1,
-    "supported_shape_types": ["mask", "polygon", "rectangle"],
+    "id": "agss-vos", "kind": "tracker", "labels_v2": [], "description": "Tracks all objects", "name": "AGSS-VOS",
+    "version": 1, "supported_shape_types": ["mask", "polygon", "rectangle"],
 }  # fmt: skip
-REASONS = {400: "Client Error: Bad Request", 413: "Client Error: Request Entity Too Large", 422: "Client Error: Unprocessable",
-           500: "Server Error: Internal Server Error", 503: "Server Error: Service Unavailable",
-           504: "Server Error: Gateway Timeout"}  # fmt: skip
+REASONS = {
+    400: "Client Error: Bad Request", 413: "Client Error: Request Entity Too Large", 422: "Client Error: Unprocessable",
+    500: "Server Error: Internal Server Error", 503: "Server Error: Service Unavailable",
+    504: "Server Error: Gateway Timeout",
+}  # fmt: skip
+TOKEN = "token-of-this-page"  # noqa: S105 - of a page that exists only in tests
 
 
 class ButtonServer:
@@ -47,7 +50,6 @@ class ButtonServer:
         self.stills: Callable[[int], np.ndarray] = lambda _: np.full((height, width, 3), 90, np.uint8)
         self.track: Callable[[int, int, np.ndarray], np.ndarray | None] = move_right
         self.csp = "script-src 'self'"
-        self.page = ""
         self._key = b"signing key of this test"
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
@@ -118,53 +120,53 @@ class ButtonServer:
         return hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
+        return type("Handler", (Requests,), {"server_of_test": self})
 
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None:
-                pass
 
-            def send(self, status: int, kind: str, body: bytes) -> None:
-                self.send_response(status)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Content-Security-Policy", server.csp)
-                self.send_header("Set-Cookie", "csrftoken=token-of-this-page; Path=/")
-                self.end_headers()
-                self.wfile.write(body)
+class Requests(BaseHTTPRequestHandler):
+    """One request to a `ButtonServer`."""
 
-            def do_GET(self) -> None:
-                name = self.path.partition("?")[0]
-                if name == "/api/lambda/functions":
-                    self.send(200, "application/json", json.dumps(server.functions).encode())
-                elif name.startswith("/frames/"):
-                    buffer = io.BytesIO()
-                    Image.fromarray(server.stills(int(name.rpartition("/")[2]))).save(buffer, "PNG")
-                    self.send(200, "image/png", buffer.getvalue())
-                elif name == "/config.js":
-                    self.send(200, TYPES[".js"], server.page.encode())
-                else:
-                    self.send_file(name)
+    server_of_test: ButtonServer
 
-            def send_file(self, name: str) -> None:
-                path = SCRIPT if name == "/agss-vos.js" else FAKE / ("index.html" if name == "/" else name[1:])
-                if not path.is_file():
-                    self.send(404, "text/plain", b"")
-                    return
-                body = path.read_bytes()
-                if path.suffix == ".html":  # What the nginx rule does.
-                    body = body.replace(b"</body>", b'<script src="/agss-vos.js" defer></script></body>')
-                self.send(200, TYPES[path.suffix], body)
+    def log_message(self, *_: object) -> None:
+        pass
 
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("X-CSRFTOKEN") != "token-of-this-page" or "csrftoken" not in self.headers.get("Cookie", ""):
-                    self.send(403, "application/json", b'"CSRF Failed: CSRF token missing."')
-                    return
-                status, text = server.call(self.path.rpartition("/")[2], json.loads(body))
-                self.send(status, "application/json", text.encode())
+    def send(self, status: int, kind: str, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Security-Policy", self.server_of_test.csp)
+        self.send_header("Set-Cookie", f"csrftoken={TOKEN}; Path=/")
+        self.end_headers()
+        self.wfile.write(body)
 
-        return Handler
+    def do_GET(self) -> None:
+        name = self.path.partition("?")[0]
+        if name == "/api/lambda/functions":
+            self.send(200, "application/json", json.dumps(self.server_of_test.functions).encode())
+        elif name.startswith("/frames/"):
+            buffer = io.BytesIO()
+            Image.fromarray(self.server_of_test.stills(int(name.rpartition("/")[2]))).save(buffer, "PNG")
+            self.send(200, "image/png", buffer.getvalue())
+        else:
+            self.send_file(SCRIPT if name == "/agss-vos.js" else FAKE / ("index.html" if name == "/" else name[1:]))
+
+    def send_file(self, path: Path) -> None:
+        if not path.is_file():
+            self.send(404, "text/plain", b"")
+            return
+        body = path.read_bytes()
+        if path.suffix == ".html":  # What the nginx rule does.
+            body = body.replace(b"</body>", b'<script src="/agss-vos.js" defer></script></body>')
+        self.send(200, TYPES[path.suffix], body)
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("X-CSRFTOKEN") != TOKEN or TOKEN not in self.headers.get("Cookie", ""):
+            self.send(403, "application/json", b'"CSRF Failed: CSRF token missing."')
+            return
+        status, text = self.server_of_test.call(self.path.rpartition("/")[2], json.loads(body))
+        self.send(status, "application/json", text.encode())
 
 
 def move_right(_: int, __: int, mask: np.ndarray) -> np.ndarray:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from button_page import HEIGHT, WIDTH, Annotation
 from button_server import ButtonServer
+
+sys.path.append(str(Path(__file__).parents[1]))  # The function's client lives beside its own tests.
 
 
 @pytest.fixture

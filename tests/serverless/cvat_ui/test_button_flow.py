@@ -207,7 +207,8 @@ def test_run_actions_lists_the_action_with_its_parameters(annotation):
     assert annotation.fake("actions.map(({ name }) => name)") == ["Track all objects"]
     parameters = annotation.fake("parameters()")
     assert parameters["Track to frame"] == {"type": "number", "values": ["3", "17", "1"], "defaultValue": "17"}
-    assert parameters["Result"] == {"type": "select", "values": ["As drawn", "Masks", "Polygon tracks"], "defaultValue": "As drawn"}
+    outputs = ["As drawn", "Masks", "Polygon tracks"]
+    assert parameters["Result"] == {"type": "select", "values": outputs, "defaultValue": "As drawn"}
     assert parameters["Keep finished frames when cancelled"]["type"] == "checkbox"
     assert "Tracker" not in parameters
     for parameter in parameters.values():
@@ -231,7 +232,8 @@ def test_run_actions_on_a_selected_object(annotation, server):
         "actions.flatMap((action) => argument.map((state) => action.isApplicableForObject(state)))",
         [
             {"objectType": "shape", "shapeType": "mask"}, {"objectType": "shape", "shapeType": "polygon"},
-            {"objectType": "track", "shapeType": "polygon"}, {"objectType": "shape", "shapeType": "rectangle"}, {"objectType": "tag"},
+            {"objectType": "track", "shapeType": "polygon"}, {"objectType": "shape", "shapeType": "rectangle"},
+            {"objectType": "tag"},
         ],
     )  # fmt: skip
     assert applicable == [True, True, True, False, False]
@@ -247,9 +249,13 @@ def test_cancel_in_run_actions(annotation, server, keep):
     server.delay = 0.15
     annotation.open([mask_shape(BOX, group=1)])
     annotation.page.evaluate(
-        "async (keep) => { const done = window.fake.runAction('Track all objects', { 'Keep finished frames when cancelled': keep });"
-        " while (window.fake.modal.progress.length < 4) await new Promise((r) => setTimeout(r, 20));"
-        " window.fake.modal.cancel = true; await done; }",
+        """async (keep) => {
+            const { fake } = window;
+            const done = fake.runAction('Track all objects', { 'Keep finished frames when cancelled': keep });
+            while (fake.modal.progress.length < 4) await new Promise((resolve) => setTimeout(resolve, 20));
+            fake.modal.cancel = true;
+            await done;
+        }""",
         keep,
     )
     assert annotation.errors == []

@@ -17,7 +17,8 @@ def script(annotation):
     annotation.open()
 
     def call(body: str, arguments: list) -> list:
-        return annotation.page.evaluate(f"(list) => {{ const vos = window.agssVos; return list.map({body}); }}", arguments)
+        expression = f"(list) => {{ const vos = window.agssVos; return list.map({body}); }}"
+        return annotation.page.evaluate(expression, arguments)
 
     return call
 
@@ -58,7 +59,8 @@ def test_polygons_cover_the_same_pixels_as_in_python(script):
     masks = [polygons_to_mask([Polygon.from_flat(ring)], **SIZE) for ring in rings]
     expected = [encode_cvat_mask(mask) if mask.any() else None for mask in masks]
     assert any(points is None for points in expected)
-    assert script(f"(ring) => vos.maskOfPolygon(ring, {{ width: {SIZE['width']}, height: {SIZE['height']} }})", rings) == expected
+    image = f"{{ width: {SIZE['width']}, height: {SIZE['height']} }}"
+    assert script(f"(ring) => vos.maskOfPolygon(ring, {image})", rings) == expected
 
 
 def test_outlines_are_those_of_the_largest_part_in_python(script):
@@ -67,7 +69,8 @@ def test_outlines_are_those_of_the_largest_part_in_python(script):
     for mask, ring in zip(masks, rings, strict=True):
         candidates = [polygon.outer for polygon in mask_to_polygons(mask)]
         largest = max(map(area, candidates))
-        assert canonical(np.reshape(ring, (-1, 2))) in [canonical(outer) for outer in candidates if area(outer) == largest]
+        expected = [canonical(outer) for outer in candidates if area(outer) == largest]
+        assert canonical(np.reshape(ring, (-1, 2))) in expected
 
 
 def area(ring: np.ndarray) -> float:
@@ -84,12 +87,18 @@ def canonical(ring: np.ndarray) -> list[tuple[int, int]]:
 @pytest.mark.parametrize(
     "points",
     [
-        [0, 4, 0, 0, 1], [0, 5, 0, 0, 1, 1], [-1, 5, 0, 0, 1, 1], [0, 4.5, 0, 0, 1, 1], [0, 4, 3, 0, 1, 1], "text", None,
-        [10**9, 4, 0, 0, 1, 1], [0, "4", 0, 0, 1, 1],
+        [0, 4, 0, 0, 1], [0, 5, 0, 0, 1, 1], [-1, 5, 0, 0, 1, 1], [0, 4.5, 0, 0, 1, 1], [0, 4, 3, 0, 1, 1],
+        [10**9, 4, 0, 0, 1, 1], [0, "4", 0, 0, 1, 1], "text", None,
     ],
 )  # fmt: skip
 def test_damaged_masks_are_refused(script, points):
-    body = "(points) => { try { vos.checkedMask(points, { width: 9, height: 9 }); return 'taken'; } catch (e) { return e.message; } }"
+    body = """(points) => {
+        try {
+            return vos.checkedMask(points, { width: 9, height: 9 }) || 'lost';
+        } catch (error) {
+            return error.message;
+        }
+    }"""
     assert "damaged" in script(body, [points])[0]
 
 
@@ -109,11 +118,15 @@ def test_simplified_rings_stay_within_the_tolerance(script):
 
 
 def test_frames_are_written_as_people_do(script):
-    assert script("(frames) => vos.spans(frames)", [[3], [3, 4, 5, 9], [1, 3, 5, 7, 9, 11]]) == ["3", "3–5, 9", "1, 3, 5, 7 and more"]
+    texts = script("(frames) => vos.spans(frames)", [[3], [3, 4, 5, 9], [1, 3, 5, 7, 9, 11]])
+    assert texts == ["3", "3-5, 9", "1, 3, 5, 7 and more"]
 
 
 def test_frames_between_keep_order_and_skip_deleted_ones(script):
-    cases = [[[0, 1, 2, 3, 4], {}, 1, 3], [[0, 1, 2, 3, 4], {"3": True}, 1, 4], [[0, 1, 2, 3], {"0": True}, 3, 0], [[0, 5, 9], {}, 0, 8], [[1], {}, 1, 1]]
+    five = [0, 1, 2, 3, 4]
+    cases = [
+        [five, {}, 1, 3], [five, {"3": True}, 1, 4], [five, {"0": True}, 3, 0], [[0, 5, 9], {}, 0, 8], [[1], {}, 1, 1],
+    ]  # fmt: skip
     assert script("(c) => vos.framesBetween(...c)", cases) == [[2, 3], [2, 4], [2, 1], [5], []]
 
 
@@ -144,7 +157,9 @@ def moving(kind: str, frames: int) -> list[np.ndarray]:
 def keyframes(script, masks: list[np.ndarray], tolerance: float, order: list[int]) -> dict[int, np.ndarray]:
     body = """({ frames, tolerance }) => {
         const keys = new vos.Keyframes(tolerance);
-        for (const { frame, points } of frames) points ? keys.add(frame, vos.outlineOf(vos.decodeMask(points))) : keys.lose(frame);
+        for (const { frame, points } of frames) {
+            points ? keys.add(frame, vos.outlineOf(vos.decodeMask(points))) : keys.lose();
+        }
         return keys.finish();
     }"""
     frames = [{"frame": f, "points": encode_cvat_mask(masks[f]) if masks[f].any() else None} for f in order]
@@ -188,7 +203,8 @@ def test_a_moving_object_needs_two_keyframes(script):
 
 
 def test_more_tolerance_gives_fewer_keyframes(script):
-    counts = [len(keyframes(script, moving("turning", 24), tolerance, list(range(24)))) for tolerance in (1.5, 3.0, 6.0)]
+    masks, order = moving("turning", 24), list(range(24))
+    counts = [len(keyframes(script, masks, tolerance, order)) for tolerance in (1.5, 3.0, 6.0)]
     assert counts[0] > counts[1] > counts[2]
     assert counts[1] <= 6
 

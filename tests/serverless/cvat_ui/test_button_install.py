@@ -36,6 +36,10 @@ http {{
 """
 
 
+def fetch(url: str):
+    return urllib.request.urlopen(url)  # noqa: S310 - of a server that this test has started
+
+
 @pytest.fixture
 def site(tmp_path: Path):
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/sbin")
@@ -57,7 +61,7 @@ def site(tmp_path: Path):
     url = f"http://127.0.0.1:{port}"
     for _ in range(100):
         try:
-            urllib.request.urlopen(url)  # noqa: S310
+            fetch(url)
             break
         except urllib.error.URLError:
             time.sleep(0.1)
@@ -69,9 +73,9 @@ def site(tmp_path: Path):
 def test_nginx_adds_the_script_to_every_page_and_serves_it(site):
     tag = b'<script src="/agss-vos.js" defer></script></body>'
     for path in ("/", "/tasks/3/jobs/11"):
-        body = urllib.request.urlopen(site + path).read()  # noqa: S310
+        body = fetch(site + path).read()
         assert body.count(tag) == 1, path
-    reply = urllib.request.urlopen(site + "/agss-vos.js")  # noqa: S310
+    reply = fetch(site + "/agss-vos.js")
     assert reply.headers["Content-Type"] == "application/javascript"
     assert reply.headers["Cache-Control"] == "no-cache"
     assert reply.read() == SCRIPT.read_bytes()

@@ -24,12 +24,14 @@ def test_all_objects_go_in_one_call_per_frame(annotation, server):
     start, *steps = server.calls
     assert (start["type"], start["frame"], start["job"], start["task"]) == ("init_tracking", 5, 11, 3)
     assert [shape["points"] for shape in start["shapes"]] == [mask_shape(BOX)["points"], mask_shape(OTHER)["points"]]
-    assert [(call["type"], call["frame"], len(call["states"])) for call in steps] == [("track", f, 2) for f in range(6, 10)]
+    sent = [(call["type"], call["frame"], len(call["states"])) for call in steps]
+    assert sent == [("track", frame, 2) for frame in range(6, 10)]
     assert all(isinstance(state, str) for call in steps for state in call["states"])
 
 
 def test_masks_share_a_new_group_with_their_source(annotation):
-    annotation.open([mask_shape(BOX, id=91), mask_shape(OTHER, label=2, group=4, id=92), mask_shape(BOX, frame=0, group=7)])
+    second = mask_shape(OTHER, label=2, group=4, id=92)
+    annotation.open([mask_shape(BOX, id=91), second, mask_shape(BOX, frame=0, group=7)])
     annotation.track(8, output="mask")
     annotation.finished()
 
@@ -106,7 +108,7 @@ def test_a_lost_object_gets_no_mask_and_is_named(annotation, server):
     annotation.open([mask_shape(BOX, group=1), mask_shape(OTHER, label=2, group=2)])
     annotation.track(10)
     text = annotation.finished()
-    assert "dog (group 2): lost on frames 7–8" in text
+    assert "dog (group 2): lost on frames 7-8" in text
     assert "car" not in text
     assert sorted(annotation.masks(group=2)) == [5, 6, 9, 10]
     annotation.click("Go to frame 7")
@@ -172,7 +174,8 @@ def test_a_second_run_replaces_the_first_and_adds_no_duplicates(annotation):
 
 def test_masks_that_people_drew_on_the_way_stay_and_lead_on(annotation, server):
     corrected = rectangle(30, 20, 39, 29)
-    annotation.open([mask_shape(BOX, group=1), mask_shape(OTHER, group=2), mask_shape(corrected, frame=7, group=1, id=5)])
+    by_hand = mask_shape(corrected, frame=7, group=1, id=5)
+    annotation.open([mask_shape(BOX, group=1), mask_shape(OTHER, group=2), by_hand])
     annotation.track(9)
     annotation.finished()
 
@@ -182,7 +185,8 @@ def test_masks_that_people_drew_on_the_way_stay_and_lead_on(annotation, server):
     assert (masks[8] == shifted(corrected, 1)).all()
     assert (annotation.masks(group=2)[9] == shifted(OTHER, 4)).all()
     kinds = [(call["type"], call["frame"], len(call.get("states") or call["shapes"])) for call in server.calls]
-    assert kinds == [("init_tracking", 5, 2), ("track", 6, 2), ("track", 7, 1), ("init_tracking", 7, 1), ("track", 8, 2), ("track", 9, 2)]
+    assert kinds[:2] == [("init_tracking", 5, 2), ("track", 6, 2)]
+    assert kinds[2:] == [("track", 7, 1), ("init_tracking", 7, 1), ("track", 8, 2), ("track", 9, 2)]
 
 
 def test_objects_that_share_a_group_are_told_apart(annotation):

@@ -58,7 +58,7 @@ def test_lost_objects_are_outside_until_found_again(annotation, server):
     server.track = lambda _, frame, mask: None if frame in (7, 8) else mask
     annotation.open([polygon_shape(SQUARE)])
     annotation.track(10)
-    assert "lost on frames 7–8" in annotation.finished()
+    assert "lost on frames 7-8" in annotation.finished()
     assert keys(annotation.tracks[0]) == [(5, False), (6, False), (7, True), (9, False), (10, False), (11, True)]
 
 
@@ -91,13 +91,13 @@ def test_a_label_of_polygons_gets_no_masks(annotation):
 
 def track_object(frames: dict[int, list[float] | None], **changes) -> dict:
     shapes = [
-        {"id": 100 + frame, "frame": frame, "type": "polygon", "points": points or SQUARE, "outside": points is None, "occluded": False,
-         "rotation": 0, "z_order": 0, "attributes": []}
+        {"id": 100 + frame, "frame": frame, "type": "polygon", "points": points or SQUARE, "outside": points is None,
+         "occluded": False, "rotation": 0, "z_order": 0, "attributes": []}
         for frame, points in frames.items()
     ]  # fmt: skip
     return {
-        "id": 55, "label_id": 1, "group": 0, "source": "auto", "frame": min(frames), "attributes": [], "elements": [], "shapes": shapes,
-        **changes,
+        "id": 55, "label_id": 1, "group": 0, "source": "auto", "frame": min(frames), "attributes": [], "elements": [],
+        "shapes": shapes, **changes,
     }  # fmt: skip
 
 
