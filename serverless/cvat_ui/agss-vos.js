@@ -613,7 +613,10 @@
             return 'What the tracker knew about this video is too old (8 hours) or belongs to an earlier version of it. Start again from this frame.';
         }
         const status = statusOf(error);
-        if (!status) return `CVAT did not answer. Check the network connection and try again. (${text})`;
+        if (!status && /network|fetch|timeout|abort/i.test(text)) {
+            return `CVAT did not answer. Check the network connection and try again. (${text})`;
+        }
+        if (!status) return `Something went wrong that this button does not know. Please report it: ${text}`;
         return `${SENTENCES[status] ?? SENTENCES[status < 500 ? 400 : 500]} (${status})`;
     }
 
@@ -1053,7 +1056,7 @@
     /** Progress and cancel in CVAT's own window, which knows only "cancel": the setting says what becomes of the rest. */
     class ModalControl {
         constructor(page, { onProgress, cancelled, job, settings }) {
-            Object.assign(this, { page, onProgress, keep: settings.keep });
+            Object.assign(this, { page, onProgress, job, keep: settings.keep });
             this.ended = new Promise((resolve) => {
                 this.timer = setInterval(() => {
                     if (!page.isOpen(job)) resolve('discard');
@@ -1083,7 +1086,7 @@
         }
 
         finish(summary) {
-            this.page.report({ ...summary, reason: this.reason });
+            this.page.report(this.job, { ...summary, reason: this.reason });
         }
 
         close() {
@@ -1438,20 +1441,20 @@
             if (Number.isInteger(frame)) this.dispatch(this.actionCreators.changeFrameAsync(frame, false, 1, true));
         }
 
-        goTo(frame) {
-            this.dispatch(this.actionCreators.changeFrameAsync(frame));
+        goTo(job, frame) {
+            if (this.isOpen(job)) this.dispatch(this.actionCreators.changeFrameAsync(frame));
         }
 
         notify({ kind, title, text }) {
             this.notices.show({ kind, title, lines: text ? [text] : [], seconds: kind === 'info' ? 8 : 0 });
         }
 
-        report({ objects, frames, last, lost, regrouped, reason, partial }) {
+        report(job, { objects, frames, last, lost, regrouped, reason, partial }) {
             const lines = [
                 reason,
                 ...lost.slice(0, 5).map((object) => [
                     `${object.name}: lost on frame${object.frames.length === 1 ? '' : 's'} ${spans(object.frames)} `,
-                    button('Look', () => this.goTo(object.frames[0]), { class: 'agss-vos-link', 'aria-label': `Go to frame ${object.frames[0]}` }),
+                    button('Look', () => this.goTo(job, object.frames[0]), { class: 'agss-vos-link', 'aria-label': `Go to frame ${object.frames[0]}` }),
                 ]),
                 lost.length > 5 && `${count(lost.length - 5, 'more object')} lost on some frames.`,
                 regrouped && `${count(regrouped, 'object')} shared a group with another of the same label and got a new one.`,
@@ -1499,7 +1502,7 @@
             await this.core.actions.run(job, action, toParameters(settings), frame, frame, filters, () => {}, () => false);
             if (!control?.summary) return;
             this.redraw();
-            this.report(control.summary);
+            this.report(job, control.summary);
         }
 
         /** What the form shows: the objects of the frame, the trackers, the frames. */
