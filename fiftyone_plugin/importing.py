@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,9 @@ from fiftyone_plugin.writing import FRAMES_AT_ONCE, guarded
 FORMATS = ("davis", "youtube-vos", "cvat")
 SEQUENCE, NUMBER = "sequence", "frame_number"
 """Fields of samples that are made for the frames of a folder."""
+
+
+_FrameMasks = tuple[int, dict[int, BoolMask], dict[int, str]]  # frame number, masks and classes by object id
 
 
 @dataclass
@@ -83,10 +87,12 @@ class Importer:
         self._dataset, self._name, self._include = dataset, name, include
         path = path.expanduser()
         self._items: list[Sequence | VideoAnnotations]
+        self._classes: dict[str, dict[int, str]] = {}
         if form == "cvat":
             self._items = list(read_cvat_xml(path))
         else:
             self._items = list(open_dataset(path, form))  # type: ignore[arg-type]
+            self._classes = _classes(path)
         field_of(dataset, name)
         self.imported = Imported()
 
@@ -109,7 +115,7 @@ class Importer:
     def _import(self, item: Sequence | VideoAnnotations) -> None:
         if isinstance(item, Sequence):
             clip = self._clip_of(item)
-            frames: Iterator[tuple[int, dict[int, BoolMask], dict[int, str]]] = _of_sequence(item)
+            frames: Iterator[_FrameMasks] = _of_sequence(item, self._classes.get(item.name, {}))
         else:
             clip = self._video_of(item)
             frames = _of_cvat(item, self._include)
@@ -182,7 +188,7 @@ class Importer:
         view: SampleCollection,
         clip: Clip,
         target: Field,
-        frames: Iterator[tuple[int, dict[int, BoolMask], dict[int, str]]],
+        frames: Iterator[_FrameMasks],
     ) -> None:
         waiting: dict[int, fo.Detections] = {}
         objects: set[int] = set()
@@ -221,14 +227,32 @@ def _detections(clip: Clip, target: Field, masks: dict[int, BoolMask], names: di
     return fo.Detections(detections=labels)
 
 
-def _of_sequence(sequence: Sequence) -> Iterator[tuple[int, dict[int, BoolMask], dict[int, str]]]:
+def _classes(root: Path) -> dict[str, dict[int, str]]:
+    """Class of each object of each sequence, where a file says so; both layouts leave it open."""
+    path = next((path for path in (root / "meta.json", root / "objects.json") if path.is_file()), None)
+    if path is None:
+        return {}
+    try:
+        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        return {
+            name: {int(i): str(known["category"]) for i, known in video["objects"].items() if "category" in known}
+            for name, video in videos.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise MediaError(
+            f'{path} cannot be read ({error!r}); it must hold {{"videos": {{NAME: {{"objects": {{ID: '
+            '{"category": ...}}}}, or be removed'
+        ) from error
+
+
+def _of_sequence(sequence: Sequence, classes: dict[int, str]) -> Iterator[_FrameMasks]:
     for number in sorted(sequence.annotations):
         label_map = sequence.truth(number)
         masks = {} if label_map is None else to_masks(label_map)
-        yield number, masks, dict.fromkeys(masks, "object")
+        yield number, masks, {object_id: classes.get(object_id, "object") for object_id in masks}
 
 
-def _of_cvat(annotations: VideoAnnotations, include: str) -> Iterator[tuple[int, dict[int, BoolMask], dict[int, str]]]:
+def _of_cvat(annotations: VideoAnnotations, include: str) -> Iterator[_FrameMasks]:
     """Objects keep their own masks where they overlap."""
     names = {entry.id: entry.label for entry in annotations.objects}
     for index in annotations.frames(include):  # type: ignore[arg-type]

@@ -99,10 +99,10 @@ def _read(
     view = collection.select(list(clip.samples), ordered=not clip.is_video)
     parts = [f"{field.root}.{part}" for part in ("index", "label", "confidence", "keyframe", "reasons")]
     parts += [f"{field.path}.{part}" for part in ("lost", "jumped")]
-    columns = [view.values(part) if view.has_field(part) else None for part in parts]
+    columns = [view.values(part) for part in parts]  # also of attributes that were not declared
     numbers = view.values("frames.frame_number") if clip.is_video else None
     if numbers is not None:
-        columns = [column[0] if column else None for column in columns]
+        columns = [column[0] for column in columns]
         numbers = numbers[0]
     count = len(numbers) if numbers is not None else len(clip.samples)
     for place in range(count):

@@ -108,9 +108,7 @@ class _Queue:
         self._threshold = float(params.get("threshold", THRESHOLD))
         self._limit = int(params.get("limit", LIMIT))
         if not 0 <= self._threshold <= 1 or self._limit < 1:
-            raise ConfigError(
-                f"the threshold is {self._threshold}, the limit {self._limit}; use 0 to 1, and 1 or more."
-            )
+            raise ConfigError(f"threshold {self._threshold} must be from 0 to 1, and limit {self._limit} at least 1.")
         self._clips = find_clips(collection, params.get("sort_field"), params.get("group_field"))
         self._view = readable(collection)
         self._dataset = unfiltered(self._view)
@@ -141,10 +139,8 @@ class _Queue:
         about = f"{shown} of {total} places to look at in {self._field.name}, worst first"
         self._view._dataset.save_view(self._saved, view, description=about, overwrite=True)
         clips = sum(bool(found) for found in queue.values())
-        words = (
-            f"{total} places to look at in {clips} of {len(queue)} clips; saved as view {self._saved!r}, worst first."
-        )
-        worst = [entry for found in queue.values() for entry in found]
-        worst.sort(key=lambda entry: entry.score)
-        listed = [{"frame": e.worst + 1, "score": e.score, "reason": e.reason} for e in worst[:20]]
+        where = f"in {clips} of {len(queue)} clips"
+        words = f"{total} places to look at {where}; saved as view {self._saved!r}, worst first."
+        worst = sorted(((e, clip.name) for clip, found in queue.items() for e in found), key=lambda pair: pair[0].score)
+        listed = [{"clip": n, "frame": e.worst + 1, "score": e.score, "reason": e.reason} for e, n in worst[:20]]
         return {"view": self._saved, "entries": shown, "worst": listed, "summary": words}
