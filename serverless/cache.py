@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agss_model.errors import ConfigError
 from agss_model.network.base import AGSSVOS, Features
 
 REDIS_SLOTS = 512
@@ -179,9 +180,18 @@ class RedisStore:
 
 
 def connect_redis(host: str, port: int, network: str, log: Callable[[str], None]) -> RedisStore:
-    """A store in the Redis that CVAT names to its functions; it is not contacted yet."""
-    import redis
+    """A store in the Redis that CVAT names to its functions; it is not contacted yet.
 
+    Raises:
+        ConfigError: the package redis is not installed.
+    """
+    try:
+        import redis
+    except ImportError:
+        raise ConfigError(
+            'CVAT_FUNCTIONS_REDIS_HOST is set, but the package redis is missing: pip install "agss-vos[redis]", or '
+            "unset the variable."
+        ) from None
     client = redis.Redis(host, port, socket_timeout=_REDIS_PATIENCE, socket_connect_timeout=_REDIS_PATIENCE)
     return RedisStore(client, network, log)
 

@@ -22,9 +22,8 @@ def init_context(context: Any) -> None:  # noqa: ANN401 - nuclio_sdk.Context, wh
     Raises:
         AgssError: settings, weights or device cannot be used.
     """
-    settings = Settings.from_environment()
     try:
-        context.user_data.scenes = build_scenes(settings, context.logger.info)
+        context.user_data.scenes = build_scenes(Settings.from_environment(), context.logger.info)
     except AgssError as error:
         context.logger.error(f"The function cannot start: {error}")
         raise

@@ -35,6 +35,8 @@ def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:
     network = load_model(settings.weights, settings.device)
     if settings.device == "cpu":
         keep_freed_memory()
+    torch.backends.cudnn.benchmark = False  # the fastest algorithm of the moment would change the last bits
+    torch.backends.cudnn.deterministic = True
     name = fingerprint(network)
     far = connect_redis(settings.redis_host, settings.redis_port, name, log) if settings.redis_host else None
     scenes = Scenes(network, FeatureCache(settings.cache_mib << 20, far=far))

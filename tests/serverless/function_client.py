@@ -181,3 +181,12 @@ class Clip:
 def box_around(mask):
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     return [float(v) for v in (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)]
+
+
+def box_overlap(one, two):
+    """Intersection over union of two boxes."""
+    width = min(one[2], two[2]) - max(one[0], two[0])
+    height = min(one[3], two[3]) - max(one[1], two[1])
+    shared = max(0.0, width) * max(0.0, height)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, two))
+    return shared / (areas - shared)
