@@ -18,7 +18,18 @@ from training.appearance import drift, turn
 from training.camera import photograph, soften, streak
 from training.clips import Clips, ClipShape, first_seen, pack
 from training.datasets.stills import Instance, StillPool
-from training.trajectories import Origin, draw_path, excursion, log_uniform, sample, sample_grid, uniform
+from training.trajectories import (
+    Carrier,
+    Origin,
+    Path,
+    draw_path,
+    excursion,
+    log_uniform,
+    ride,
+    sample,
+    sample_grid,
+    uniform,
+)
 
 HALF = 0.5 + 1e-4  # above it an object owns a pixel; two cannot, whatever the rounding
 
@@ -38,6 +49,7 @@ class SynthesisConfig:
         drift: how much light and colour change over an object from the first frame to the last, in logarithm.
         turning: probability that a pasted object shows another surface in the course of the clip.
         twin: probability that a pasted object is a second copy of another one (a look-alike).
+        carried: probability that a pasted object is fixed to the one before it, like a bag to a person.
         away: probability that a pasted object comes in, leaves, or leaves and returns.
         blurred: probability that a pasted object is blurred by its motion.
         untracked: probability that a pasted object is not tracked (a distractor or occluder).
@@ -52,6 +64,7 @@ class SynthesisConfig:
     drift: float = 0.4
     turning: float = 0.35
     twin: float = 0.25
+    carried: float = 0.2
     away: float = 0.12
     blurred: float = 0.3
     untracked: float = 0.2
@@ -166,11 +179,14 @@ def _paste(studio: _Studio, cuts: list[list[Instance]], frames: Tensor, own: Ten
     frames = frames.contiguous()
     masks = own.new_zeros(batch, own.shape[1], config.own + config.pasted, *own.shape[-2:])
     masks[:, :, : config.own] = own
+    carriers = dict[int, Carrier]()
     for slot in range(config.pasted):
         rows = [row for row in range(batch) if slot < len(cuts[row])]
         if not rows:
             continue
-        layer = _moving_cut(studio, [cuts[row][slot] for row in rows])
+        carried = [carriers.get(row) if studio.chance(config.carried) else None for row in rows]
+        layer, paths = _moving_cut(studio, [cuts[row][slot] for row in rows], carried)
+        carriers.update(zip(rows, paths, strict=True))
         behind = 1 - layer[:, :, 3:]
         frames[rows] = frames[rows] * behind + layer[:, :, :3]
         masks[rows] = masks[rows] * behind
@@ -178,8 +194,10 @@ def _paste(studio: _Studio, cuts: list[list[Instance]], frames: Tensor, own: Ten
     return frames, (masks > HALF).float()
 
 
-def _moving_cut(studio: _Studio, cuts: list[Instance]) -> Tensor:
-    """(L, T, 4, H, W) objects on their way: colours multiplied by alpha, and soft alpha."""
+def _moving_cut(
+    studio: _Studio, cuts: list[Instance], carriers: list[Carrier | None]
+) -> tuple[Tensor, list[Carrier]]:
+    """(L, T, 4, H, W) objects on their way: colours multiplied by alpha, and soft alpha; and what can carry others."""
     pool, shape, config, rng = studio.pool, studio.shape, studio.config, studio.rng
     layers = len(cuts)
     boxes = torch.tensor([cut.box for cut in cuts]).float()
@@ -189,6 +207,11 @@ def _moving_cut(studio: _Studio, cuts: list[Instance]) -> Tensor:
     place = uniform(rng, layers, 2, low=0.02, high=0.98) * torch.tensor([shape.width, shape.height])
     path = draw_path(rng, shape, place, wanted / area.sqrt(), config.speed)
     path.centre.add_(excursion(rng, shape, layers, config.away))
+    for row, carrier in enumerate(carriers):
+        if carrier is not None:
+            offset = uniform(rng, 2, low=-0.5, high=0.5) * carrier.size
+            share = float(uniform(rng, 1, low=0.25, high=0.6))
+            ride(path, row, carrier, offset, share * carrier.size / float(area[row]) ** 0.5)
     path.stretch[..., 0] *= torch.where(uniform(rng, layers) < 0.5, -1.0, 1.0)[:, None]  # mirrored
     grid = sample_grid(rng, shape, path, origin, config.deform, studio.device)
     tint = uniform(rng, layers, 3, 1, 1, low=0.8, high=1.2).to(studio.device)
@@ -198,7 +221,16 @@ def _moving_cut(studio: _Studio, cuts: list[Instance]) -> Tensor:
     alpha = torch.lerp(alpha, soften(alpha), uniform(rng, layers, 1, 1, 1).to(studio.device))
     colours = drift(_turn_some(studio, layer[:, :, :3], grid), config.drift, rng)
     layer = torch.cat([colours * alpha[:, :, None], alpha[:, :, None]], 2)
-    return _blur_fast(studio, layer, path.centre)
+    return _blur_fast(studio, layer, path.centre), _carriers(path, area.sqrt())
+
+
+def _carriers(path: Path, side: Tensor) -> list[Carrier]:
+    """Each layer as something to be fixed to; `side` is (L,), the root of its area in its still."""
+    alone = [
+        Path(path.centre[r : r + 1], path.scale[r : r + 1], path.angle[r : r + 1], path.stretch[r : r + 1])
+        for r in range(len(side))
+    ]
+    return [Carrier(one, float(one.scale[0, 0] * side[r])) for r, one in enumerate(alone)]
 
 
 def _turn_some(studio: _Studio, colours: Tensor, grid: Tensor) -> Tensor:

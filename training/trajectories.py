@@ -32,6 +32,19 @@ class Path:
 
 
 @dataclass(frozen=True)
+class Carrier:
+    """A layer that others can be fixed to.
+
+    Attributes:
+        path: of this layer alone, L = 1.
+        size: in the first frame, root of its area in pixels.
+    """
+
+    path: Path
+    size: float
+
+
+@dataclass(frozen=True)
 class Origin:
     """Which part of its still each layer shows.
 
@@ -84,6 +97,26 @@ def draw_path(rng: torch.Generator, shape: ClipShape, start: Tensor, scale: Tens
     turn = smooth(rng, layers, frames, pace * 1.5, 1)[..., 0]
     stretch = smooth(rng, layers, frames, pace * 0.6, 2).clamp(-0.35, 0.35)
     return Path(centre, scale[:, None] * torch.exp(growth), turn, torch.exp(stretch))
+
+
+def ride(path: Path, layer: int, carrier: Carrier, offset: Tensor, scale: float) -> None:
+    """Fix one layer of a path to a carrier, as what somebody wears or carries moves along.
+
+    Args:
+        path: changed in place.
+        layer: which one.
+        carrier: what it is fixed to.
+        offset: (2,) from the carrier's centre in the first frame, pixels.
+        scale: of the layer in the first frame.
+    """
+    growth = carrier.path.scale[0] / carrier.path.scale[0, 0]
+    turned = carrier.path.angle[0] - carrier.path.angle[0, 0]
+    cos, sin = torch.cos(turned), torch.sin(turned)
+    moved = torch.stack([cos * offset[0] - sin * offset[1], sin * offset[0] + cos * offset[1]], -1)
+    path.centre[layer] = carrier.path.centre[0] + moved * growth[:, None]
+    path.scale[layer] = scale * growth
+    path.angle[layer] = turned
+    path.stretch[layer] = carrier.path.stretch[0].abs() * path.stretch[layer].sign()
 
 
 def excursion(rng: torch.Generator, shape: ClipShape, layers: int, share: float) -> Tensor:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from training.clips import ClipShape
 from training.contact_sheet import draw
 from training.datasets.stills import load_stills
 from training.synthesis import StillClips, SynthesisConfig, synthesise
-from training.trajectories import excursion, smooth
+from training.trajectories import Carrier, Path, excursion, ride, smooth
 
 SHAPE = ClipShape(batch=3, frames=4, height=64, width=96)
 CONFIG = SynthesisConfig()
@@ -161,3 +162,22 @@ def test_a_sheet_shows_each_clip_bare_and_marked(pool):
     now = (clips.masks[0, 0] * (clips.entry[0] == 0)[:, None, None]).sum(0) > 0
     assert (bare[~now.numpy()] == marked[~now.numpy()]).all()
     assert (bare[now.numpy()] != marked[now.numpy()]).any() == bool(now.any())
+
+
+def test_what_rides_keeps_its_place_on_the_carrier():
+    """A carrier that turns by 90 degrees, doubles and moves: offset (10, 0) becomes (0, 20) from its new centre."""
+    carrier = Carrier(
+        Path(
+            torch.tensor([[[50.0, 50.0], [80.0, 60.0]]]),
+            torch.tensor([[1.0, 2.0]]),
+            torch.tensor([[0.3, 0.3 + math.pi / 2]]),
+            torch.ones(1, 2, 2),
+        ),
+        size=40.0,
+    )
+    path = Path(torch.zeros(2, 2, 2), torch.ones(2, 2), torch.zeros(2, 2), torch.ones(2, 2, 2))
+    ride(path, 1, carrier, torch.tensor([10.0, 0.0]), scale=0.5)
+    torch.testing.assert_close(path.centre[1], torch.tensor([[60.0, 50.0], [80.0, 80.0]]))
+    torch.testing.assert_close(path.scale[1], torch.tensor([0.5, 1.0]))
+    torch.testing.assert_close(path.angle[1], torch.tensor([0.0, math.pi / 2]))
+    assert path.centre[0].abs().max() == 0
