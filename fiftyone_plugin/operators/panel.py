@@ -54,7 +54,6 @@ class TrackingScores(foo.Panel):
         self._show(ctx, sample)
 
     # FiftyOne calls these by their names when what they name has changed.
-    on_change_ctx = on_load
     on_change_current_sample = on_load
     on_change_dataset = on_load
     on_change_selected = on_load
@@ -113,7 +112,7 @@ class TrackingScores(foo.Panel):
             panel.md("This field holds no object with an index in this video.", name="bare")
         if numbers := _numbers(ctx, state.sample):
             panel.md(numbers, name="numbers")
-        return types.Property(panel, view=types.GridView(orientation="vertical", gap=1, width=100))
+        return types.Property(panel)
 
 
 def _layout(height: int) -> dict[str, Any]:
