@@ -107,7 +107,9 @@ class TrackingScores(foo.Panel):
         if state.objects:
             height = AROUND + ROW * state.objects
             panel.md(state.title, name="title")
-            panel.plot("timeline", layout=_layout(height), on_click=self.jump, height=height)
+            panel.plot(
+                "timeline", layout=_layout(height), config={"displayModeBar": False}, on_click=self.jump, height=height
+            )
         elif fields:
             panel.md("This field holds no object with an index in this video.", name="bare")
         if numbers := _numbers(ctx, state.sample):
