@@ -117,15 +117,13 @@ class _Runner:
             results = self.tracking.both(self.keyframes, order.start, order.stop)
         else:
             results = self.tracking.follow(self.keyframes, order)
-        for block in _blocks(results):
+        for block in _blocks(_counted(results, bar)):
             self._hand_over([result for result in block if result.frame_index in leg.given_out])
             steps += len(block)
             self.tracked += len(block)
             if leg.order is not None and steps < len(leg.order):
                 self.tracking.save(self.ledger.tracker)
                 self.ledger.advance(number, steps)
-            for _ in block:
-                bar.advance()
             if stop.asked:
                 raise KeyboardInterrupt
         self.ledger.advance(number + 1, 0)
@@ -161,6 +159,12 @@ class _Runner:
             if row.area and not human:
                 points = encode_cvat_mask(result.label_map == row.object_id)
             yield Found(Row(frame, row.object_id, row.score, row.lost, row.reasons, human, row.area), points)
+
+
+def _counted(results: Iterator[FrameResult], bar: FrameProgress) -> Iterator[FrameResult]:
+    for result in results:
+        yield result
+        bar.advance()
 
 
 def _blocks(results: Iterator[FrameResult]) -> Iterator[list[FrameResult]]:

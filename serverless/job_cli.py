@@ -195,12 +195,14 @@ def _remarks(plan: Plan) -> list[str]:
     if plan.loose:
         where = ", ".join(f"{given.origin} in frame {given.frame}" for given in plan.loose[:5])
         remarks.append(f"shapes without a group on later frames ({where}) are matched with what is tracked there.")
-    fresh = [given for given in plan.givens if not given.group and plan.groups.key(given) is not None]
-    for given in fresh[:8]:
-        group = plan.groups.given[given.origin]
-        remarks.append(
-            f"{given.origin} in frame {given.frame} has no group; what is tracked from it gets group {group}."
-        )
+    fresh = {
+        given.origin: plan.groups.given[given.origin]
+        for given in plan.givens
+        if not given.group and plan.groups.key(given) is not None
+    }
+    if fresh:
+        pairs = ", ".join(f"{origin} as group {group}" for origin, group in list(fresh.items())[:20])
+        remarks.append(f"shapes without a group stay so; what is tracked from them gets one: {pairs}.")
     return remarks
 
 

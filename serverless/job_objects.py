@@ -91,13 +91,19 @@ def name_first(givens: Sequence[Given], groups: Groups) -> list[Given]:
     """
     first = min((given.frame for given in givens), default=0)
     loose: list[Given] = []
-    for given in givens:
+    for given in sorted(givens, key=_age):
         if groups.key(given) is None:
             if given.frame == first or given.origin.startswith("track"):
                 groups.begin(given)
             else:
                 loose.append(given)
     return loose
+
+
+def _age(given: Given) -> tuple[int, str, int]:
+    """Order in which people drew."""
+    kind, number = given.origin.split()
+    return given.frame, kind, int(number)
 
 
 def match(predicted: Mapping[Key, BoolMask], drawn: Sequence[Given], groups: Groups) -> Iterator[str]:
@@ -155,7 +161,7 @@ def make_targets(givens: Sequence[Given], groups: Groups, labels: Mapping[int, L
         MaskError: nothing to track, or too much.
     """
     firsts: dict[Key, Given] = {}
-    for given in givens:
+    for given in sorted(givens, key=_age):
         key = groups.key(given)
         if key is not None:
             firsts.setdefault(key, given)

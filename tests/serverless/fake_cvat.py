@@ -395,6 +395,7 @@ def colours(body: dict) -> dict:
 def _handler(server: FakeCvat) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # headers and body go apart
 
         def log_message(self, *_: object) -> None:
             pass

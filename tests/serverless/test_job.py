@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_masks_of_every_frame_with_group_and_score(cvat, clip):
     own = [s for s in cvat.jobs[1].shapes if s["source"] == "semi-auto"]
     assert {(s["group"], s["label_id"], s["z_order"]) for s in own} == {(5, 1, 0), (9, 2, 2), (10, 1, 0)}
     assert all(is_sealed(s) and 0.99 < s["score"] < 1 for s in own)
-    assert "has no group; what is tracked from it gets group 10" in output
+    assert re.search(r"what is tracked from them gets one: shape \d+ as group 10\.", output)
     assert "Nothing stands out" in output
     assert len(cvat.lambda_calls) == FRAMES  # one request per frame for all three
 
