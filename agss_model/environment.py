@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -16,12 +18,14 @@ import agss_model
 
 def versions() -> dict[str, str]:
     """Versions of everything that can change a result."""
+    engines = {name: metadata.version(name) for name in ("onnxruntime", "openvino") if find_spec(name) is not None}
     return {
         "agss": agss_model.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "opencv": cv2.__version__,
+        **engines,
     }
 
 

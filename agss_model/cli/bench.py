@@ -15,10 +15,13 @@ from agss_model.benchmark import MODULES, ObjectSize, Scene, Subject, Timing, me
 from agss_model.cli import options
 from agss_model.cli.console import note, stderr, stdout
 from agss_model.cli.engine import Engine, load_engine, pick_device, set_threads
+from agss_model.cli.evaluate import Stopwatch, score_sequences
 from agss_model.cli.run_folder import check_writable, write_json
 from agss_model.config import PRESETS, preset
+from agss_model.engines import use_engine
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError
+from agss_model.evaluation import Sequence, mean_score, open_dataset
 from agss_model.network import build_network
 from agss_model.tracker import MAX_OBJECTS
 from agss_model.weights.store import check_device, shipped_models
@@ -33,12 +36,14 @@ class Model:
         weights: name or file, None for random numbers.
         device: as torch writes it.
         threads: as the option.
+        runs_on: the engine, of `agss_model.engines.ENGINES`.
     """
 
     name: str
     weights: str | None
     device: str
     threads: int | None
+    runs_on: str = "torch"
 
     def engine(self) -> Engine:
         """The network, ready to run.
@@ -47,11 +52,11 @@ class Model:
             AgssError: of any kind.
         """
         if self.weights is not None:
-            return load_engine(self.weights, None, self.device, self.threads)
+            return load_engine(self.weights, None, self.device, self.threads, engine=self.runs_on)
         set_threads(self.threads)
         torch.manual_seed(0)
         network = build_network(preset(self.name)).eval().to(check_device(self.device))
-        return Engine(network, None, "random numbers")
+        return Engine(network, None, "random numbers", use_engine(network, self.runs_on, self.threads))
 
     def subject(self, scene: Scene, engine: Engine | None = None) -> Subject:
         """The network on a scene."""
@@ -72,8 +77,14 @@ def bench(
     plot: Annotated[
         Path | None, typer.Option(help="Draw them into this file (needs matplotlib).", show_default=False)
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Also score what was measured on this DAVIS folder; see agss eval.", show_default=False),
+    ] = None,
+    sequences: Annotated[str | None, typer.Option(help="Of --data only these.", show_default="all")] = None,
     weights: options.Weights = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     threads: options.Threads = None,
     seed: options.Seed = 0,
     debug: options.Debug = False,
@@ -91,10 +102,11 @@ def bench(
         if path is not None:
             check_writable(path)
     _need_matplotlib(plot)
+    annotated = open_dataset(data, "davis", sequences.split(",") if sequences else None) if data else []
     device = pick_device(device)
     check_device(device)
     set_threads(threads)
-    chosen = _models(models, weights, device, threads)
+    chosen = _models(models, weights, device, threads, engine)
     engines = [model.engine() for model in chosen]
     rows = []
     for count in counts:
@@ -102,12 +114,13 @@ def bench(
         subjects = [model.subject(scene, engine) for model, engine in zip(chosen, engines, strict=True)]
         timings = measure_together(subjects, frames)
         del subjects
-        for model, timing in zip(chosen, timings, strict=True):
+        for model, own, timing in zip(chosen, engines, timings, strict=True):
             peak = peak_mib(partial(model.subject, scene)) if memory else None
-            rows.append(_row(model, count, timing, peak))
+            rows.append(_row(model, own, count, timing, peak))
             stderr().print(f"{model.name}, {count} object(s): {timing.seconds:.3f} s per frame", markup=False)
     report = {
         "rows": rows,
+        "accuracy": _accuracy(chosen, engines, annotated),
         "size": [width, height],
         "object_size": object_size,
         "frames": frames,
@@ -141,7 +154,18 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _models(names: str, weights: str | None, device: str, threads: int | None) -> list[Model]:
+def _accuracy(models: list[Model], engines: list[Engine], annotated: list[Sequence]) -> dict[str, dict[str, float]]:
+    """J, F and J&F of each network with trained weights, exactly as it was measured."""
+    found = {}
+    for model, engine in zip(models, engines, strict=True):
+        if annotated and model.weights is not None:
+            mean = mean_score(score_sequences(annotated, engine, Stopwatch()))
+            found[model.name] = {"J": mean.J, "F": mean.F, "JF": mean.JF}
+            stdout().print(f"{model.name}: J {mean.J:.3f}, F {mean.F:.3f}, J&F {mean.JF:.3f}", markup=False)
+    return found
+
+
+def _models(names: str, weights: str | None, device: str, threads: int | None, engine: str) -> list[Model]:
     """What to build for each name: given weights go to the model of their architecture."""
     wanted = list(dict.fromkeys(name.strip() for name in names.split(",")))
     given = load_engine(weights, None, device, threads).network.config.architecture if weights else None
@@ -154,7 +178,7 @@ def _models(names: str, weights: str | None, device: str, threads: int | None) -
         chosen = weights if name == given else known
         if chosen is None:
             note(f"{name} is measured with random weights, which take the same time as trained ones.")
-        made.append(Model(name, chosen, device, threads))
+        made.append(Model(name, chosen, device, threads, engine if name == "lite" else "torch"))
     return made
 
 
@@ -167,10 +191,11 @@ def _need_matplotlib(plot: Path | None) -> None:
         raise ConfigError('--plot needs matplotlib; install it with: pip install "agss-vos[plot]"') from None
 
 
-def _row(model: Model, count: int, timing: Timing, peak: float | None) -> dict[str, Any]:
+def _row(model: Model, engine: Engine, count: int, timing: Timing, peak: float | None) -> dict[str, Any]:
     return {
         "model": model.name,
         "weights": model.weights or "random",
+        "engine": engine.name,
         "objects": count,
         "seconds_per_frame": timing.seconds,
         "modules": timing.modules,

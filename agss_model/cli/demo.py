@@ -29,6 +29,7 @@ def demo(
     weights: options.Weights = None,
     flow: options.Flow = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     threads: options.Threads = None,
     max_side: options.MaxSide = None,
     debug: options.Debug = False,
@@ -37,8 +38,8 @@ def demo(
     first, last = _CLIP / "pedestrians_first.png", _CLIP / "pedestrians_last.png"
     path = _CLIP / "pedestrians.mp4"
     with open_source(path) as clip:
-        engine = load_engine(weights, flow, device, threads, max_side=max_side)
-        job = make_job(clip, path, read_keyframes(first, clip), engine, out)
+        loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
+        job = make_job(clip, path, read_keyframes(first, clip), loaded, out)
         # Only what is known to be of a run is replaced: the folder may be somebody's own of the same name.
         run(job, overwrite=RunFolder(out).record.exists())
         end = len(clip) - 1

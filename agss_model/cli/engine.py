@@ -9,6 +9,7 @@ import cv2
 import torch
 
 from agss_model.allocator import keep_freed_memory
+from agss_model.engines import use_engine
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.flow import FLOW_NAMES, FlowEstimator, build_flow
 from agss_model.network.base import AGSSVOS
@@ -29,11 +30,13 @@ class Engine:
         network: in eval mode, on its device.
         flow: the estimator, or None where the network uses none.
         weights: the name or file it came from.
+        name: what runs the network, see `agss_model.engines`.
     """
 
     network: AGSSVOS
     flow: FlowEstimator | None
     weights: str
+    name: str = "torch"
 
     @property
     def device(self) -> torch.device:
@@ -57,6 +60,7 @@ def load_engine(
     seed: int | None = None,
     *,
     max_side: int | None = None,
+    engine: str = "torch",
 ) -> Engine:
     """Load what the options ask for.
 
@@ -67,6 +71,7 @@ def load_engine(
         threads: of torch and OpenCV on the CPU, None to leave them.
         seed: of torch's random numbers, None to leave them.
         max_side: longest side at which the network works, None for what the weights were made for.
+        engine: what runs the network on a CPU, of `agss_model.engines.ENGINES`.
 
     Raises:
         ConfigError: an option cannot be used.
@@ -84,7 +89,8 @@ def load_engine(
     if max_side is not None:
         overrides |= {"max_side": max_side, "small_object": 0, "max_enlargement": MAX_ENLARGEMENT}
     network = load_model(weights, device, **overrides)
-    return Engine(network, _load_flow(network, weights, file, device), weights)
+    estimator = _load_flow(network, weights, file, device)
+    return Engine(network, estimator, weights, use_engine(network, engine, threads))
 
 
 def set_threads(threads: int | None) -> None:

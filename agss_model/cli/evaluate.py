@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +43,7 @@ def evaluate(
     weights: options.Weights = None,
     flow: options.Flow = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     threads: options.Threads = None,
     max_side: options.MaxSide = None,
     seed: options.Seed = 0,
@@ -59,19 +60,16 @@ def evaluate(
         check_writable(json)
     if out is not None and out.exists() and not out.is_dir():
         raise OutputError(f"cannot write masks to {out}: it is a file; choose a folder")
-    engine = load_engine(weights, flow, device, threads, seed, max_side=max_side)
-    clock = _Stopwatch()
-    scores = []
-    for place, sequence in enumerate(chosen, 1):
-        scores.append(_evaluate(sequence, engine, clock, out))
-        stderr().print(f"{place} of {len(chosen)}: {sequence.name}, J&F {scores[-1].JF:.3f}", markup=False)
+    loaded = load_engine(weights, flow, device, threads, seed, max_side=max_side, engine=engine)
+    clock = Stopwatch()
+    scores = score_sequences(chosen, loaded, clock, out)
     mean = mean_score(scores)
     _print_table(scores, mean, clock)
     if json is not None:
-        write_json(json, _record(scores, mean, clock, engine))
+        write_json(json, _record(scores, mean, clock, loaded))
 
 
-class _Stopwatch:
+class Stopwatch:
     """Adds up the time between asking for a result and getting it."""
 
     def __init__(self) -> None:
@@ -95,7 +93,28 @@ class _Stopwatch:
         return self.seconds / max(self.frames, 1)
 
 
-def _evaluate(sequence: Sequence, engine: Engine, clock: _Stopwatch, out: Path | None) -> SequenceScore:
+def score_sequences(
+    chosen: Iterable[Sequence], engine: Engine, clock: Stopwatch, out: Path | None = None
+) -> list[SequenceScore]:
+    """Track and score, and say so after each sequence.
+
+    Args:
+        chosen: annotated sequences.
+        engine: what to track with.
+        clock: gets the time of tracking.
+        out: folder to keep the masks in.
+
+    Raises:
+        AgssError: a file of the data set cannot be used, or `out` cannot be written.
+    """
+    scores = []
+    for sequence in chosen:
+        scores.append(_evaluate(sequence, engine, clock, out))
+        stderr().print(f"{len(scores)}: {sequence.name}, J&F {scores[-1].JF:.3f}", markup=False)
+    return scores
+
+
+def _evaluate(sequence: Sequence, engine: Engine, clock: Stopwatch, out: Path | None) -> SequenceScore:
     given = sequence.first_masks
     numbers = range(min(given), len(sequence.frames))
     scorer = SequenceScorer(sequence)
@@ -118,7 +137,7 @@ def _evaluate(sequence: Sequence, engine: Engine, clock: _Stopwatch, out: Path |
     return scorer.result()
 
 
-def _record(scores: list[SequenceScore], mean: ObjectScore, clock: _Stopwatch, engine: Engine) -> dict[str, Any]:
+def _record(scores: list[SequenceScore], mean: ObjectScore, clock: Stopwatch, engine: Engine) -> dict[str, Any]:
     return {
         "mean": _values(mean),
         "sequences": {
@@ -132,6 +151,7 @@ def _record(scores: list[SequenceScore], mean: ObjectScore, clock: _Stopwatch, e
         "seconds_per_frame": clock.seconds_per_frame,
         "frames": clock.frames,
         "weights": {"name": engine.weights, "parameters": engine.fingerprint()},
+        "engine": engine.name,
         "config": engine.network.config.to_dict(),
         "versions": versions(),
         "machine": machine(engine.device),
@@ -143,7 +163,7 @@ def _values(score: ObjectScore | SequenceScore) -> dict[str, float]:
     return {"J": score.J, "F": score.F, "JF": score.JF}
 
 
-def _print_table(scores: list[SequenceScore], mean: ObjectScore, clock: _Stopwatch) -> None:
+def _print_table(scores: list[SequenceScore], mean: ObjectScore, clock: Stopwatch) -> None:
     table = Table("sequence", "objects", "J", "F", "J&F")
     for score in scores:
         table.add_row(score.name, str(len(score.objects)), f"{score.J:.3f}", f"{score.F:.3f}", f"{score.JF:.3f}")

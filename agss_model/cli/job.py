@@ -213,6 +213,7 @@ def make_job(
         "weights": {"name": engine.weights, "parameters": engine.fingerprint()},
         "config": engine.network.config.to_dict(),
         "device": engine.device.type,
+        "engine": engine.name,
         "versions": versions(),
     }
     return Job(source, keyframes, engine, RunFolder(out), plan, asked, overlay)

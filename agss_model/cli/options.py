@@ -32,6 +32,14 @@ Flow = Annotated[
 Device = Annotated[
     str, typer.Option("--device", help="cpu, cuda, cuda:N or mps; auto takes the first GPU, else the CPU.")
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="What runs lite on a CPU: torch, onnx (same masks, sooner), openvino (soonest where the processor has "
+        "bfloat16, masks differ a little). auto takes onnx where it is installed, else torch.",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option("--threads", help="CPU threads to compute with.", show_default="all cores"),

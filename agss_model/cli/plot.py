@@ -11,7 +11,7 @@ _ORDER = ("flow", "warp", "agnostic", "specific", "decoder", "labels", "other")
 
 
 def draw_plot(rows: list[dict[str, Any]], path: Path, title: str) -> None:
-    """Draw both figures side by side.
+    """Draw both figures side by side, and between them the first once more, relative to one object.
 
     Args:
         rows: as `agss bench --json` writes them.
@@ -24,17 +24,21 @@ def draw_plot(rows: list[dict[str, Any]], path: Path, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    figure = Figure(figsize=(16, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
-    lines, bars = figure.subplots(1, 2)
+    lines, ratios, bars = figure.subplots(1, 3)
     models = list(dict.fromkeys(row["model"] for row in rows))
     for model in models:
-        own = [row for row in rows if row["model"] == model]
-        own.sort(key=lambda row: row["objects"])
-        lines.plot([row["objects"] for row in own], [row["seconds_per_frame"] for row in own], "o-", label=model)
-    lines.set(xlabel="objects", ylabel="seconds per frame", ylim=(0, None))
-    lines.set_xticks(sorted({row["objects"] for row in rows}))
-    lines.legend()
+        own = sorted((row for row in rows if row["model"] == model), key=lambda row: row["objects"])
+        counts, seconds = [row["objects"] for row in own], [row["seconds_per_frame"] for row in own]
+        lines.plot(counts, seconds, "o-", label=model)
+        ratios.plot(counts, [value / seconds[0] for value in seconds], "o-", label=model)
+    for axes in (lines, ratios):
+        axes.set_xticks(sorted({row["objects"] for row in rows}))
+        axes.set(xlabel="objects")
+        axes.legend()
+    lines.set(ylabel="seconds per frame", ylim=(0, None))
+    ratios.set(ylabel="time, relative to the fewest objects", yscale="log")
     rows = sorted(rows, key=lambda row: (models.index(row["model"]), row["objects"]))
     names = [f"{row['model']}\n{row['objects']}" for row in rows]
     base = [0.0] * len(rows)

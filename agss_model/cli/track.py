@@ -48,6 +48,7 @@ def track(
     weights: options.Weights = None,
     flow: options.Flow = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     threads: options.Threads = None,
     max_side: options.MaxSide = None,
     debug: options.Debug = False,
@@ -61,9 +62,9 @@ def track(
         keyframes = read_keyframes(masks, clip, frame)
         for sentence in keyframes.doubtful:
             note(sentence)
-        engine = load_engine(weights, flow, device, threads, max_side=max_side)
+        loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
         job = make_job(
-            clip, source, keyframes, engine, out, direction=direction, first=first, last=last, overlay=overlay
+            clip, source, keyframes, loaded, out, direction=direction, first=first, last=last, overlay=overlay
         )
         outcome = run(job, overwrite=overwrite)
     left_out = len(clip) - outcome.frames
@@ -93,7 +94,7 @@ def _report(job: Job, outcome: Outcome) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_row("frames", str(outcome.frames))
     table.add_row("objects", ", ".join(map(str, job.keyframes.ids)))
-    table.add_row("weights", f"{job.engine.weights} on {job.engine.device}")
+    table.add_row("weights", f"{job.engine.weights} on {job.engine.device}, {job.engine.name}")
     if outcome.tracked:
         table.add_row("speed", f"{outcome.tracked / outcome.seconds:.1f} frames per second")
     table.add_row("masks", str(job.folder.masks))

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import cv2
 import pytest
 
-SMALL = ["--size", "96x64", "--frames", "2", "--device", "cpu"]
+SMALL = ["--size", "96x64", "--frames", "2", "--device", "cpu", "--engine", "torch"]
 PARTS = {"flow", "warp", "agnostic", "specific", "decoder", "labels", "other"}
 
 
@@ -43,6 +44,18 @@ def test_given_weights_are_used_for_their_architecture(agss, tmp_path, tiny_weig
     refused = agss("bench", *SMALL, "--models", "rgmp", "--weights", tiny_weights)
     assert refused.exit_code == 2
     assert "lite" in refused.stderr
+
+
+def test_accuracy_of_what_was_measured_and_the_engine_are_part_of_the_report(agss, tmp_path, clip):
+    davis = tmp_path / "data"
+    shutil.copytree(clip / "frames", davis / "JPEGImages" / "pair")
+    shutil.copytree(clip / "truth", davis / "Annotations" / "pair")
+    words = ["--models", "propagation", "--objects", "1", "--no-memory", "--data", davis]
+    result = agss("bench", *SMALL, *words, "--json", tmp_path / "bench.json")
+    assert result.exit_code == 0, result.output
+    report = json.loads((tmp_path / "bench.json").read_text())
+    assert 0 < report["accuracy"]["propagation"]["JF"] <= 1
+    assert report["rows"][0]["engine"] == "torch"
 
 
 @pytest.mark.parametrize(

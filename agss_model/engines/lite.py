@@ -1,0 +1,107 @@
+"""The layers of `lite` as three graphs of any size: encoder with key, agnostic module, object path."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from agss_model.engines.graphs import Array, Graph, export, on_onnxruntime, on_openvino
+from agss_model.network.lite.agnostic import EVIDENCE_CELLS
+from agss_model.network.lite.efficientnet import CHANNELS
+from agss_model.network.lite.instance import SOURCES
+from agss_model.network.lite.model import LiteAGSSVOS, Shared
+
+_RUN = {"onnx": on_onnxruntime, "openvino": on_openvino}
+_HEIGHT, _WIDTH = 2, 3
+_ANY = (_HEIGHT, _WIDTH)
+
+
+class _Look(nn.Module):
+    def __init__(self, network: LiteAGSSVOS) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.network.look(scaled)
+
+
+class _Compare(nn.Module):
+    def __init__(self, network: LiteAGSSVOS) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, fine: Tensor, middle: Tensor, coarse: Tensor, union: Tensor, match: Tensor) -> Shared:
+        return self.network.compare((fine, middle, coarse), union, match)
+
+
+class _Decide(nn.Module):
+    def __init__(self, network: LiteAGSSVOS) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, own: Tensor, coarse: Tensor, middle: Tensor, visual: Tensor, mask1: Tensor, mask2: Tensor, mask4: Tensor
+    ) -> Tensor:
+        return self.network.decide(own, coarse, middle, visual, {1: mask1, 2: mask2, 4: mask4})
+
+
+class LiteRunner:
+    """See `agss_model.network.lite.model.Runner`.
+
+    Frames, canvases and so the number of objects may be of any size; batches hold one clip.
+    """
+
+    def __init__(self, network: LiteAGSSVOS, engine: str, threads: int | None = None) -> None:
+        """Exports the network and prepares the engine.
+
+        Args:
+            network: in eval mode on the CPU, with both modules, and without a runner.
+            engine: "onnx" or "openvino".
+            threads: of the engine, None for as many as torch has.
+        """
+        coarse, middle, fine = network.config.width
+        cells = (1, 2, 4)
+
+        def maps(*sizes: tuple[int, int]) -> list[Tensor]:
+            """An example of 3 x 4 cells for each (channels, scale)."""
+            return [torch.ones(1, channels, 3 * scale, 4 * scale) for channels, scale in sizes]
+
+        def prepare(module: nn.Module, example: list[Tensor], names: str, outputs: str) -> Graph:
+            graph = export(module.eval(), example, dict.fromkeys(names.split(), _ANY), outputs.split())
+            return _RUN[engine](graph, threads or torch.get_num_threads())
+
+        self._look = prepare(_Look(network), maps((3, 16)), "scaled", "fine middle coarse key")
+        levels = [(CHANNELS[4], 4), (CHANNELS[8], 2), (CHANNELS[16], 1)]
+        self._compare = prepare(
+            _Compare(network),
+            maps(*levels, (3 * EVIDENCE_CELLS, 1), (1, 1)),
+            "fine middle coarse union match",
+            "shared_coarse shared_middle shared_fine",
+        )
+        self._decide = prepare(
+            _Decide(network),
+            maps((SOURCES * EVIDENCE_CELLS, 1), (coarse, 1), (middle, 2), (fine, 4), *((1, s) for s in cells)),
+            "own coarse middle visual mask1 mask2 mask4",
+            "logits",
+        )
+
+    def look(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See `LiteAGSSVOS.look`."""
+        fine, middle, coarse, key = _run(self._look, scaled)
+        return fine, middle, coarse, key
+
+    def compare(self, levels: tuple[Tensor, ...], union: Tensor, match: Tensor) -> Shared:
+        """See `LiteAGSSVOS.compare`."""
+        coarse, middle, fine = _run(self._compare, *levels, union, match)
+        return coarse, middle, fine
+
+    def decide(self, own: Tensor, coarse: Tensor, middle: Tensor, visual: Tensor, masks: dict[int, Tensor]) -> Tensor:
+        """See `LiteAGSSVOS.decide`."""
+        (logits,) = _run(self._decide, own, coarse, middle, visual, masks[1], masks[2], masks[4])
+        return logits
+
+
+def _run(graph: Graph, *tensors: Tensor) -> list[Tensor]:
+    arrays: list[Array] = [np.ascontiguousarray(tensor.detach().numpy(), dtype=np.float32) for tensor in tensors]
+    return [torch.from_numpy(np.asarray(array)) for array in graph(arrays)]

@@ -1,0 +1,31 @@
+"""The price of more objects, in counted operations: the same on every machine, however busy it is."""
+
+from __future__ import annotations
+
+import pytest
+from torch.utils.flop_counter import FlopCounterMode
+
+from agss_model.benchmark import Scene, Subject
+from agss_model.weights.store import load_model, shipped_models
+
+
+def operations(objects: int, size: str = "typical") -> int:
+    """Multiplications and additions in convolutions and matrix products for one frame of 854x480."""
+    subject = Subject(load_model("lite"), Scene(objects, object_size=size))
+    subject.measure()
+    with FlopCounterMode(display=False) as counter:
+        subject.measure()
+    return counter.get_total_flops()
+
+
+@pytest.fixture(scope="module")
+def one() -> int:
+    if "lite" not in shipped_models():
+        pytest.skip("no weights are shipped; untrained ones see every object everywhere")
+    return operations(1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("objects", "bound"), [(8, 1.5), (20, 2.0)])
+def test_operations_hardly_grow_with_the_number_of_objects(one, objects, bound):
+    assert one < operations(objects) < bound * one
