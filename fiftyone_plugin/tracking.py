@@ -164,6 +164,7 @@ class TrackingRun:
         self._network = network if network is not None else load_network(settings.model, settings.device)
         self._weights = fingerprint(self._network)
         self._stop, self._asked = stop, time.monotonic()
+        self._boxes = self._empty = 0
         self.summary = Summary()
 
     def __iter__(self) -> Iterator[Progress]:
@@ -190,6 +191,7 @@ class TrackingRun:
                 if not isinstance(error, AgssError):
                     logger.exception("tracking %s failed", clip.name)
                 self.summary.failed[self._unique(clip)] = _reason(error)
+        self._note_prompts()
         self._check_outcome()
         yield Progress(1.0, str(self.summary))
 
@@ -235,7 +237,8 @@ class TrackingRun:
             self.summary.objects += len(prompts.objects)
         else:
             self.summary.complete += 1
-        self._note_prompts(clip, prompts)
+        self._boxes += prompts.boxes
+        self._empty += prompts.empty
 
     def _prompts(self, clip: Clip, source: FrameSource) -> Prompts:
         output = self._output if self._view.has_field(self._output.path) else None
@@ -297,13 +300,13 @@ class TrackingRun:
                 "with fiftyone.utils.video.reencode_video before labelling."
             )
 
-    def _note_prompts(self, clip: Clip, prompts: Prompts) -> None:
-        if prompts.boxes:
+    def _note_prompts(self) -> None:
+        if self._boxes:
             self.summary.notes.append(
-                f"{clip.name}: {_count(prompts.boxes, 'label')} without a mask; the object was looked for in the box."
+                f"{_count(self._boxes, 'label')} without a mask; the object was looked for in the box."
             )
-        if prompts.empty:
-            self.summary.notes.append(f"{clip.name}: {_count(prompts.empty, 'label')} without a pixel left out.")
+        if self._empty:
+            self.summary.notes.append(f"{_count(self._empty, 'label')} without a pixel in the frame left out.")
 
 
 def _joined(missing: list[int], all_blocks: list[Block], direction: str) -> list[range]:

@@ -111,11 +111,15 @@ def _streams(ctx: foo.ExecutionContext) -> bool:
 
 
 def _rarely(steps: Iterable[Progress]) -> Iterator[Progress]:
-    last = 0.0
+    """The first, the last, and in between not more than one in `PAUSE` seconds."""
+    last, left = 0.0, None
     for progress in steps:
+        left = progress
         if time.monotonic() - last > PAUSE:
-            last = time.monotonic()
+            last, left = time.monotonic(), None
             yield progress
+    if left is not None:
+        yield left
 
 
 def refuse(inputs: types.Object, message: str) -> None:

@@ -106,6 +106,18 @@ def test_the_app_gets_progress_a_reload_and_the_summary(operator, data):
     assert messages[-1][1]["results"]["summary"].startswith("1 clip tracked")
 
 
+def test_only_the_selected_samples(operator, data):
+    path = data.first().filepath
+    data.add_sample(fo.Sample(filepath=path))
+    data.last().frames[1] = fo.Frame(gt=data.first().frames[2]["gt"].copy())
+    chosen = data.first().id
+    found = operator("track_objects")
+    params = {"input_annotation_field": "gt", "output_annotation_field": "tracks", "view_target": "SELECTED_SAMPLES"}
+    request = {"dataset_name": data.name, "selected": [chosen], "params": params}
+    result = asyncio.run(execute_or_delegate_operator(found.uri, request)).result
+    assert (result["tracked"], result["bare"]) == (1, [])
+
+
 def test_the_app_is_told_what_went_wrong_on_the_way(operator, data):
     sample = data.first()
     sample.filepath = sample.filepath.replace("squares", "moved")

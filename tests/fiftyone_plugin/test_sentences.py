@@ -181,4 +181,4 @@ def test_a_label_outside_the_frame_is_left_out_and_told(data, scene, little_netw
     sample.save()
     run = TrackingRun(data, Settings("gt", "tracks"), little_network)
     list(run)
-    assert "1 label without a pixel left out" in str(run.summary)
+    assert "1 label without a pixel in the frame left out" in str(run.summary)
