@@ -11,7 +11,13 @@ import numpy as np
 import PIL.Image
 import pytest
 from cvat_cli._internal import agent_driver_tracking as driver_module
-from cvat_cli._internal.agent import get_function_driver_class
+from cvat_cli._internal.agent import (
+    RecoverableExecutor,
+    _default_tracking_state_id_generator,
+    _worker_init,
+    _worker_job_get_function_spec,
+    get_function_driver_class,
+)
 from cvat_cli._internal.agent_driver import BadArError, set_worker_current_function
 from cvat_cli._internal.common import FunctionLoader
 from cvat_sdk.auto_annotation import BadFunctionError, TrackableShape
@@ -226,3 +232,24 @@ def test_the_command_line_makes_it_with_parameters():
 def test_settings_out_of_bounds():
     with pytest.raises(ConfigError, match="max_states"):
         create(device="cpu", max_states=0)
+
+
+@pytest.mark.slow
+def test_in_a_worker_process_of_the_agent(make_scene):
+    """Everything that goes there and back can be pickled; with shipped weights."""
+    scene = make_scene(3)
+    loader = FunctionLoader("serverless.agent", None, {"device": "cpu", "threads": 1})
+    with RecoverableExecutor(_worker_init, [loader, _default_tracking_state_id_generator]) as executor:
+        spec = executor.result(executor.submit(_worker_job_get_function_spec))
+        agent = Agent.__new__(Agent)
+        agent.driver = get_function_driver_class(spec)(None, executor, spec)
+        agent.driver._get_sample_from_ar_params = lambda ar: (agent._sample(scene, ar["frame"]), None)
+        states = agent.start(0, masks(scene, 0))
+        for frame in range(1, 4):
+            shapes = agent.track(frame, states)
+        for number, shape in enumerate(shapes, 1):
+            found = decode_mask(shape["points"], image_width=scene.width, image_height=scene.height)
+            truth = scene.masks(3)[number]
+            assert (found & truth).sum() / (found | truth).sum() > 0.5
+        with pytest.raises(BadFunctionError):
+            agent.start(0, [{"type": "mask", "points": [9, 1, 1, 2, 2]}])

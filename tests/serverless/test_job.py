@@ -379,6 +379,8 @@ def test_polygon_tracks_follow_and_end_where_the_object_is_lost():
         track(cvat, "--to", 10)
         assert cvat.jobs[1].tracks == []
         assert {g for _, g in masks_of(cvat)} == {4, 6}
+        track(cvat, "--output", "polygons", "--to", 10)
+        assert not masks_of(cvat)
 
 
 def test_holes_and_parts_that_polygons_lose_are_noted(cvat, clip):
@@ -536,6 +538,12 @@ def test_jobs_that_are_no_sequence(cvat):
     assert "ground truth" in track(cvat, code=2)
     cvat.jobs[1].extra = {"dimension": "3d"}
     assert "only 2D" in track(cvat, code=2)
+
+
+def test_frames_of_several_sizes(cvat, monkeypatch):
+    sizes = [{"width": 96, "height": 64}, {"width": 64, "height": 96}]
+    monkeypatch.setattr(cvat, "_meta", lambda job: {"frames": sizes, "deleted_frames": []})
+    assert "differ in size (96x64, 64x96)" in track(cvat, code=2)
 
 
 def test_old_servers_are_refused(cvat):

@@ -1,0 +1,104 @@
+"""Against what a real CVAT 2.73.1 answered; needs the folder shared/fixtures beside the repository."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_cvat import TOKEN, FakeCvat, Function, colours
+
+from agss_model.annotations.cvat_server import connect
+from agss_model.annotations.seals import is_own, seal
+from serverless.job_objects import Groups, make_targets, name_first
+from serverless.job_read import read_givens
+from serverless.job_write import shown
+
+SIZE = (160, 96)
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    folder = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "cvat"
+    if not folder.is_dir():
+        pytest.skip("needs the folder shared/fixtures/cvat beside the repository")
+
+    def read(name):
+        text = (folder / name).read_text()
+        return [json.loads(line) for line in text.splitlines()] if name.endswith("l") else json.loads(text)
+
+    return read
+
+
+def test_a_recorded_task_is_read(recorded):
+    """Twelve masks of two objects, and a polygon track that ends outside in the last frame."""
+    data = recorded("task_annotations_api.json")
+    givens, notes = read_givens(data["shapes"], data["tracks"], range(6), SIZE)
+    assert notes == []
+    assert len(givens) == 14
+    groups = Groups({}, [1, 2])
+    assert name_first(givens, groups) == []
+    targets = make_targets(givens, groups, {})
+    assert {(t.label_id, t.group) for t in targets} == {(5, 1), (5, 2), (6, 3)}
+    assert shown(data["tracks"][0], 5) == range(5)
+
+
+def test_recorded_shapes_of_others_are_not_taken_for_own_ones(recorded):
+    """Their source is semi-auto as well."""
+    data = recorded("task_annotations_api.json")
+    assert {shape["source"] for shape in data["shapes"]} == {"semi-auto"}
+    for item in data["shapes"] + data["tracks"]:
+        assert not is_own(item, {})
+    for shape in data["shapes"]:
+        sealed = seal(shape)
+        assert is_own(sealed, {})
+        assert abs(sealed["score"] - shape["score"]) < 0.001
+
+
+def keys(item):
+    """Names, also within lists of objects."""
+    found = dict.fromkeys(item)
+    for key, value in item.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            found[key] = keys(value[0])
+    return found
+
+
+def test_the_stand_in_answers_in_the_recorded_form(recorded):
+    data = recorded("task_annotations_api.json")
+    with FakeCvat([np.zeros((96, 160, 3), np.uint8)] * 6) as cvat:
+        cvat.functions["stub-multi"] = Function(colours)
+        shape, track = data["shapes"][0], data["tracks"][0]
+        cvat.draw(1, shape["type"], 0, shape["points"], group=1)
+        cvat.draw_track(1, "polygon", {s["frame"]: s["points"] for s in track["shapes"]})
+        server = connect(cvat.url, token=TOKEN)
+        answer = server.get("/api/jobs/1/annotations")
+        assert keys(answer["shapes"][0]) == keys(shape)
+        assert keys(answer["tracks"][0]) == keys(track)
+        about = next(f for f in recorded("lambda_functions_list.json") if f["id"] == "stub-multi")
+        answer = server.get("/api/lambda/functions/stub-multi")
+        assert keys(answer) == keys(about)
+        assert set(answer["supported_shape_types"]) == set(about["supported_shape_types"])
+
+
+def test_the_stand_in_sends_functions_what_was_recorded(recorded):
+    """Keys of the body; nulls in place of shapes when states are sent."""
+    requests = [line for line in recorded("function_requests_recorded.jsonl") if line["fn"] == "multi"]
+    first, second = requests[0]["body"], requests[1]["body"]
+    seen = []
+
+    def echo(body):
+        seen.append(body)
+        return {"shapes": body["shapes"], "states": [{"n": 0} for _ in body["shapes"]]}
+
+    with FakeCvat([np.zeros((96, 160, 3), np.uint8)] * 6) as cvat:
+        cvat.functions["multi"] = Function(echo)
+        server = connect(cvat.url, token=TOKEN)
+        path = "/api/lambda/functions/multi"
+        states = server.call(path, {"job": 1, "frame": 0, "shapes": first["shapes"]})["states"]
+        server.call(path, {"job": 1, "frame": 1, "states": states})
+    for body, expected in zip(seen, (first, second), strict=True):
+        assert body.keys() == expected.keys()
+        assert body["shapes"] == expected["shapes"]
+        assert len(body["states"]) == len(expected["states"])
