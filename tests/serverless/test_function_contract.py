@@ -232,7 +232,7 @@ def test_the_exif_orientation_of_a_jpeg_is_applied(function):
         (b'{"image": "AAAA", "states": ["text"]}', 400), (b'{"image": "AAAA"}', 422), (b'{"image": "A"}', 422),
         (b'{"image": "not base64!"}', 422), (b"[" * 100_000, 400),
         (b'{"image": "AAAA", "shapes": [{"type": "mask", "points": [1%s, 1, 2, 3, 4]}]}' % (b"0" * 400), 400),
-        (b'{"image": "\xc3\xa9"}', 422), X,
+        (b'{"image": "\xc3\xa9"}', 422), (b'{"image": "\\ud800"}', 400),
     ],
 )  # fmt: skip
 def test_what_is_no_request_is_refused_with_a_reason_in_answer_and_log(function, body, status):
