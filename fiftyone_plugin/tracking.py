@@ -7,8 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
@@ -20,7 +19,8 @@ from agss_model.weights.fingerprint import fingerprint
 from fiftyone_plugin.clips import Clip, find_clips
 from fiftyone_plugin.collections import readable, unfiltered
 from fiftyone_plugin.fields import Field, FieldError, declare, input_field, output_field
-from fiftyone_plugin.models import DEFAULT, load_network
+from fiftyone_plugin.models import load_network
+from fiftyone_plugin.outcome import DIRECTIONS, Progress, Settings, Summary, count
 from fiftyone_plugin.prompts import Prompts, read_frames, read_prompts
 from fiftyone_plugin.writing import DatabaseError, Writer, guarded
 
@@ -29,101 +29,10 @@ if TYPE_CHECKING:
     from agss_model.propagate import Block
 
 logger = logging.getLogger(__name__)
-DIRECTIONS = ("both", "forward", "backward")
 
 
 class Stopped(Exception):
     """Somebody asked to stop."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to track and how.
-
-    Attributes:
-        input_annotation_field: holds what humans drew on some frames.
-        output_annotation_field: gets the masks, may be the same; None for the input's name and "_propagated".
-        sort_field: orders images.
-        group_field: tells sequences of images apart.
-        direction: "both", "forward" or "backward".
-        model: name or file of weights.
-        device: "auto", or as torch writes it.
-    """
-
-    input_annotation_field: str
-    output_annotation_field: str | None = None
-    sort_field: str | None = None
-    group_field: str | None = None
-    direction: str = "both"
-    model: str = DEFAULT
-    device: str = "auto"
-
-    @property
-    def output(self) -> str:
-        """Name of the output field."""
-        return self.output_annotation_field or f"{self.input_annotation_field.removeprefix('frames.')}_propagated"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands: `done` in [0, 1], `label` for people."""
-
-    done: float
-    label: str
-
-
-@dataclass
-class Summary:
-    """What a run came to.
-
-    Attributes:
-        tracked: clips that got masks now.
-        complete: clips of which every mask was there already.
-        bare: names of clips without a label to start from.
-        failed: names of clips that could not be tracked, and why.
-        frames: masks written now, in frames.
-        objects: in the clips tracked now.
-        tracking_seconds: decoding and tracking.
-        label_seconds: reading and writing labels.
-        notes: what else a user should know.
-        stopped: whether somebody asked to stop before the end.
-    """
-
-    tracked: int = 0
-    complete: int = 0
-    bare: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-    frames: int = 0
-    objects: int = 0
-    tracking_seconds: float = 0.0
-    label_seconds: float = 0.0
-    notes: list[str] = field(default_factory=list)
-    stopped: bool = False
-
-    def __str__(self) -> str:
-        """In sentences."""
-        parts = [f"{_count(self.tracked, 'clip')} tracked: {self.objects} objects, {_count(self.frames, 'frame')}."]
-        if self.complete:
-            parts.append(f"{_count(self.complete, 'clip')} had been tracked before.")
-        if self.bare:
-            parts.append(f"{_count(len(self.bare), 'clip')} without a label to start from: {_some(self.bare)}.")
-        for name, reason in self.failed.items():
-            parts.append(f"Failed: {name}: {reason}")
-        if self.stopped:
-            parts.append("Stopped as asked; what was tracked is kept, run it again to continue.")
-        return " ".join([*parts, *self.notes])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, with the sentences as `summary`."""
-        return {**self.__dict__, "summary": str(self)}
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 class TrackingRun:
@@ -303,10 +212,10 @@ class TrackingRun:
     def _note_prompts(self) -> None:
         if self._boxes:
             self.summary.notes.append(
-                f"{_count(self._boxes, 'label')} without a mask; the object was looked for in the box."
+                f"{count(self._boxes, 'label')} without a mask; the object was looked for in the box."
             )
         if self._empty:
-            self.summary.notes.append(f"{_count(self._empty, 'label')} without a pixel in the frame left out.")
+            self.summary.notes.append(f"{count(self._empty, 'label')} without a pixel in the frame left out.")
 
 
 def _joined(missing: list[int], all_blocks: list[Block], direction: str) -> list[range]:

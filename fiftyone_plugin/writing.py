@@ -171,7 +171,10 @@ class Writer:
             return [(places[sample.id], sample[name]) for sample in view.iter_samples() if sample[name] is not None]
         view = self._dataset.select(self._clip.key).select_fields(self._field.path)
         view = view.match_frames(F("frame_number").is_in([number + 1 for number in self._waiting]), omit_empty=False)
-        frames = next(iter(view.iter_samples())).frames
+        sample = next(iter(view.iter_samples()), None)
+        if sample is None:
+            raise AgssError(f"the sample {self._clip.key} was deleted while it was being tracked.")
+        frames = sample.frames
         return [(number - 1, frame[name]) for number, frame in frames.items() if frame[name] is not None]
 
     def _keep_human(self, number: int, value: fo.Detections, current: fo.Detections) -> None:

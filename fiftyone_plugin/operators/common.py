@@ -15,7 +15,7 @@ from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import AgssError
 from fiftyone_plugin.fields import label_fields
-from fiftyone_plugin.tracking import Progress
+from fiftyone_plugin.outcome import Progress
 
 STORE, STOP = "agss-vos", "stop"
 PAUSE = 0.5  # seconds between two reports of progress

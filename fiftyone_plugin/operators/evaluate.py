@@ -19,7 +19,7 @@ from fiftyone_plugin.collections import readable, unfiltered
 from fiftyone_plugin.evaluation import Evaluation, EvaluationRun, write_scores
 from fiftyone_plugin.fields import MASKS, Field, input_field, label_fields
 from fiftyone_plugin.operators.common import STORE, Base, call, choose_field, suggest
-from fiftyone_plugin.tracking import Progress
+from fiftyone_plugin.outcome import Progress
 from fiftyone_plugin.writing import guarded
 
 LAST = "evaluation"

@@ -19,7 +19,7 @@ from fiftyone_plugin.exporting import Exporter, Which
 from fiftyone_plugin.fields import MASKS, input_field
 from fiftyone_plugin.importing import FORMATS, Importer
 from fiftyone_plugin.operators.common import Base, call, choose, choose_field, suggest
-from fiftyone_plugin.tracking import Progress
+from fiftyone_plugin.outcome import Progress
 
 
 class ExportTraining(Base):

@@ -15,6 +15,7 @@ from fiftyone_plugin.clips import Clip, find_clips
 from fiftyone_plugin.collections import readable, unfiltered
 from fiftyone_plugin.fields import MASKS, input_field
 from fiftyone_plugin.operators.common import Base, call, choose_field, suggest
+from fiftyone_plugin.outcome import Progress
 from fiftyone_plugin.review import (
     Entry,
     check_review_field,
@@ -24,7 +25,6 @@ from fiftyone_plugin.review import (
     review_field,
     write_queue,
 )
-from fiftyone_plugin.tracking import Progress
 
 THRESHOLD, LIMIT = 0.5, 200
 

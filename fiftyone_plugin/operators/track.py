@@ -13,7 +13,8 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone_plugin.fields import MASKS, PROMPTS, label_fields
 from fiftyone_plugin.models import DEFAULT
 from fiftyone_plugin.operators.common import Base, call, choose, choose_field, request_stop, stop_requested, suggest
-from fiftyone_plugin.tracking import DIRECTIONS, Progress, Settings, TrackingRun
+from fiftyone_plugin.outcome import DIRECTIONS, Progress, Settings
+from fiftyone_plugin.tracking import TrackingRun
 
 PARAMETERS = tuple(Settings.__dataclass_fields__)
 
