@@ -11,7 +11,7 @@ import numpy.typing as npt
 from agss_model.masks import shape_to_mask
 from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask
-from serverless.contract import Shape, UnusableError
+from serverless.contract import MAX_OBJECT_PIXELS, Shape, TooLargeError, UnusableError
 
 LEAST_LEFT = 0.1
 """Share of an object that must stay visible under smaller ones; otherwise it keeps all its pixels."""
@@ -27,20 +27,24 @@ def drawn(frame: npt.NDArray[np.uint8], shapes: Sequence[Shape]) -> list[BoolMas
         shapes: one for each object.
 
     Raises:
+        TooLargeError: too many objects for so large a frame.
         UnusableError: a shape covers no pixel of the frame.
         MaskError: the numbers are no shape.
     """
+    pixels = frame.shape[0] * frame.shape[1]
+    if pixels * len(shapes) > MAX_OBJECT_PIXELS:
+        most = MAX_OBJECT_PIXELS // pixels
+        raise TooLargeError(f"{len(shapes)} objects at once on so large a frame; start {most} at a time.")
     masks = [_pixels(frame, shape) for shape in shapes]
     areas = [int(mask.sum()) for mask in masks]
-    order = sorted(range(len(masks)), key=lambda k: (-areas[k], zlib.crc32(masks[k].tobytes())))
     owner = np.zeros(frame.shape[:2], np.uint16)
-    for k in order:
+    for k in sorted(range(len(masks)), key=lambda k: (-areas[k], zlib.crc32(masks[k].tobytes()))):
         owner[masks[k]] = k + 1
-    visible = [owner == k + 1 for k in range(len(masks))]
-    return [
-        left if int(left.sum()) >= LEAST_LEFT * area else mask
-        for left, mask, area in zip(visible, masks, areas, strict=True)
-    ]
+    for k, area in enumerate(areas):
+        visible = owner == k + 1
+        if int(visible.sum()) >= LEAST_LEFT * area:
+            masks[k] = visible
+    return masks
 
 
 def _pixels(frame: npt.NDArray[np.uint8], shape: Shape) -> BoolMask:

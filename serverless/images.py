@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.video.images import decode_image
-from serverless.contract import MAX_SIDE, TooLargeError, UnusableError
+from serverless.contract import MAX_PIXELS, MAX_SIDE, TooLargeError, UnusableError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 
@@ -42,7 +42,7 @@ def decode_picture(data: bytes, what: str, max_side: int = MAX_SIDE) -> npt.NDAr
 
     Raises:
         UnusableError: not JPEG, PNG or WebP, or animated.
-        TooLargeError: a side is above `max_side`.
+        TooLargeError: a side is above `max_side`, or it has more than `MAX_PIXELS`.
         MediaError: damaged or cut short.
     """
     _check_header(data, what, max_side)
@@ -66,3 +66,5 @@ def _check_header(data: bytes, what: str, max_side: int) -> None:
         raise UnusableError(f"{what} is animated; send one picture.")
     if max(width, height) > max_side:
         raise TooLargeError(f"{what} is {width}x{height} pixels; sides of up to {max_side} are taken.")
+    if width * height > MAX_PIXELS:
+        raise TooLargeError(f"{what} has {width * height} pixels; up to {MAX_PIXELS} are taken.")

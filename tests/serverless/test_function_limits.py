@@ -99,10 +99,19 @@ def test_a_long_image_is_refused_by_its_length(function, monkeypatch):
     refused(function, init(CLIP.shapes(0)[0]), 413)
 
 
-@pytest.mark.parametrize(("width", "height"), [(8193, 10), (10, 8193), (2**31 - 1, 2**31 - 1), (100_000, 100_000)])
+@pytest.mark.parametrize(
+    ("width", "height"), [(8193, 10), (10, 8193), (8192, 8192), (2**31 - 1, 2**31 - 1), (100_000, 100_000)]
+)
 def test_a_picture_that_claims_too_many_pixels_is_refused_by_its_header(function, width, height):
     image = base64.b64encode(png_header(width, height)).decode()
     refused(function, {"image": image, "shapes": [], "states": []}, 413)
+
+
+def test_objects_times_pixels_are_bounded(function, monkeypatch):
+    monkeypatch.setattr("serverless.drawing.MAX_OBJECT_PIXELS", 2 * 96 * 160)
+    dot = mask(0, 400, 4, 4, 23, 23)
+    assert function.post(init(dot, dot))[0] == 200
+    assert "start 2 at a time" in refused(function, init(dot, dot, dot), 413)
 
 
 def other_file(kind, **options):
