@@ -155,6 +155,8 @@ def _validation(trainer: Trainer, sources: Sources, options: Options, monitor: M
 def _farewell(trainer: Trainer) -> str:
     if trainer.settled:
         return f"stopped at step {trainer.step}: the weights of step {trainer.best_step} validated best"
+    if trainer.step >= trainer.run.total_steps:
+        return f"finished all {trainer.step} steps"
     return f"stopped at step {trainer.step} of {trainer.run.total_steps}; the same command goes on from there"
 
 
