@@ -37,6 +37,7 @@ def propagate(
     stop: int | None = None,
     direction: Direction = "both",
     flow: FlowEstimator | None = None,
+    run: Run | None = None,
 ) -> Iterator[FrameResult]:
     """Track every object of the keyframes through a clip, one frame in memory at a time.
 
@@ -53,6 +54,7 @@ def propagate(
         stop: the frame after the last, None for the end of the clip.
         direction: which way; frames come in that order, ascending for `both`.
         flow: as for `Tracker`.
+        run: tracks in one direction in another way, such as one that continues where it was interrupted.
 
     Raises:
         MediaError: a frame number is outside the clip.
@@ -61,7 +63,7 @@ def propagate(
     stop = len(source) if stop is None else stop
     _check(source, keyframes, start, stop)
     order = sorted(keyframes)
-    run = partial(_run, source, network, flow)
+    run = run or partial(_run, source, network, flow)
     if direction == "forward":
         yield from _kept(run(keyframes, range(order[0], stop), None), start, stop)
     elif direction == "backward":
