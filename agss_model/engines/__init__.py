@@ -1,4 +1,4 @@
-"""What runs the layers of `lite` on a CPU: torch itself, ONNX Runtime or OpenVINO.
+"""What runs the layers of `lite`: torch itself; on a CPU ONNX Runtime or OpenVINO; torch's compiler, meant for GPUs.
 
 ONNX Runtime gives torch's masks, sooner, and is what "auto" takes. OpenVINO is faster still where the processor
 computes in bfloat16, but masks then differ from torch's by more than rounding (IoU about 0.99): it must be asked for.
@@ -10,13 +10,11 @@ serves every engine. Reading the memory and laying out the objects stay in torch
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Literal
 
 from agss_model.errors import ConfigError
 from agss_model.network.base import AGSSVOS
 
-EngineName = Literal["auto", "torch", "onnx", "openvino"]
-ENGINES = ("auto", "torch", "onnx", "openvino")
+ENGINES = ("auto", "torch", "onnx", "openvino", "compile")
 NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
 """Packages by engine."""
 
@@ -34,7 +32,7 @@ def pick_engine(engine: str, network: AGSSVOS) -> str:
     """
     if engine not in ENGINES:
         raise ConfigError(f"--engine is {engine!r}; choose one of {', '.join(ENGINES)}.")
-    obstacle = _obstacle(network)
+    obstacle = _obstacle(network, anywhere=engine == "compile")
     if engine == "auto":
         return "onnx" if obstacle is None and installed("onnx") else "torch"
     if engine != "torch":
@@ -46,15 +44,15 @@ def pick_engine(engine: str, network: AGSSVOS) -> str:
     return engine
 
 
-def _obstacle(network: AGSSVOS) -> str | None:
-    """What the engines other than torch are limited to, where this network is outside of it."""
+def _obstacle(network: AGSSVOS, *, anywhere: bool) -> str | None:
+    """What engines other than torch are limited to, if this network is outside of it; `anywhere`: not only on CPUs."""
     config = network.config
     if config.architecture != "lite":
         return f"lite only, not {config.architecture}"
     if not (config.use_agnostic and config.use_specific):
         return "networks with both modules only"
     device = next(network.parameters()).device
-    return None if device.type == "cpu" else f"on CPUs only, not on {device}"
+    return None if anywhere or device.type == "cpu" else f"on CPUs only, not on {device}"
 
 
 def use_engine(network: AGSSVOS, engine: str, threads: int | None = None) -> str:
@@ -76,7 +74,11 @@ def use_engine(network: AGSSVOS, engine: str, threads: int | None = None) -> str
 
     if isinstance(network, LiteAGSSVOS):
         network.runner = None
-        if chosen != "torch":
+        if chosen == "compile":
+            from agss_model.engines.compiled import CompiledRunner
+
+            network.runner = CompiledRunner(network)
+        elif chosen != "torch":
             from agss_model.engines.lite import LiteRunner
 
             network.runner = LiteRunner(network, chosen, threads)

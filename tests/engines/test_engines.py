@@ -10,6 +10,7 @@ import torch
 from agss_model import engines
 from agss_model.config import preset
 from agss_model.engines import pick_engine, use_engine
+from agss_model.engines.compiled import CompiledRunner
 from agss_model.errors import ConfigError
 from agss_model.network import build_network
 from agss_model.tracker import Tracker
@@ -50,6 +51,16 @@ def test_onnx_gives_the_probabilities_of_torch_for_any_size_and_number(torch_and
     found = fast.segment(*arguments(fast, objects, *size))
     assert expected.std() > 1e-3
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_the_compilers_graphs_give_the_probabilities_of_torch():
+    """Traced as for a GPU but run as they are: what is tested is that every size can be traced and is the same."""
+    plain, fast = small(), small()
+    fast.runner = CompiledRunner(fast, backend="eager")
+    for objects in (1, 2, 7):
+        expected = plain.segment(*arguments(plain, objects))
+        torch.testing.assert_close(fast.segment(*arguments(fast, objects)), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_parameters_and_mode_are_left_as_they_were(torch_and_onnx):
@@ -103,12 +114,13 @@ def test_auto_takes_onnx_where_it_is_installed_and_can_run(monkeypatch):
 
 
 def test_what_cannot_be_done_is_refused_with_a_way_out(monkeypatch):
-    with pytest.raises(ConfigError, match=r"abacus.*torch, onnx, openvino"):
+    with pytest.raises(ConfigError, match=r"abacus.*torch, onnx, openvino, compile"):
         pick_engine("abacus", small())
     with torch.device("meta"):
         paper = build_network(preset("paper"))
     with pytest.raises(ConfigError, match="lite only, not paper; use --engine torch"):
         pick_engine("onnx", paper)
+    assert pick_engine("compile", small()) == "compile"
     with pytest.raises(ConfigError, match="both modules"):
         pick_engine("onnx", small(use_specific=False))
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
