@@ -161,8 +161,9 @@
     /** `filtered`: what remains of the job's collection before the action's own filter. */
     async function perform(action, parameters, frame, filtered, onProgress, cancelled) {
         const types = action.parameters;
+        if (Object.keys(types).join() !== Object.keys(parameters).join()) refuse('every declared parameter must be passed, and no other');
         const parsed = Object.fromEntries(Object.entries(parameters).map(
-            ([name, value]) => [name, types[name]?.type === 'number' ? Number(value) : value],
+            ([name, value]) => [name, types[name].type === 'number' ? Number(value) : value],
         ));
         const frameData = { ...config.image, number: frame };
         running.push(action);
