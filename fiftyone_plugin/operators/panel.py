@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import fiftyone.operators as foo
@@ -48,9 +49,7 @@ class TrackingScores(foo.Panel):
         state = ctx.panel.state
         if state.field not in fields:
             state.field = fields[0] if fields else None
-        sample = ctx.current_sample or next(iter(ctx.selected or ()), None)
-        if sample is None and fields and len(ctx.view):
-            sample = ctx.view.first().id
+        state.shown, sample = _shown(ctx) if fields else (None, None)
         self._show(ctx, sample)
 
     # FiftyOne calls these by their names when what they name has changed.
@@ -70,19 +69,19 @@ class TrackingScores(foo.Panel):
         if not isinstance(frame, int):
             return
         if not ctx.current_sample:
-            ctx.ops.open_sample(id=ctx.panel.state.sample)
+            ctx.ops.open_sample(id=ctx.panel.state.shown)
         ctx.trigger(f"{PLUGIN}/go_to_frame", {"frame_number": frame})
 
     def _show(self, ctx: foo.ExecutionContext, sample: str | None) -> None:
         state = ctx.panel.state
         state.sample, state.objects = sample, 0
-        if not (sample and state.field):
+        paths = ctx.dataset.select(sample).values("filepath") if sample and state.field else []
+        if not paths:
             return
         timeline = read_timeline(ctx.dataset, sample, state.field)
         state.objects = len(timeline.names)
-        name = ctx.dataset.select(sample).values("filepath")[0].rsplit("/", 1)[-1]
         state.title = (
-            f"**{name}**: {state.objects} objects, {timeline.frames} frames, "
+            f"**{Path(paths[0]).name}**: {state.objects} objects, {timeline.frames} frames, "
             f"{timeline.doubtful(THRESHOLD)} with a score below {THRESHOLD}"
         )
         ctx.panel.data.timeline = traces(timeline)
@@ -115,6 +114,17 @@ class TrackingScores(foo.Panel):
         if numbers := _numbers(ctx, state.sample):
             panel.md(numbers, name="numbers")
         return types.Property(panel)
+
+
+def _shown(ctx: foo.ExecutionContext) -> tuple[str | None, str | None]:
+    """Ids of what is shown and of its video; they differ in views of clips, such as the review queue."""
+    view = ctx.view
+    shown = ctx.current_sample or next(iter(ctx.selected or ()), None)
+    if shown is None:
+        shown = view.first().id if len(view) else None
+    if shown is None or not any(getattr(view, kind, False) for kind in ("_is_clips", "_is_frames", "_is_patches")):
+        return shown, shown
+    return shown, next(iter(view.select(shown).values("sample_id")), None)
 
 
 def _layout(height: int) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def test_opened_it_shows_the_first_video_and_offers_the_operators(operator, data
 
 def test_a_click_opens_the_video_at_the_frame(operator, data):
     sample = data.first().id
-    state = {"sample": sample, "field": "tracks", "objects": 2, "title": ""}
+    state = {"sample": sample, "shown": sample, "field": "tracks", "objects": 2, "title": ""}
     click = {"x": 4, "y": "person 1"}
     steps = [name for name, _ in ask(operator, data, "jump", state, params=click) if name != "show_panel_output"]
     assert steps == ["open_sample", "@agss/vos/go_to_frame"]
@@ -119,6 +119,22 @@ def test_a_click_opens_the_video_at_the_frame(operator, data):
     assert [call for call in messages if call[0] != "show_panel_output"] == [
         ("@agss/vos/go_to_frame", {"frame_number": 4})
     ]
+
+
+def test_of_a_clip_the_whole_video_is_shown(operator, data):
+    """The review queue is a view of clips, whose ids are none of the dataset's."""
+    clips = data.to_clips([[(2, 3)]])
+    messages = ask(operator, data, "on_load", view=clips._serialize())
+    assert "2 objects, 6 frames" in shown(messages)
+    states = [params["state"] for name, params in messages if name == "patch_panel_state"]
+    assert {"shown": clips.first().id} in states
+    assert clips.first().id != data.first().id
+
+
+def test_what_is_gone_is_not_shown(operator, data):
+    gone = data.first().id
+    data.delete_samples([gone])
+    assert "no object with an index" in shown(ask(operator, data, "on_load", current_sample=gone))
 
 
 def test_the_numbers_of_the_last_evaluation_are_shown(operator, data):
