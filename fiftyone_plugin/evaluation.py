@@ -65,11 +65,13 @@ class Evaluation:
         clips: by the sample that names the clip.
         names: of the clips.
         bare: names of clips without anything to score.
+        failed: names of clips that could not be read, and why.
     """
 
     clips: dict[str, ClipScore] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     bare: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
 
     def mean(self, measure: str) -> float:
         """Mean of `J`, `F` or `JF` over all objects of all clips, each object counting the same.
@@ -79,7 +81,8 @@ class Evaluation:
         """
         values = [getattr(score, measure) for clip in self.clips.values() for score in clip.objects.values()]
         if not values:
-            raise AgssError("there is no frame to score: no ground truth on frames that were tracked.")
+            reasons = "".join(f" {name}: {reason}" for name, reason in self.failed.items())
+            raise AgssError(f"there is no frame to score: no ground truth on frames that were tracked.{reasons}")
         return fmean(values)
 
     @property
@@ -110,7 +113,8 @@ class Evaluation:
             for key, clip in self.clips.items()
         ]
         means = {measure: self.mean(measure) for measure in ("J", "F", "JF")}
-        return {**means, "identity": self.identity, "switches": self.switches, "clips": table, "bare": self.bare}
+        rest = {"clips": table, "bare": self.bare, "failed": self.failed}
+        return {**means, "identity": self.identity, "switches": self.switches, **rest}
 
 
 @dataclass
@@ -262,14 +266,14 @@ class EvaluationRun:
         self.evaluation = Evaluation()
 
     def __iter__(self) -> Iterator[tuple[float, str]]:
-        """Score.
-
-        Raises:
-            AgssError: a clip or a mask cannot be read.
-        """
+        """Score; a clip that cannot be read does not stop the others."""
         for place, clip in enumerate(self._clips):
             yield place / len(self._clips), clip.name
-            score = evaluate_clip(self._collection, clip, self._predicted, self._truth)
+            try:
+                score = evaluate_clip(self._collection, clip, self._predicted, self._truth)
+            except AgssError as error:
+                self.evaluation.failed[f"{clip.name} (sample {clip.key})"] = str(error)
+                continue
             if score is None:
                 self.evaluation.bare.append(clip.name)
             else:

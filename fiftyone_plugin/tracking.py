@@ -22,6 +22,7 @@ from fiftyone_plugin.fields import Field, FieldError, declare, input_field, outp
 from fiftyone_plugin.models import load_network
 from fiftyone_plugin.outcome import DIRECTIONS, Progress, Settings, Summary, count
 from fiftyone_plugin.prompts import Prompts, read_frames, read_prompts
+from fiftyone_plugin.resuming import Resumable
 from fiftyone_plugin.writing import DatabaseError, Writer, guarded
 
 if TYPE_CHECKING:
@@ -163,12 +164,14 @@ class TrackingRun:
         marks = self._marks(clip, source, prompts)
         missing = [number for number in marks if prompts.runs.get(number) != marks[number]]
         done = len(marks) - len(missing)
+        wanted = set(missing)
         for span in _joined(missing, self._blocks(source, prompts), self.settings.direction):
+            name = f"{clip.key}-{self._output.name}-{hashlib.sha256(''.join(marks.values()).encode()).hexdigest()[:16]}"
+            run = Resumable(source, self._network, span.start, name, writer.flush)
             results = propagate(
                 source, prompts.keyframes, self._network, start=span.start, stop=span.stop,
-                direction=self.settings.direction,  # type: ignore[arg-type]
+                direction=self.settings.direction, run=run,  # type: ignore[arg-type]
             )  # fmt: skip
-            wanted = set(missing)
             for result in results:
                 if result.frame_index not in wanted:
                     continue
@@ -176,6 +179,8 @@ class TrackingRun:
                 done += 1
                 yield done / len(marks), result.frame_index
                 self._heed()
+            writer.flush()
+            run.forget()
 
     def _heed(self) -> None:
         if time.monotonic() - self._asked > 1:

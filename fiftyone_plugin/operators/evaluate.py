@@ -230,4 +230,5 @@ def _sentence(found: dict[str, Any]) -> str:
         f"J&F {found['JF']:.3f} (J {found['J']:.3f}, F {found['F']:.3f}) over {objects} objects in "
         f"{len(found['clips'])} clips; identity kept {found['identity']:.1%}, {found['switches']} switches."
     )
-    return words + (f" Nothing to score in {', '.join(found['bare'][:5])}." if found["bare"] else "")
+    words += f" Nothing to score in {', '.join(found['bare'][:5])}." if found["bare"] else ""
+    return words + "".join(f" Failed: {name}: {reason}" for name, reason in found["failed"].items())

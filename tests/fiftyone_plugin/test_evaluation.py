@@ -145,6 +145,15 @@ def test_images(operator, scene, tmp_path):
     images.delete()
 
 
+def test_a_clip_that_cannot_be_read_does_not_stop_the_others(operator, data, scene, tmp_path):
+    put(data, "gt", [scene.masks(t) for t in range(FRAMES)])
+    put(data, "tracks", [scene.masks(t) for t in range(FRAMES)], confidence=0.9)
+    data.add_sample(fo.Sample(filepath=str(tmp_path / "gone.mp4")))
+    result = evaluate(operator, data)
+    assert result["JF"] == 1
+    assert "gone.mp4 does not exist on this machine" in result["summary"]
+
+
 def test_what_cannot_be_evaluated(operator, data, scene):
     put(data, "gt", [scene.masks(t) for t in range(FRAMES)])
     with pytest.raises(AgssError, match="no field 'tracks'"):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import fiftyone as fo
+import fiftyone.constants
 import numpy as np
 import pytest
 from little_videos import detection, drawn, masks_of, overlap, plain, video_sample, write_images, write_video
 
+from agss_model.tracker import Tracker
 from fiftyone_plugin.tracking import Settings, TrackingRun
 
+STATES = Path(fo.constants.FIFTYONE_CONFIG_DIR) / "agss-vos"
 SIZE = (128, 96)
 
 
@@ -148,6 +153,40 @@ def test_a_run_that_was_stopped_is_continued_and_comes_out_the_same(data, video,
             assert [(d["index"], d["mask"], d["confidence"]) for d in here["detections"]] == [
                 (d["index"], d["mask"], d["confidence"]) for d in there["detections"]
             ]
+
+
+@pytest.mark.parametrize("keys", [(0,), (0, 9)])
+def test_a_long_clip_goes_on_from_the_trackers_state(data, video, scene, little_network, monkeypatch, keys):
+    monkeypatch.setattr("fiftyone_plugin.resuming.SAVE_EVERY", 0.0)
+    data.add_sample(video_sample(video, {t: drawn(scene, t) for t in keys}))
+    passes = len(keys)  # between two keyframes there is one from either side
+    stepped = []
+    original = Tracker.step
+
+    def step(self, frame, index=None):
+        stepped.append(index)
+        return original(self, frame, index)
+
+    def run(output, steps=None):
+        job = iter(TrackingRun(data, Settings("gt", output), little_network))
+        for _ in range(steps or 1000):
+            if next(job, None) is None:
+                break
+        job.close()
+        done, stepped[:] = list(stepped), []
+        return done
+
+    monkeypatch.setattr(Tracker, "step", step)
+    run("tracks", 7)
+    assert len(list(STATES.glob("*.state"))) == 1
+    again = run("tracks")
+    assert min(again[-3:]) > 4
+    assert sum(index > 0 for index in again) < 9 * passes
+    assert not list(STATES.glob("*.state"))
+    run("whole")
+    for frame in data.first().frames.values():
+        found = [[(d.index, d.confidence, d.mask.tolist()) for d in frame[f].detections] for f in ("tracks", "whole")]
+        assert found[0] == found[1]
 
 
 def test_somebody_can_stop_a_run(data, video, scene, little_network, monkeypatch):
