@@ -14,8 +14,8 @@ from serverless.job_read import JobInfo, Label
 from serverless.job_thin import Key, thin
 from serverless.job_write import polygon_track
 
-SEAL = 0.2
-"""Pixels by which the seal of a track can move a point."""
+SEAL = 0.13
+"""Pixels by which the seal of a track can move a point, which lies on a corner of pixels: hundredths are added."""
 LEFT_OUT = 0.1
 """Part of a mask that an outline may leave out or fill in before it is worth a note."""
 

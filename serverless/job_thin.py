@@ -26,9 +26,11 @@ MOST = 6.0
 LONGEST = 64  # frames between two keyframes, which bounds memory
 _UNIT = 1 / 32  # pixel, of the table of distances
 _MARGIN = 8  # pixels around the outline in that table
+_SMOOTHING = 17  # samples, a quarter of a pixel each
 _LARGE = 250_000  # pixels of a box above which the table is coarser
 _SAMPLES = 256
-_COARSEST = (0.8, 0.5, 0.25)  # of the tolerance, tried for the vertices of a new stretch
+_MARGIN_OF_PAIRS = 0.5  # pixels along the outline
+_STEPS_GONE = 0.9  # pixels from which on simplifying removes the steps of slanted edges
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,23 +58,20 @@ class Outline:
     def __init__(self, ring: Ring) -> None:
         self.ring = ring
         closed = np.vstack([ring, ring[:1]])
-        lengths = np.abs(np.diff(closed, axis=0)).sum(axis=1)
-        self.length = float(lengths.sum())
-        self._closed = closed
-        self.places: Floats = np.concatenate([[0.0], np.cumsum(lengths)]) / self.length
+        corners = np.concatenate([[0.0], np.abs(np.diff(closed, axis=0)).sum(axis=1).cumsum()])
+        count = round(4 * corners[-1])
+        around = np.arange(count + 1) / 4
+        self._around = np.column_stack([np.interp(around, corners, closed[:, axis]) for axis in (0, 1)])
+        self.samples: Floats = self._around[:-1]
+        """(S, 2), corners and points between them, a quarter of a pixel apart."""
+        self._places = _relative(_smoothed(self.samples))
+        self.places: Floats = self._places[np.rint(4 * corners).astype(int)]
         """Relative position along the outline of each corner, and 1 at the end."""
 
     def at(self, places: Floats) -> Floats:
         """Points at relative positions (taken modulo 1), (..., 2)."""
         places = places % 1.0
-        x, y = self._closed.T
-        return np.stack([np.interp(places, self.places, x), np.interp(places, self.places, y)], axis=-1)
-
-    @cached_property
-    def samples(self) -> Floats:
-        """(S, 2), corners and points between them, at most half a pixel apart."""
-        count = round(2 * self.length)
-        return self.at(np.arange(count) / count)
+        return np.stack([np.interp(places, self._places, self._around[:, axis]) for axis in (0, 1)], axis=-1)
 
     @cached_property
     def _table(self) -> tuple[npt.NDArray[np.uint8], Floats, int]:
@@ -97,8 +96,17 @@ class Outline:
 
     def forget(self) -> None:
         """Free what can be computed again."""
-        for name in ("samples", "_table"):
-            self.__dict__.pop(name, None)
+        self.__dict__.pop("_table", None)
+
+
+def _smoothed(points: Floats) -> Floats:
+    """A closed curve without the steps of pixels, which would make slanted edges count for more than straight ones."""
+    width = min(_SMOOTHING, (len(points) - 1) // 2 * 2 - 1)
+    window = np.ones(width) / width
+    window = np.convolve(window, window)
+    reach = len(window) // 2
+    wrapped = np.take(points, np.arange(-reach, len(points) + reach), axis=0, mode="wrap")
+    return np.column_stack([np.convolve(wrapped[:, axis], window, mode="valid") for axis in (0, 1)])
 
 
 def thin(frames: Sequence[int], outlines: Sequence[Ring], tolerance: float) -> list[Key]:
@@ -133,8 +141,9 @@ def thin(frames: Sequence[int], outlines: Sequence[Ring], tolerance: float) -> l
 
 def _vertices(outline: Outline, tolerance: float) -> tuple[Ring, Floats]:
     """Few corners of an outline that stand for it, and their relative positions."""
-    for part in _COARSEST:
-        corners = _simplified(outline.ring, part * tolerance)
+    # Half of the tolerance is left for what the outline does besides moving.
+    for part in (max(tolerance / 2, _STEPS_GONE), tolerance / 2, tolerance / 4):
+        corners = _simplified(outline.ring, part)
         if len(corners) >= 3 and _fits(outline.ring[corners], outline, tolerance):
             return outline.ring[corners], outline.places[corners]
     return outline.ring, outline.places[:-1]
@@ -202,20 +211,30 @@ def _holds(
 
 
 def _paired(one: Ring, two: Ring) -> bool:
-    """CVAT pairs vertices by relative arc length, each with the nearest; that must be the one of the same number."""
+    """CVAT pairs vertices by relative arc length, each with the nearest; that must be the one of the same number.
+
+    It must be so by a margin, because the last digits of points may change (see `agss_model.annotations.seals`).
+    """
     a, b = _relative(one), _relative(two)
-    nearest = np.argmin(np.abs(a[:, None] - b[None]), axis=1)
-    return bool((nearest == np.arange(len(a))).all())
+    apart = np.abs(a[:, None] - b[None])
+    meant = np.diagonal(apart) + _MARGIN_OF_PAIRS / min(_perimeter(one), _perimeter(two))
+    np.fill_diagonal(apart, np.inf)
+    return bool((meant < apart.min(axis=1)).all())
 
 
 def _relative(ring: Ring) -> Floats:
-    lengths = np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T)
+    """Relative arc length at each vertex of a closed curve, and 1 at the end."""
+    lengths = np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T) + 1e-9
     places: Floats = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
     return places
 
 
+def _perimeter(ring: Ring) -> float:
+    return float(np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T).sum())
+
+
 def _fits(polygon: Ring, outline: Outline, tolerance: float) -> bool:
-    return outline.distance(_along(polygon)) <= tolerance and _to_polygon(outline.samples, polygon) + 0.25 <= tolerance
+    return outline.distance(_along(polygon)) <= tolerance and _near(outline.samples, polygon, tolerance - 0.125)
 
 
 def _along(polygon: Ring) -> Floats:
@@ -229,14 +248,14 @@ def _along(polygon: Ring) -> Floats:
     return points
 
 
-def _to_polygon(points: Floats, polygon: Ring) -> float:
-    """Largest distance of points to a polygon's edges."""
+def _near(points: Floats, polygon: Ring, reach: float) -> bool:
+    """Whether all points are within reach of a polygon's edges; a few are looked at first, since most trials fail."""
     along = np.roll(polygon, -1, axis=0) - polygon
     squared = np.maximum((along**2).sum(-1), 1e-12)
-    worst = 0.0
-    for chunk in np.array_split(points, max(1, len(points) * len(polygon) // 500_000)):
+    for chunk in (points[::16], *np.array_split(points, max(1, len(points) * len(polygon) // 200_000))):
         offset = chunk[:, None] - polygon[None]
         part = ((offset * along).sum(-1) / squared).clip(0, 1)
         distance = ((offset - part[..., None] * along) ** 2).sum(-1).min(axis=1)
-        worst = max(worst, float(distance.max()))
-    return float(worst**0.5)
+        if distance.max() > reach**2:
+            return False
+    return True

@@ -57,7 +57,7 @@ def shown(keys, frame):
     return before.points * (1 - part) + after.points * part
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 2**16),
     count=st.integers(1, 9),
@@ -100,6 +100,19 @@ def test_a_turn_needs_a_keyframe_there():
     keys = thin(frames, [square + np.array([4 * min(f, 20 - f), 0]) for f in frames], 1.0)
     assert 10 in {k.frame for k in keys}
     assert len(keys) <= 5
+
+
+def test_more_tolerance_gives_fewer_keyframes():
+    """A shape that turns and changes a little."""
+    rng = np.random.default_rng(3)
+    rings = []
+    for t in range(24):
+        wobble = [(0.15, 1 + 0.07 * t), (0.1 + 0.02 * np.sin(t / 4), 2 + 0.1 * t), (0.05, 0.15 * t)]
+        rings.append(largest_part(blob(rng, 110, (40 + t, 55), 28, wobble, 0)).outer)
+    counts = [len(thin(range(24), rings, tolerance)) for tolerance in (1.5, 3.0, 5.0)]
+    assert counts[0] > counts[1] > counts[2]
+    assert counts[1] <= 16
+    assert counts[2] <= 8
 
 
 def test_a_tiny_object_keeps_its_outline():
