@@ -208,7 +208,7 @@ def _numbered(labels: dict[tuple[str, str], Label]) -> dict[tuple[str, str], tup
     indexes = [label.index for label in labels.values()]
     fit = all(i is not None and 1 <= i <= MOST_IDS for i in indexes) and len(set(indexes)) == len(indexes)
     return {
-        key: (int(label.index) if fit else place, str(label.label))  # type: ignore[arg-type]
+        key: (int(label.index) if fit else place, str(label.label))
         for place, (key, label) in enumerate(labels.items(), 1)
     }
 

@@ -81,12 +81,12 @@ def fingerprint(label: fo.Detection) -> str:
 
 def _mask_of(label: fo.Detection) -> np.ndarray[Any, Any] | None:
     try:
-        mask = label.get_mask()
+        stored = label.get_mask()
     except Exception as error:  # whatever reads the image, the user needs the file's name
         raise MaskError(f"the mask {label.mask_path} of label {label.id} cannot be read: {error}") from error
-    if mask is None:
+    if stored is None:
         return None
-    mask = np.asarray(mask)
+    mask: np.ndarray[Any, Any] = np.asarray(stored)
     if mask.ndim == 3:
         mask = mask.max(axis=2)
     if mask.ndim != 2 or mask.size == 0:

@@ -11,13 +11,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import fiftyone as fo
 from bson import ObjectId
 
 from agss_model.errors import MaskError
 
-Label = fo.Detection | fo.Polyline
+Label: TypeAlias = fo.Detection | fo.Polyline
 Key = tuple[str, ...]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import fiftyone as fo
 import numpy as np
@@ -21,7 +22,7 @@ from fiftyone_plugin.fields import Field
 from fiftyone_plugin.labels import decode_label, fingerprint, has_region
 from fiftyone_plugin.objects import Identities, Label, Sighting, TrackedObject
 
-Container = fo.Detections | fo.Detection | fo.Polylines | fo.Polyline | None
+Container: TypeAlias = fo.Detections | fo.Detection | fo.Polylines | fo.Polyline | None
 
 
 def labels_in(container: Container) -> list[Label]:
@@ -182,10 +183,10 @@ def read_prompts(source: FrameSource, frames: Iterable[tuple[int, Container, Con
             reading.sightings.append(_without_pixels(sighting))
     objects, ids = Identities(scope, reading.known).arrange(reading.sightings)
     drawn: dict[int, dict[int, Drawn]] = {}
-    for sighting, object_id, mask in zip(reading.sightings, ids, masks, strict=True):
-        if mask is not None:
-            _put(drawn.setdefault(sighting.frame, {}), object_id, mask, sighting)
-    return Prompts(objects, drawn, source.size, reading.runs, boxes, sum(mask is None for mask in masks))
+    for sighting, object_id, one in zip(reading.sightings, ids, masks, strict=True):
+        if one is not None:
+            _put(drawn.setdefault(sighting.frame, {}), object_id, one, sighting)
+    return Prompts(objects, drawn, source.size, reading.runs, boxes, masks.count(None))
 
 
 def _human(number: int, given: Container, output: Container, reading: _Reading) -> list[Sighting]:

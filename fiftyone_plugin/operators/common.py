@@ -161,8 +161,8 @@ def choose_field(
     if not known:
         wanted = ", ".join(kind.__name__ for kind in kinds)
         raise AgssError(f"no label field of the kinds {wanted} is here; draw or import labels first.")
-    options.setdefault("default", known[0])
-    choose(inputs, name, known, label, required=True, **options)
+    description = str(options.pop("description", ""))
+    choose(inputs, name, known, label, description, **{"default": known[0], "required": True, **options})
 
 
 def call(operator: Base, collection: SampleCollection, params: dict[str, Any], delegate: bool) -> Any:  # noqa: ANN401
