@@ -120,6 +120,7 @@ def damaged(source, path):
     return path
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_refused_with_status_three(tmp_path):
     """The shipped weights against themselves with noise."""
     data = make_videos(tmp_path / "team", ["a", "b"], frames=6, size=(96, 128))
