@@ -123,7 +123,7 @@ def _run(training: Training) -> str:
     stages = "; ".join(_stage(stage) for stage in run.stages)
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     lines = (
-        ("start", f"`{training.start or run.init}`, seed {run.seed}"),
+        ("start", f"{training.start or f'`{run.init}`'}, seed {run.seed}"),
         ("steps", f"{training.step} of {run.total_steps}, {training.hours:.1f} hours"),
         ("stages", stages),
         ("optimiser", f"{run.optimizer}, lr {run.lr}, encoder {run.encoder_lr}, weight decay {run.weight_decay}"),

@@ -41,7 +41,13 @@ class Published:
 
 
 def publish(
-    run: Path, name: str, *, choice: str = "best", folder: Path = SHIPPED, scores: dict[str, Path] | None = None
+    run: Path,
+    name: str,
+    *,
+    choice: str = "best",
+    folder: Path = SHIPPED,
+    scores: dict[str, Path] | None = None,
+    start: str = "",
 ) -> Published:
     """Write `NAME.safetensors`, `NAME.json`, `NAME.md` and the entry in `index.json`; the index comes last.
 
@@ -51,6 +57,7 @@ def publish(
         choice: "best" or "latest".
         folder: where shipped networks are.
         scores: files of `agss eval --json`, by what they were measured on.
+        start: where the run began, in words, where its settings name only a file.
 
     Raises:
         WeightsError: the run has no such weights, or its records are missing or damaged.
@@ -64,7 +71,7 @@ def publish(
     )
     if size > MAX_BYTES:
         raise OutputError(f"{name} would have {size / 1e6:.1f} MB; at most {MAX_BYTES / 1e6:.0f} MB are shipped.")
-    training = _training(run, int(metadata.get("step", 0)))
+    training = _training(run, int(metadata.get("step", 0)), start)
     measured = {label: read_scores(path) for label, path in (scores or {}).items()}
     about = {"step": str(training.step), "data": json.dumps(training.provenance["data"]), "licence": "Apache-2.0"}
     weights = folder / f"{name}.safetensors"
@@ -78,12 +85,12 @@ def publish(
     return Published(weights=weights, card=card, sha256=digest)
 
 
-def _training(run: Path, step: int) -> Training:
+def _training(run: Path, step: int, start: str) -> Training:
     settings = from_dict(_read_json(run / "run.json"), str(run / "run.json"))
     provenance = _read_json(run / "provenance.json")
     if missing := {"data", "machine", "versions", "commit"} - provenance.keys():
         raise WeightsError(f"{run / 'provenance.json'} does not name {sorted(missing)}; resume the run once.")
-    return Training(settings, provenance, step, hours_in(run / LOG, until=step))
+    return Training(settings, provenance, step, hours_in(run / LOG, until=step), start)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -105,13 +112,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--scores", action="append", default=[], metavar="LABEL=FILE", help="written by agss eval --json; repeatable"
     )
+    parser.add_argument("--start", default="", help="where the run began, in words, for the card")
     given = parser.parse_args(arguments)
     try:
         pairs = [text.partition("=") for text in given.scores]
         if bare := [label for label, _, file in pairs if not file]:
             raise OutputError(f"--scores {bare[0]} names no file; write LABEL=FILE.")
         scores = {label: Path(file) for label, _, file in pairs}
-        done = publish(given.run, given.name, choice=given.choice, folder=given.folder, scores=scores)
+        done = publish(
+            given.run, given.name, choice=given.choice, folder=given.folder, scores=scores, start=given.start
+        )
     except AgssError as error:
         raise SystemExit(f"error: {error}") from error
     print(f"{done.weights}: {done.weights.stat().st_size / 1e6:.2f} MB, SHA-256 {done.sha256}; card {done.card}")

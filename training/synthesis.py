@@ -57,14 +57,14 @@ class SynthesisConfig:
     """
 
     own: int = 2
-    pasted: int = 3
+    pasted: int = 4
     speed: float = 0.10
     camera: float = 0.05
     deform: float = 0.07
     drift: float = 0.4
-    turning: float = 0.35
-    twin: float = 0.25
-    carried: float = 0.2
+    turning: float = 0.45
+    twin: float = 0.35
+    carried: float = 0.3
     away: float = 0.12
     blurred: float = 0.3
     untracked: float = 0.2
