@@ -120,7 +120,7 @@ def _sparse(run: RunConfig, source: Source, data: Path) -> Sources:
     videos = open_sparse(folder)
     kept = open_sparse(data / source.validation) if source.validation else []
     held_out = SparseClips(kept, run.videos) if kept else None
-    return Sources(SparseClips(videos, run.videos), held_out, {folder.resolve().name: len(videos)}, {})
+    return Sources(SparseClips(videos, run.videos), held_out, {"videos of the team": len(videos)}, {})
 
 
 def batches(make: Callable[[int], Clips], start: int, end: int, ahead: int) -> Iterator[Clips]:
