@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,13 @@ def browser():
 
 @pytest.fixture
 def page(browser):
+    """A new window for each test, see `open_page`."""
+    with open_page(browser) as page:
+        yield page
+
+
+@contextmanager
+def open_page(browser):
     """A new window that reaches this machine only: web fonts and the like are refused at once."""
     context = browser.new_context(viewport=SIZE, accept_downloads=False)
     context.route(lambda url: not _local(url), lambda route: route.abort())

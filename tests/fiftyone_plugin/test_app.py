@@ -1,0 +1,227 @@
+"""The real App in a real browser: what an annotator sees and clicks, on the shipped clip with the shipped weights."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import fiftyone as fo
+import fiftyone.server.main
+import numpy as np
+import pytest
+from browser import open_page
+from conftest import PLUGIN
+from database import free_port
+from PIL import Image
+
+import agss_model
+from agss_model.masks import read_label_map, to_masks
+from agss_model.video import VideoWriter, open_source
+from fiftyone_plugin.labels import decode_label, encode_mask
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+CLIP = Path(agss_model.__file__).parent / "demo_clip"
+FRAMES = 16
+PATIENCE = 150_000  # milliseconds, for machines that are busy with something else
+PICTURES = os.environ.get("AGSS_PICTURES")  # a folder that keeps what was seen
+
+
+@pytest.fixture(scope="module")
+def plugins(database):
+    folder = Path(os.environ["FIFTYONE_PLUGINS_DIR"]) / "agss-vos"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(PLUGIN, folder)
+
+
+@pytest.fixture(scope="module")
+def walkers(plugins, tmp_path_factory):
+    """The beginning of the shipped clip, seven people drawn on its first frame."""
+    path = tmp_path_factory.mktemp("videos") / "walkers.mp4"
+    with open_source(CLIP / "pedestrians.mp4") as source, VideoWriter(path, source.fps, source.size) as writer:
+        for frame in source.frames(0, FRAMES):
+            writer.write(frame)
+    dataset = fo.Dataset("walkers", persistent=True)
+    sample = fo.Sample(filepath=str(path))
+    labels = []
+    for index, mask in to_masks(read_label_map(CLIP / "pedestrians_first.png")).items():
+        box, inside = encode_mask(mask)
+        labels.append(fo.Detection(label="person", bounding_box=box, mask=inside, index=index))
+    sample.frames[1] = fo.Frame(people=fo.Detections(detections=labels))
+    dataset.add_sample(sample)
+    dataset.compute_metadata()
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture(scope="module")
+def app(walkers):
+    """Address of an App of our own."""
+    port = free_port()
+    server = subprocess.Popen(
+        [sys.executable, "-W", "ignore", fiftyone.server.main.__file__, "--port", str(port), "--address", "127.0.0.1"],
+        start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    end = time.monotonic() + PATIENCE / 1000
+    while not _answers(address):
+        assert server.poll() is None, "the App's server ended"
+        assert time.monotonic() < end, "the App does not answer"
+        time.sleep(0.2)
+    yield f"{address}/datasets/{walkers.name}"
+    os.killpg(server.pid, signal.SIGKILL)
+    server.wait()
+
+
+def _answers(address):
+    try:
+        return urllib.request.urlopen(address, timeout=5).status == 200  # noqa: S310 - our own server
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def window(browser, app):
+    """The App with the dataset; each test goes on where the one before ended, as starting takes longest."""
+    with open_page(browser) as page:
+        yield _opened(page, app)
+
+
+def _opened(page, app):
+    page.set_default_timeout(PATIENCE)
+    page.set_default_navigation_timeout(PATIENCE)
+    # An offer of the Enterprise edition covers the page some time after it was opened, or lies behind a form by then.
+    offer = page.get_by_role("button", name="Dismiss")
+    page.add_locator_handler(offer, lambda button: button.dispatch_event("click"))
+    page.goto(app)
+    page.get_by_text("frames.people").first.wait_for()
+    return page
+
+
+def look(page, name):
+    """What is seen, as (H, W, 3) uint8."""
+    data = page.screenshot(timeout=PATIENCE)
+    if PICTURES:
+        Path(PICTURES, f"{name}.png").write_bytes(data)
+    return np.asarray(Image.open(BytesIO(data)).convert("RGB"))
+
+
+def open_operator(page, label):
+    page.keyboard.press("Backquote")
+    page.get_by_placeholder("Search operations by name").fill(label)
+    page.get_by_text(label, exact=True).last.click()
+
+
+def open_panel(page):
+    page.get_by_title("New panel").first.click()
+    page.get_by_text("Tracking scores").first.click()
+
+
+def tracked(dataset, field):
+    """Frames with masks in a field; none where it does not exist."""
+    dataset.reload()
+    if not dataset.has_frame_field(field):
+        return []
+    return [number for number, frame in dataset.first().frames.items() if frame[field] and frame[field].detections]
+
+
+def wait_until(true, page):
+    end = time.monotonic() + PATIENCE / 1000
+    while not true():
+        assert time.monotonic() < end
+        page.wait_for_timeout(300)
+
+
+def test_track_objects_is_found_filled_in_and_executed(window, walkers):
+    open_operator(window, "Track objects")
+    window.get_by_text("Track from").wait_for()
+    window.locator("input[value=people_propagated]").first.wait_for()
+    look(window, "form")
+    window.get_by_role("button", name="Execute", exact=True).click()
+    window.get_by_text(f"7 objects, {FRAMES} frames").first.wait_for()
+    look(window, "summary")
+    window.get_by_role("button", name="Done").click()
+    assert tracked(walkers, "people_propagated") == list(range(1, FRAMES + 1))
+
+
+def test_track_objects_is_scheduled_and_worked_off(window, walkers):
+    open_operator(window, "Track objects")
+    window.get_by_text("Track from").wait_for()
+    window.locator("input[value=people_propagated]").first.fill("later")
+    window.keyboard.press("Tab")
+    execute = window.get_by_role("button", name="Execute", exact=True)
+    execute.locator("xpath=following-sibling::button").click()
+    window.get_by_text("Schedule", exact=True).last.click()
+    look(window, "schedule")
+    window.get_by_role("button", name="Schedule", exact=True).click()
+    wait_until(lambda: delegated("len(service.get_queued_operations())") == "1", window)
+    assert tracked(walkers, "later") == []
+    assert delegated("len(service.execute_queued_operations(limit=1))") == "1"
+    assert delegated("service.list_operations()[0].run_state") == "completed"
+    assert tracked(walkers, "later") == list(range(1, FRAMES + 1))
+
+
+def delegated(expression):
+    """Something of FiftyOne's service for delegated operations, in a process like `fiftyone delegated launch`."""
+    code = (
+        "from fiftyone.operators.delegated import DelegatedOperationService\n"
+        f"service = DelegatedOperationService()\nprint({expression})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=PATIENCE / 1000
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def check_masks(page, dataset, field, number):
+    """The picture differs from the bare frame where the masks are, and hardly anywhere else."""
+    area = page.locator("[data-cy=modal-looker-container]").first.bounding_box()
+    page.wait_for_timeout(2000)
+    seen = look(page, "masks")
+    with open_source(dataset.first().filepath) as source:
+        bare = source.read(number - 1)
+    height, width = bare.shape[:2]
+    scale = min(area["width"] / width, area["height"] / height)
+    left = round(area["x"] + (area["width"] - scale * width) / 2)
+    top = round(area["y"] + (area["height"] - scale * height) / 2)
+    size = round(scale * width), round(scale * height)
+    bare = cv2.resize(bare, size, interpolation=cv2.INTER_LINEAR)
+    seen = seen[top : top + size[1], left : left + size[0]]
+    changed = np.abs(seen.astype(int) - bare[: len(seen), : seen.shape[1]]).sum(axis=2) > 90
+    masks = np.zeros((height, width), bool)
+    for label in dataset.first().frames[number][field].detections:
+        masks |= decode_label(label, width, height)
+    masks = cv2.resize(masks.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)[: len(seen), : seen.shape[1]] > 0
+    assert changed[masks].mean() > 0.9
+    assert changed[~masks].mean() < 0.08  # frames around the objects, their names, sharp edges of the video
+
+
+def test_the_panel_leads_to_the_frame_and_the_masks_are_on_the_video(window, walkers):
+    if not tracked(walkers, "people_propagated"):
+        pytest.skip("needs the masks of the first test of this file")
+    open_panel(window)
+    window.get_by_text(f"7 objects, {FRAMES} frames").wait_for()
+    plot = window.locator(".js-plotly-plot .nsewdrag").first
+    plot.wait_for(state="attached")
+    window.wait_for_timeout(2000)
+    look(window, "panel")
+    area = plot.bounding_box()
+    # The frames 1 to 16 lie between 0.5 and 16.5; the eleventh is at 1.0 seconds.
+    x, y = area["x"] + area["width"] * (11 - 0.5) / FRAMES, area["y"] + area["height"] / 2
+    window.mouse.move(x, y)
+    window.locator(".hoverlayer").get_by_text("frame 11").first.wait_for()  # Plotly clicks on what it hovers over
+    window.mouse.click(x, y)
+    window.locator("[data-cy=modal-looker-container]").first.wait_for()
+    look(window, "opened")
+    window.get_by_text("0:01.00 / 0:01.60").first.wait_for()
+    check_masks(window, walkers, "people_propagated", 11)
