@@ -150,6 +150,7 @@ def test_track_objects_is_found_filled_in_and_executed(window, walkers):
     window.get_by_text(f"7 objects, {FRAMES} frames").first.wait_for()
     look(window, "summary")
     window.get_by_role("button", name="Done").click()
+    window.get_by_text("frames.people_propagat").first.wait_for()  # the App has loaded the new field
     assert tracked(walkers, "people_propagated") == list(range(1, FRAMES + 1))
 
 
