@@ -164,9 +164,7 @@ def _limited(scores: Tensor, counts: Sequence[int], windows: Sequence[Tensor | N
     return torch.cat([s if w is None else s.masked_fill(~w, OUTSIDE) for s, w in parts], 2)
 
 
-def _weighted(
-    scores: Tensor, counts: Sequence[int], held: Holdings, cutoff: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def _weighted(scores: Tensor, counts: Sequence[int], held: Holdings, cutoff: float) -> tuple[Tensor, Tensor, Tensor]:
     best = scores.amax(2)
     if cutoff:
         scores = F.threshold(scores - best[:, :, None], -cutoff, OUTSIDE, inplace=True)
