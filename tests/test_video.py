@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from fractions import Fraction
 
 import av
@@ -209,6 +211,19 @@ def test_a_source_states_its_size_rate_and_name(h264):
 
 
 # Bad videos
+
+
+def test_a_closed_video_is_freed_without_the_garbage_collector(h264):
+    gc.disable()
+    try:
+        source = open_source(h264)
+        source.read(1)
+        source.close()
+        gone = weakref.ref(source)
+        del source
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_what_is_no_video_is_refused(tmp_path):

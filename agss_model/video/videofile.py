@@ -81,6 +81,7 @@ class VideoFile(IndexedFrames):
     def close(self) -> None:
         """See `FrameSource.close`."""
         self._held = None
+        self._numbered = iter(())  # it refers back to this object, and both would wait for the garbage collector
         self._container.close()
 
     def _frames_of(self, numbers: range) -> Iterator[Image]:
