@@ -60,7 +60,7 @@ class AgssConfig:
     windows: bool = True
     evidence_threshold: float = 0.05
     top_k: int = 0
-    cutoff: float = 3.0
+    cutoff: float = 2.0
     max_references: int = 8
     max_recent: int = 3
     recent_stride: int = 5
