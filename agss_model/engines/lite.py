@@ -1,4 +1,8 @@
-"""The layers of `lite` as three graphs of any size: encoder with key, agnostic module, object path."""
+"""The layers of `lite` that look at the whole frame as two graphs of any size: encoder with key, and agnostic module.
+
+The object path stays in torch: its canvas changes size from frame to frame and lies channels-last in memory, and torch
+takes half the time of ONNX Runtime for it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,6 @@ from torch import Tensor, nn
 from agss_model.engines.graphs import Array, Graph, export, on_onnxruntime, on_openvino
 from agss_model.network.lite.agnostic import EVIDENCE_CELLS
 from agss_model.network.lite.efficientnet import CHANNELS
-from agss_model.network.lite.instance import SOURCES
 from agss_model.network.lite.model import LiteAGSSVOS, Shared
 
 _RUN = {"onnx": on_onnxruntime, "openvino": on_openvino}
@@ -35,17 +38,6 @@ class _Compare(nn.Module):
         return self.network.compare((fine, middle, coarse), union, match)
 
 
-class _Decide(nn.Module):
-    def __init__(self, network: LiteAGSSVOS) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self, own: Tensor, coarse: Tensor, middle: Tensor, visual: Tensor, mask1: Tensor, mask2: Tensor, mask4: Tensor
-    ) -> Tensor:
-        return self.network.decide(own, coarse, middle, visual, {1: mask1, 2: mask2, 4: mask4})
-
-
 class LiteRunner:
     """See `agss_model.network.lite.model.Runner`.
 
@@ -60,9 +52,6 @@ class LiteRunner:
             engine: "onnx" or "openvino".
             threads: of the engine, None for as many as torch has.
         """
-        coarse, middle, fine = network.config.width
-        cells = (1, 2, 4)
-
         def maps(*sizes: tuple[int, int]) -> list[Tensor]:
             """An example of 3 x 4 cells for each (channels, scale)."""
             return [torch.ones(1, channels, 3 * scale, 4 * scale) for channels, scale in sizes]
@@ -79,12 +68,7 @@ class LiteRunner:
             "fine middle coarse union match",
             "shared_coarse shared_middle shared_fine",
         )
-        self._decide = prepare(
-            _Decide(network),
-            maps((SOURCES * EVIDENCE_CELLS, 1), (coarse, 1), (middle, 2), (fine, 4), *((1, s) for s in cells)),
-            "own coarse middle visual mask1 mask2 mask4",
-            "logits",
-        )
+        self._network = network
 
     def look(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See `LiteAGSSVOS.look`."""
@@ -98,8 +82,7 @@ class LiteRunner:
 
     def decide(self, own: Tensor, coarse: Tensor, middle: Tensor, visual: Tensor, masks: dict[int, Tensor]) -> Tensor:
         """See `LiteAGSSVOS.decide`."""
-        (logits,) = _run(self._decide, own, coarse, middle, visual, masks[1], masks[2], masks[4])
-        return logits
+        return self._network.decide(own, coarse, middle, visual, masks)
 
 
 def _run(graph: Graph, *tensors: Tensor) -> list[Tensor]:
