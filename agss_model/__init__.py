@@ -9,21 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agss_model.propagate import propagate
     from agss_model.results import FrameResult
     from agss_model.tracker import Tracker
     from agss_model.video import open_source
     from agss_model.weights.store import load_model
 
 __version__ = "0.1.0"
-__all__ = ["FrameResult", "Tracker", "__version__", "load_model", "open_source", "propagate"]
+__all__ = ["FrameResult", "Tracker", "__version__", "load_model", "open_source"]
 
 _HOMES = {
     "FrameResult": "results",
     "Tracker": "tracker",
     "load_model": "weights.store",
     "open_source": "video",
-    "propagate": "propagate",
 }
 
 
