@@ -36,6 +36,7 @@ def serve(
     """Serve the CVAT function as Nuclio does, without Docker."""
     import dataclasses
     import os
+    import signal
 
     try:
         from serverless.function_file import read_function_file
@@ -57,6 +58,9 @@ def serve(
     except OSError as error:
         pool.close()
         raise ConfigError(f"Cannot listen on {host}:{port} ({error}); choose another --port.") from error
+    # Service managers end with SIGTERM, and a shell's background jobs ignore SIGINT unless told otherwise.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     stdout().print(f"Ready at http://{host}:{server.server_port}")
     try:
         server.serve_forever()

@@ -259,7 +259,8 @@ def test_tracking_survives_kill_9_in_the_middle_with_the_same_masks(serve):
 
 
 @pytest.mark.slow
-def test_the_commands_serve_and_smoke_work_together():
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_the_commands_serve_and_smoke_work_together(ending):
     agss = Path(sys.executable).with_name("agss")
     command = [agss, "serve", "--port", "0", "--threads", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -270,7 +271,7 @@ def test_the_commands_serve_and_smoke_work_together():
             assert "ok      rectangle 3 is found" in done.stdout
             assert "FAILED" not in done.stdout
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(ending)
             process.wait(60)
     with pytest.raises(ConfigError, match="does not answer"):
         smoke(url)
