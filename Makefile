@@ -22,8 +22,10 @@ demo: $(READY) ## track the shipped clip into demo_output/
 system: ## programs that some tests use, where apt-get may install them
 	@sh requirements/debian.sh
 
+# Training has a process of its own: after the browser, database and engine tests, one run of it died in native code.
 test: $(READY) system ## the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(ARGS) $(if $(ARGS),,--ignore=tests/training)
+	$(if $(ARGS),,$(BIN)/python -m pytest tests/training)
 
 quick: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
