@@ -34,7 +34,7 @@ def test_the_button_comes_back_when_a_job_is_opened_again(annotation):
         annotation.fake("reopen()")
         button.wait_for()
         annotation.fake("leave()")
-        assert button.count() == 0
+        button.wait_for(state="detached")
     annotation.fake("destructor()")
     annotation.fake("reopen()")
     annotation.page.wait_for_timeout(300)
