@@ -1599,7 +1599,7 @@
             this.observer = new MutationObserver(() => {
                 if (waiting || this.header.isConnected) return;
                 waiting = true;
-                requestAnimationFrame(place);
+                this.placing = requestAnimationFrame(place);
             });
             this.observer.observe(document.body, { childList: true, subtree: true });
             place();
@@ -1607,6 +1607,7 @@
 
         remove() {
             this.observer?.disconnect();
+            cancelAnimationFrame(this.placing);
             this.header?.remove();
             this.notices.list.remove();
         }
