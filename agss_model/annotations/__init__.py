@@ -1,9 +1,10 @@
-"""Annotations of videos as neutral records, and readers of what annotation tools export."""
+"""Annotations of videos as neutral records; readers of what annotation tools export, and a writer of CVAT's XML."""
 
 from __future__ import annotations
 
 from agss_model.annotations.cvat_api import from_cvat_api
 from agss_model.annotations.cvat_meta import Task
+from agss_model.annotations.cvat_writer import CvatXmlWriter
 from agss_model.annotations.cvat_xml import read_cvat_xml
 from agss_model.annotations.records import (
     AnnotatedObject,
@@ -17,6 +18,7 @@ from agss_model.annotations.records import (
 __all__ = [
     "AnnotatedObject",
     "Appearance",
+    "CvatXmlWriter",
     "Include",
     "Problem",
     "Shape",
