@@ -31,13 +31,13 @@ def pick_engine(engine: str, network: AGSSVOS) -> str:
         ConfigError: no such engine, not installed, or it cannot run this network.
     """
     if engine not in ENGINES:
-        raise ConfigError(f"--engine is {engine!r}; choose one of {', '.join(ENGINES)}.")
+        raise ConfigError(f"There is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")
     obstacle = _obstacle(network, anywhere=engine == "compile")
     if engine == "auto":
         return "onnx" if obstacle is None and installed("onnx") else "torch"
     if engine != "torch":
         if obstacle is not None:
-            raise ConfigError(f"The engine {engine} runs {obstacle}; use --engine torch.")
+            raise ConfigError(f"The engine {engine} runs {obstacle}; use the engine torch.")
         if not installed(engine):
             missing = ", ".join(name for name in NEEDED[engine] if find_spec(name) is None)
             raise ConfigError(f'The engine {engine} needs {missing}; install: pip install "agss-vos[{engine}]"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 
@@ -53,6 +54,8 @@ def export(
 
 def on_onnxruntime(graph: bytes, threads: int) -> Graph:
     """Run a graph with ONNX Runtime on the CPU."""
+    # Its builds of 2026 keep an id in the user's cache and report uses to their maker unless told before the import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

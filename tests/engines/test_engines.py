@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -51,6 +54,20 @@ def test_onnx_gives_the_probabilities_of_torch_for_any_size_and_number(torch_and
     found = fast.segment(*arguments(fast, objects, *size))
     assert expected.std() > 1e-3
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_onnx_runtime_tells_its_maker_nothing(torch_and_onnx, tmp_path):
+    """Its library would leave an id and a queue of events in the user's cache, and send them."""
+    code = (
+        "import torch; from agss_model.engines.graphs import export, on_onnxruntime\n"
+        "graph = export(torch.nn.ReLU().eval(), [torch.ones(1, 2)], {'x': [1]}, ['y'])\n"
+        "print(float(on_onnxruntime(graph, 1)([torch.full((1, 2), 3.0).numpy()])[0].sum()))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "6.0"
+    assert list(tmp_path.iterdir()) == []
 
 
 @torch.inference_mode()
@@ -118,7 +135,7 @@ def test_what_cannot_be_done_is_refused_with_a_way_out(monkeypatch):
         pick_engine("abacus", small())
     with torch.device("meta"):
         paper = build_network(preset("paper"))
-    with pytest.raises(ConfigError, match="lite only, not paper; use --engine torch"):
+    with pytest.raises(ConfigError, match="lite only, not paper; use the engine torch"):
         pick_engine("onnx", paper)
     assert pick_engine("compile", small()) == "compile"
     with pytest.raises(ConfigError, match="both modules"):
