@@ -177,20 +177,26 @@ def _told() -> Iterator[None]:
 
 
 def create(
-    weights: str | None = None, device: str = "auto", threads: int = 0, max_states: int = 1000, cache_mib: int = 256
+    weights: str | None = None,
+    device: str = "auto",
+    engine: str = "auto",
+    threads: int = 0,
+    max_states: int = 1000,
+    cache_mib: int = 256,
 ) -> AgssFunction:
     """The function, as `cvat-cli` makes it from `-p NAME=TYPE:VALUE`.
 
     Args:
         weights: a name from `agss weights list`, or a .safetensors file; None for the default.
         device: cpu, cuda, cuda:N or mps; auto takes the first GPU, else the CPU.
+        engine: torch, onnx, openvino or compile; auto takes the fastest that is installed and has torch's masks.
         threads: CPU threads, 0 for all cores.
         max_states: objects whose states are kept, about 1 MiB each.
         cache_mib: of features kept between requests.
 
     Raises:
-        ConfigError: a setting out of bounds, or a device that is not there.
+        ConfigError: a setting out of bounds, or a device or engine that is not there.
         WeightsError: weights that cannot be used.
     """
-    settings = Settings(weights or default_weights(), pick_device(device), int(threads), int(cache_mib))
+    settings = Settings(weights or default_weights(), pick_device(device), engine, int(threads), int(cache_mib))
     return AgssFunction(build_scenes(settings, logging.getLogger(__name__).info), int(max_states))

@@ -82,9 +82,7 @@ class Assembler:
         self.network, self.cache, self.flow = network, cache, flow
         self.device = next(network.parameters()).device
 
-    def snapshot(
-        self, states: Sequence[ObjectState], geometry: Geometry, pictures: Mapping[str, Picture]
-    ) -> Snapshot:
+    def snapshot(self, states: Sequence[ObjectState], geometry: Geometry, pictures: Mapping[str, Picture]) -> Snapshot:
         """What a tracker of these objects holds; it lives at the working size, and object k + 1 is `states[k]`.
 
         Args:

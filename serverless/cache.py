@@ -33,9 +33,9 @@ def memorable(features: Features) -> Features:
     return Features(features.image.new_empty(0), (), features.key.half())
 
 
-def fingerprint(network: AGSSVOS) -> str:
-    """Names a network by its settings and weights."""
-    digest = hashlib.sha256(repr(network.config).encode())
+def fingerprint(network: AGSSVOS, engine: str = "torch") -> str:
+    """Names a network by its settings and weights and by what runs it: engines differ in the last bits."""
+    digest = hashlib.sha256(f"{network.config!r} {engine}".encode())
     for name, tensor in sorted(network.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)

@@ -27,6 +27,10 @@ def serve(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, cuda:N or mps.", show_default="as the file says")
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="torch, onnx, openvino, compile or auto; see agss track.", show_default="as the file says"),
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes.", show_default="as the file says", min=1)] = None,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of each.", show_default="its share of the cores")
@@ -49,7 +53,12 @@ def serve(
         raise ConfigError(f"{MISSING} ({error})") from None
     settings = dataclasses.replace(settings, workers=workers or settings.workers)
     share = max(1, (os.cpu_count() or 1) // settings.workers)
-    given = {"AGSS_WEIGHTS": weights, "AGSS_DEVICE": device, "AGSS_THREADS": str(threads or share)}
+    given = {
+        "AGSS_WEIGHTS": weights,
+        "AGSS_DEVICE": device,
+        "AGSS_ENGINE": engine,
+        "AGSS_THREADS": str(threads or share),
+    }
     pool = Pool(settings, {name: value for name, value in given.items() if value is not None}, note)
     stderr().print(f"Starting {settings.workers} worker(s) of {settings.name} ...")
     pool.start()

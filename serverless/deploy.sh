@@ -4,7 +4,7 @@
 # nuctl must have the version of CVAT's dashboard (`docker ps` shows it as quay.io/nuclio/dashboard:VERSION). Nuclio
 # copies the whole folder it is given into the image, so it is given a copy of what the function needs and no more.
 # Variables: CVAT_NETWORK (cvat_cvat), CVAT_FUNCTIONS_REDIS_HOST (cvat_redis_ondisk; empty for none),
-# CVAT_FUNCTIONS_REDIS_PORT (6666).
+# CVAT_FUNCTIONS_REDIS_PORT (6666), AGSS_BASE_IMAGE (the base image by digest, see docs/cvat.md; else by its tag).
 set -euo pipefail
 
 usage() { sed -n '2s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
@@ -18,6 +18,9 @@ esac
 [ $# -le 2 ] || usage
 weights="${2:-}"
 [ -z "$weights" ] || [ -f "$weights" ] || { echo "There is no file $weights." >&2; exit 2; }
+base="${AGSS_BASE_IMAGE:-}"
+[[ "$base" =~ ^([A-Za-z0-9][A-Za-z0-9./:_-]*(@sha256:[0-9a-f]{64})?)?$ ]] || {
+  echo "AGSS_BASE_IMAGE is '$base'; write NAME:TAG@sha256: and 64 hexadecimal digits." >&2; exit 2; }
 command -v nuctl >/dev/null || { echo "nuctl is not on the PATH; see docs/cvat.md." >&2; exit 2; }
 
 folder="$(mktemp -d)"
@@ -33,12 +36,13 @@ if [ -n "$host" ]; then
   environment+=(--env "CVAT_FUNCTIONS_REDIS_HOST=$host")
   environment+=(--env "CVAT_FUNCTIONS_REDIS_PORT=${CVAT_FUNCTIONS_REDIS_PORT:-6666}")
 fi
+changes=()
 if [ -n "$weights" ]; then
   cp "$weights" "$folder/weights.safetensors"
-  sed 's|value: lite$|value: /opt/nuclio/weights.safetensors|' "$file" >"$folder/function.yaml"
-else
-  cp "$file" "$folder/function.yaml"
+  changes+=(-e 's|value: lite$|value: /opt/nuclio/weights.safetensors|')
 fi
+[ -z "$base" ] || changes+=(-e "s|^\( *baseImage:\).*|\1 $base|")
+sed -e '' ${changes[@]+"${changes[@]}"} "$file" >"$folder/function.yaml"
 
 nuctl create project cvat --platform local || true # it may be there already
 nuctl deploy --project-name cvat --path "$folder" --file "$folder/function.yaml" --platform local \

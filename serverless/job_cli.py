@@ -85,6 +85,7 @@ def track(
     weights: options.Weights = None,
     flow: options.Flow = None,
     device: options.Device = "auto",
+    engine: options.Engine = "auto",
     threads: options.Threads = None,
     max_side: options.MaxSide = None,
     debug: options.Debug = False,
@@ -104,7 +105,7 @@ def track(
         if dry_run:
             stdout().print("Dry run: nothing was tracked or written.")
             return
-        load = partial(load_engine, weights, flow, device, threads, max_side=max_side)
+        load = partial(load_engine, weights, flow, device, threads, max_side=max_side, engine=engine)
         tracking, about = _tracking(server, plan, model, function_id, load)
         try:
             outcome = run(server, plan, tracking, ledger, about)
@@ -146,6 +147,7 @@ def _tracking(
         "parameters": engine.fingerprint(),
         "config": json.loads(json.dumps(engine.network.config.to_dict())),
         "device": engine.device.type,
+        "engine": engine.name,
         "versions": versions(),
     }
     return LocalTracking(JobFrames(server, plan.info, plan.frames), engine), about

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from agss_model.allocator import keep_freed_memory
+from agss_model.engines import use_engine
 from agss_model.masks import mask_to_shape
 from agss_model.weights.store import load_model
 from serverless.cache import FeatureCache, connect_redis, fingerprint
@@ -27,7 +28,7 @@ def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:
         log: told in a few words what runs where.
 
     Raises:
-        ConfigError: the device is not there.
+        ConfigError: the device is not there, or the engine is not or cannot run these weights there.
         WeightsError: the weights are not there, or cannot be used.
     """
     if settings.threads:
@@ -37,12 +38,14 @@ def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:
         keep_freed_memory()
     torch.backends.cudnn.benchmark = False  # the fastest algorithm of the moment would change the last bits
     torch.backends.cudnn.deterministic = True
-    name = fingerprint(network)
+    engine = use_engine(network, settings.engine, settings.threads or None)
+    name = fingerprint(network, engine)
     far = connect_redis(settings.redis_host, settings.redis_port, name, log) if settings.redis_host else None
     scenes = Scenes(network, FeatureCache(settings.cache_mib << 20, far=far))
     place = torch.cuda.get_device_name(settings.device) if settings.device.startswith("cuda") else settings.device
     shared = f", features shared through Redis at {settings.redis_host}:{settings.redis_port}" if far else ""
-    log(f"weights {settings.weights} ({name[:12]}) on {place}, {torch.get_num_threads()} CPU threads{shared}")
+    threads = torch.get_num_threads()
+    log(f"weights {settings.weights} ({name[:12]}) on {place}, engine {engine}, {threads} CPU threads{shared}")
     _try_out(scenes)
     return scenes
 

@@ -16,6 +16,8 @@ class Settings:
     Attributes:
         weights: name of shipped weights, or path of a safetensors file inside the container (`AGSS_WEIGHTS`).
         device: cpu, cuda, cuda:N or mps (`AGSS_DEVICE`); never replaced by another.
+        engine: what runs the network, one of `agss_model.engines.ENGINES`; auto takes the fastest that is installed
+            and has torch's masks (`AGSS_ENGINE`).
         threads: CPU threads, 0 for all cores (`AGSS_THREADS`).
         cache_mib: of features kept between requests, in MiB (`AGSS_CACHE_MIB`).
         redis_host: shared by replicas, empty for none (`CVAT_FUNCTIONS_REDIS_HOST`, set by CVAT's deploy scripts).
@@ -24,6 +26,7 @@ class Settings:
 
     weights: str = "lite"
     device: str = "cpu"
+    engine: str = "auto"
     threads: int = 0
     cache_mib: int = 256
     redis_host: str = ""
@@ -37,9 +40,7 @@ class Settings:
             ConfigError: a number is not one, or below zero.
         """
         given = {
-            field: environment[name].strip()
-            for field, name in _VARIABLES.items()
-            if environment.get(name, "").strip()
+            field: environment[name].strip() for field, name in _VARIABLES.items() if environment.get(name, "").strip()
         }
         numbers = {field: _number(_VARIABLES[field], given.pop(field)) for field in _NUMBERS if field in given}
         return cls(**given, **numbers)  # type: ignore[arg-type]
@@ -48,6 +49,7 @@ class Settings:
 _VARIABLES = {
     "weights": "AGSS_WEIGHTS",
     "device": "AGSS_DEVICE",
+    "engine": "AGSS_ENGINE",
     "threads": "AGSS_THREADS",
     "cache_mib": "AGSS_CACHE_MIB",
     "redis_host": "CVAT_FUNCTIONS_REDIS_HOST",

@@ -89,9 +89,7 @@ def smoke(url: str, tell: Callable[[str], None] = lambda _: None) -> Smoke:
     found = Smoke()
     frames = discs()
     frame, masks = next(frames)
-    shapes = [
-        {"type": kind, "points": mask_to_shape(kind, mask)} for kind, mask in zip(TYPES, masks, strict=True)
-    ]
+    shapes = [{"type": kind, "points": mask_to_shape(kind, mask)} for kind, mask in zip(TYPES, masks, strict=True)]
     tell("starting five objects")
     status, reply = post(url, {"image": encoded(frame), "shapes": shapes, "states": []})
     found.check("objects can be started", status == 200, f"status {status}, {reply}")

@@ -142,7 +142,7 @@ class Clip:
         rng = np.random.default_rng(seed)
         self.height, self.width = size
         self.speed = speed
-        y, x = np.mgrid[:self.height, :self.width]
+        y, x = np.mgrid[: self.height, : self.width]
         shade = 60 + 40 * np.sin(x / 9 + seed) * np.cos(y / 11)
         self.ground = np.stack([shade, shade * 0.8 + 20, shade * 0.6 + 30], 2).astype(np.uint8)
         columns = -(-objects // 4)

@@ -73,7 +73,7 @@ def test_there_is_a_description_without_which_cvat_lists_no_function_at_all(path
 def test_the_runtime_is_the_python_of_the_base_image(path):
     spec = read_function_file(path).document["spec"]
     runtime = re.fullmatch(r"python:(3\.\d+)", spec["runtime"])
-    image = re.fullmatch(r"python:(3\.\d+)-[-a-z0-9]+", spec["build"]["baseImage"])
+    image = re.fullmatch(r"python:(3\.\d+)\.\d+-[-a-z0-9]+", spec["build"]["baseImage"])  # to the patch release
     assert runtime[1] == image[1]
     assert runtime[1] in ("3.10", "3.11")  # what every dashboard that CVAT pins can run
 
@@ -109,7 +109,17 @@ def test_build_instructions_are_of_a_dockerfile_and_pin_what_the_project_is_test
     assert f"torch=={pinned} " in " ".join(line["value"] for line in lines) + " "
     # The folder is copied between the two, so only the second can install from it.
     assert not any("/opt/nuclio" in line["value"] for line in directives["preCopy"])
-    assert any("/opt/nuclio[serverless,redis]" in line["value"] for line in directives["postCopy"])
+    assert any('"/opt/nuclio[serverless,redis' in line["value"] for line in directives["postCopy"])
+
+
+@BOTH
+def test_the_function_is_not_root_and_can_read_what_was_copied_whoever_owned_it(path):
+    last = read_function_file(path).document["spec"]["build"]["directives"]["postCopy"]
+    assert [line["kind"] for line in last] == ["RUN", "ENV", "USER"]  # nothing is installed after root was given up
+    assert last[0]["value"].endswith(" && chmod -R a+rX /opt/nuclio")
+    assert last[1]["value"] == "HOME=/tmp"
+    user, group = (int(number) for number in last[2]["value"].split(":"))  # Kubernetes compares numbers, not names
+    assert min(user, group) >= 1000
 
 
 def test_the_gpu_file_asks_for_a_gpu_and_the_function_insists_on_it():
@@ -166,7 +176,7 @@ def nuctl(tmp_path, monkeypatch):
     )
     script.chmod(script.stat().st_mode | stat.S_IEXEC)
     monkeypatch.setenv("PATH", f"{script.parent}:/usr/bin:/bin")
-    for name in ("CVAT_FUNCTIONS_REDIS_HOST", "CVAT_FUNCTIONS_REDIS_PORT", "CVAT_NETWORK"):
+    for name in ("CVAT_FUNCTIONS_REDIS_HOST", "CVAT_FUNCTIONS_REDIS_PORT", "CVAT_NETWORK", "AGSS_BASE_IMAGE"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -201,6 +211,26 @@ def test_fine_tuned_weights_are_one_redeploy_away(nuctl):
     assert "./weights.safetensors" in (nuctl / "files").read_text().splitlines()
     function = read_function_file(nuctl / "deployed.yaml")
     assert function.environment["AGSS_WEIGHTS"] == "/opt/nuclio/weights.safetensors"
+
+
+def test_the_base_image_can_be_pinned_to_a_digest(nuctl, monkeypatch):
+    image = f"registry.example.org:5000/python:3.11.14-slim-bookworm@sha256:{'0f' * 32}"
+    monkeypatch.setenv("AGSS_BASE_IMAGE", image)
+    done = deploy("cpu")
+    assert done.returncode == 0, done.stderr
+    deployed, plain = read_function_file(nuctl / "deployed.yaml").document, read_function_file(CPU).document
+    assert deployed["spec"]["build"].pop("baseImage") == image
+    plain["spec"]["build"].pop("baseImage")
+    assert deployed == plain
+
+
+@pytest.mark.parametrize("image", ["python@sha256:12", "a b", "x|y", "-e", f"python@sha256:{'0G' * 32}", "a\nb"])
+def test_a_base_image_that_is_none_deploys_nothing(nuctl, monkeypatch, image):
+    monkeypatch.setenv("AGSS_BASE_IMAGE", image)
+    done = deploy("gpu")
+    assert done.returncode == 2
+    assert "AGSS_BASE_IMAGE" in done.stderr
+    assert not (nuctl / "calls").exists()
 
 
 @pytest.mark.parametrize("arguments", [(), ("tpu",), ("cpu", "no-such-file"), ("cpu", "a", "b")])

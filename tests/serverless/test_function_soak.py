@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from function_client import Clip, Function, changed, picture
+from soak import Soak
 
 from agss_model.config import preset
 from agss_model.network import build_network
@@ -17,14 +17,6 @@ from serverless.cache import FeatureCache
 from serverless.scenes import Scenes
 
 REQUESTS = 2000
-
-
-def resident_mib() -> float:
-    status = Path("/proc/self/status")
-    if not status.exists():
-        pytest.skip("reads memory from /proc, which this system does not have")
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
 
 
 @pytest.mark.slow
@@ -36,7 +28,7 @@ def test_memory_is_flat_over_two_thousand_requests_with_objects_coming_and_going
     clips = [Clip(3, size=(48, 64), seed=seed, speed=1) for seed in range(4)]
     states = [function.start(clip.frame(0), clip.shapes(0)) for clip in clips]
     rng = np.random.default_rng(0)
-    readings, statuses = [], set()
+    soak, statuses = Soak(REQUESTS), set()
     for number in range(REQUESTS):
         k = int(rng.integers(len(clips)))
         clip, t = clips[k], int(rng.integers(20))
@@ -53,11 +45,9 @@ def test_memory_is_flat_over_two_thousand_requests_with_objects_coming_and_going
         if status == 200:
             states[k] = reply["states"][-6:]
         function.log.lines.clear()
-        if number % 50 == 49:
-            readings.append(resident_mib())
+        soak.note(number + 1)
     assert statuses == {200, 422}
-    early, late = np.mean(readings[6:10]), np.mean(readings[-4:])
-    assert late - early < 0.05 * early, f"memory grew from {early:.0f} to {late:.0f} MiB"
+    soak.check()
     assert function.scenes.cache.bytes <= 40_000
     assert function.scenes.cache.evicted > 100
     assert all(len(json.dumps(state)) < 80_000 for some in states for state in some)
