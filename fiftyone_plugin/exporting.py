@@ -1,34 +1,26 @@
-"""Clips with their masks as folders in the DAVIS or YouTube-VOS layout; masks are exact."""
+"""Clips with their masks as files: folders in the DAVIS or YouTube-VOS layout, or tasks of CVAT; masks are exact."""
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import cv2
-import numpy as np
 from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import AgssError, ConfigError, OutputError
-from agss_model.evaluation import Layout, Sequence, write_results
-from agss_model.masks.labels import LabelMap
-from agss_model.results import id_type
-from agss_model.video import FrameSource, prefetch
+from agss_model.masks.labels import BoolMask
 from fiftyone_plugin.clips import Clip
-from fiftyone_plugin.evaluation import identity
+from fiftyone_plugin.evaluation import Key, identity
 from fiftyone_plugin.fields import Field
 from fiftyone_plugin.labels import decode_label
+from fiftyone_plugin.layouts import FrameMasks, folder_name, place_for
 from fiftyone_plugin.objects import Label
-from fiftyone_plugin.prompts import Container, is_prediction, labels_in, read_values
+from fiftyone_plugin.outcome import Progress, count
+from fiftyone_plugin.prompts import is_prediction, labels_in, read_values
 
 Which = Literal["human", "all"]
-MOST_IDS = 254  # in DAVIS 255 marks pixels that are not scored
-JPEG_QUALITY = 95
 
 
 @dataclass
@@ -53,11 +45,11 @@ class Exported:
 
     def __str__(self) -> str:
         """In sentences."""
-        parts = [f"{len(self.sequences)} sequences with masks on {self.frames} frames written."]
+        parts = [f"{count(len(self.sequences), 'sequence')} with masks on {count(self.frames, 'frame')} written."]
         if self.partial:
-            parts.append(f"{self.partial} frames left out: only some of their objects were drawn by a human.")
+            parts.append(f"{count(self.partial, 'frame')} left out: only some of their objects were drawn by a human.")
         if self.overlapping:
-            parts.append(f"{self.overlapping} pixels belonged to several objects and went to the smallest.")
+            parts.append(f"{count(self.overlapping, 'pixel')} belonged to several objects and went to the smallest.")
         if self.bare:
             parts.append(f"Nothing to write in {', '.join(self.bare[:5])}.")
         return " ".join([*parts, *(f"Failed: {name}: {reason}" for name, reason in self.failed.items())])
@@ -67,8 +59,21 @@ class Exported:
         return {**self.__dict__, "summary": str(self)}
 
 
+@dataclass
+class _Survey:
+    """What a clip has to offer.
+
+    Attributes:
+        labels: one of each object.
+        chosen: for each frame to write the ids of its labels, and whether a human drew them.
+    """
+
+    labels: dict[Key, Label] = field(default_factory=dict)
+    chosen: dict[int, dict[str, bool]] = field(default_factory=dict)
+
+
 class Exporter:
-    """Writes clip by clip when iterated; gives the share that is done and the clip's name."""
+    """Writes clip by clip when iterated."""
 
     def __init__(
         self, collection: SampleCollection, clips: list[Clip], labels: Field, root: Path, layout: str, which: str
@@ -80,25 +85,25 @@ class Exporter:
             clips: to write.
             labels: field with masks.
             root: folder, made if missing; folders of sequences must not be there yet.
-            layout: "davis" or "youtube-vos".
-            which: "human": frames in which a human drew, or confirmed by an edit, every object; "all": every frame.
+            layout: one of `fiftyone_plugin.layouts.LAYOUTS`.
+            which: "human": what a human drew, or confirmed by an edit, in label maps only of frames in which that is
+                every object; "all": every mask.
 
         Raises:
             ConfigError: an unknown layout or choice, or no folder.
         """
-        if layout not in get_args(Layout) or which not in get_args(Which):
-            raise ConfigError(
-                f"layout {layout!r} and labels {which!r}: choose {' or '.join(get_args(Layout))}, and "
-                f"{' or '.join(get_args(Which))}."
-            )
-        if not str(root).strip() or str(root) == ".":
-            raise ConfigError("no folder was given; say where to write, such as /data/export.")
-        self._collection, self._clips, self._labels = collection, clips, labels
-        self._root, self._layout, self._which = root.expanduser(), layout, which
-        self._meta: dict[str, Any] = {}
+        if which not in get_args(Which):
+            raise ConfigError(f"labels is {which!r}; choose {' or '.join(get_args(Which))}.")
+        self._place = place_for(layout, root)
+        self._collection, self._clips, self._labels, self._which = collection, clips, labels, which
         self.exported = Exported()
 
-    def __iter__(self) -> Iterator[tuple[float, str]]:
+    @property
+    def result(self) -> dict[str, Any]:
+        """What was written, as plain values."""
+        return self.exported.to_dict()
+
+    def __iter__(self) -> Iterator[Progress]:
         """Write.
 
         Raises:
@@ -106,7 +111,7 @@ class Exporter:
             AgssError: not one clip could be written.
         """
         for place, clip in enumerate(self._clips):
-            yield place / len(self._clips), clip.name
+            yield Progress(place / len(self._clips), clip.name)
             try:
                 self._export(clip)
             except OutputError:
@@ -115,131 +120,68 @@ class Exporter:
                 self.exported.failed[f"{clip.name} (sample {clip.key})"] = str(error)
         if not self.exported.sequences:
             raise AgssError(f"nothing was written. {self.exported}")
-        self._finish()
+        self._place.finish()
 
     def _export(self, clip: Clip) -> None:
-        name = self._name(clip)
-        ids, chosen = self._survey(clip)
-        if not chosen:
+        survey = self._survey(clip)
+        if not survey.chosen:
             self.exported.bare.append(clip.name)
             return
-        images = self._root / "JPEGImages" / name
-        if images.exists():
-            raise OutputError(f"{images} exists already; choose an empty folder, or remove that one.")
+        ids = _numbered(survey.labels, self._place.most_ids)
+        classes = {ids[key]: str(label.label or "object") for key, label in survey.labels.items()}
+        name = folder_name(clip)
+        if name in self.exported.sequences:
+            name = f"{name}_{clip.key[-6:]}"
         with clip.open() as source:
-            try:
-                images.mkdir(parents=True)
-                paths = _write_images(clip, source, images)
-            except OSError as error:
-                raise OutputError(f"cannot write {images}: {error.strerror or error}") from error
-            sequence = Sequence(name, tuple(paths), {}, self._layout)  # type: ignore[arg-type]
-            root = self._root / "Annotations" if self._layout == "davis" else self._root
-            write_results(root, sequence, self._label_maps(clip, source.size, ids, chosen))
-        self._meta[name] = {"objects": _objects(ids, chosen, paths)}
+            self._place.write(clip, name, source, classes, self._frames(clip, source.size, ids, survey.chosen))
         self.exported.sequences.append(name)
-        self.exported.frames += len(chosen)
+        self.exported.frames += len(survey.chosen)
+        self.exported.overlapping = self._place.overlapping
 
-    def _name(self, clip: Clip) -> str:
-        """Of the folder: the video's or group's, made fit for a file system, and unique."""
-        text = Path(clip.paths[0]).stem if clip.is_video else clip.name.split("/")[0]
-        name = re.sub(r"[^\w.-]+", "_", text).strip("._") or "clip"
-        return name if name not in self._meta else f"{name}_{clip.key[-6:]}"
-
-    def _survey(self, clip: Clip) -> tuple[dict[tuple[str, str], tuple[int, str]], dict[int, list[tuple[str, str]]]]:
-        """Id and class of each object, and the objects in each frame to write."""
-        labels: dict[tuple[str, str], Label] = {}
-        chosen: dict[int, list[tuple[str, str]]] = {}
+    def _survey(self, clip: Clip) -> _Survey:
+        """The objects, and the labels in each frame to write."""
+        survey = _Survey()
         for number, (value,) in read_values(self._collection, clip, self._labels):
-            here = labels_in(value)
-            if not here or not self._wanted(here):
-                continue
-            chosen[number] = [identity(label) for label in here]
-            for label in here:
-                labels.setdefault(identity(label), label)
-        return _numbered(labels), chosen
+            chosen = self._chosen(labels_in(value))
+            if chosen:
+                survey.chosen[number] = {label.id: human for label, human in chosen}
+            for label, _ in chosen:
+                survey.labels.setdefault(identity(label), label)
+        return survey
 
-    def _wanted(self, labels: list[Label]) -> bool:
+    def _chosen(self, labels: list[Label]) -> list[tuple[Label, bool]]:
+        """Those to write, and whether a human drew them."""
+        marked = [(label, bool(getattr(label, "keyframe", False)) or not is_prediction(label)) for label in labels]
         if self._which == "all":
-            return True
-        human = [bool(getattr(label, "keyframe", False)) or not is_prediction(label) for label in labels]
-        self.exported.partial += any(human) and not all(human)
-        return all(human)
+            return marked
+        drawn = [pair for pair in marked if pair[1]]
+        if len(drawn) == len(marked) or not self._place.whole:
+            return drawn
+        self.exported.partial += bool(drawn)
+        return []
 
-    def _label_maps(
-        self,
-        clip: Clip,
-        size: tuple[int, int],
-        ids: dict[tuple[str, str], tuple[int, str]],
-        chosen: dict[int, list[tuple[str, str]]],
-    ) -> Iterator[tuple[int, LabelMap]]:
+    def _frames(
+        self, clip: Clip, size: tuple[int, int], ids: dict[Key, int], chosen: dict[int, dict[str, bool]]
+    ) -> Iterator[FrameMasks]:
         for number, (value,) in read_values(self._collection, clip, self._labels):
-            if number in chosen:
-                yield number, self._painted(value, size, ids)
-
-    def _painted(
-        self, value: Container, size: tuple[int, int], ids: dict[tuple[str, str], tuple[int, str]]
-    ) -> LabelMap:
-        masks = [(ids[identity(label)][0], decode_label(label, *size)) for label in labels_in(value)]
-        label_map: LabelMap = np.zeros(size[::-1], id_type(number for number, _ in masks))
-        for number, mask in sorted(masks, key=lambda entry: -int(entry[1].sum())):
-            self.exported.overlapping += int(np.count_nonzero(label_map[mask]))
-            label_map[mask] = number
-        return label_map
-
-    def _finish(self) -> None:
-        """Lists and classes, in the forms the benchmarks have."""
-        meta = json.dumps({"videos": self._meta}, indent=1)
-        try:
-            if self._layout == "youtube-vos":
-                (self._root / "meta.json").write_text(meta, encoding="utf-8")
-                return
-            (self._root / "objects.json").write_text(meta, encoding="utf-8")
-            lists = self._root / "ImageSets" / "2017"
-            lists.mkdir(parents=True, exist_ok=True)
-            (lists / "train.txt").write_text("".join(f"{name}\n" for name in self._meta), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"cannot write into {self._root}: {error.strerror or error}") from error
+            if number not in chosen:
+                continue
+            masks: dict[int, BoolMask] = {}
+            human = set()
+            for label in labels_in(value):
+                if label.id not in chosen[number] or not (mask := decode_label(label, *size)).any():
+                    continue
+                object_id = ids[identity(label)]
+                masks[object_id] = masks[object_id] | mask if object_id in masks else mask
+                if chosen[number][label.id]:
+                    human.add(object_id)
+            yield FrameMasks(number, masks, frozenset(human))
 
 
-def _numbered(labels: dict[tuple[str, str], Label]) -> dict[tuple[str, str], tuple[int, str]]:
+def _numbered(labels: dict[Key, Label], most: int) -> dict[Key, int]:
     """Ids: the indexes where they are fit for it, else counted from 1."""
-    if len(labels) > MOST_IDS:
-        raise AgssError(f"{len(labels)} objects do not fit into one label map; at most {MOST_IDS} do. Split the clip.")
+    if len(labels) > most:
+        raise AgssError(f"{len(labels)} objects are too many for this layout, which holds {most}; split the clip.")
     indexes = [label.index for label in labels.values()]
-    fit = all(i is not None and 1 <= i <= MOST_IDS for i in indexes) and len(set(indexes)) == len(indexes)
-    return {
-        key: (int(label.index) if fit else place, str(label.label))
-        for place, (key, label) in enumerate(labels.items(), 1)
-    }
-
-
-def _objects(
-    ids: dict[tuple[str, str], tuple[int, str]], chosen: dict[int, list[tuple[str, str]]], paths: list[Path]
-) -> dict[str, Any]:
-    return {
-        str(number): {
-            "category": name,
-            "frames": [paths[frame].stem for frame, here in sorted(chosen.items()) if key in here],
-        }
-        for key, (number, name) in ids.items()
-    }
-
-
-def _write_images(clip: Clip, source: FrameSource, folder: Path) -> list[Path]:
-    """Every frame by its number: images as they are, frames of videos as JPEG."""
-    if not clip.is_video:
-        paths = [folder / f"{number:05d}{Path(path).suffix.lower()}" for number, path in enumerate(clip.paths)]
-        for origin, path in zip(clip.paths, paths, strict=True):
-            shutil.copyfile(origin, path)
-        return paths
-    paths = []
-    for number, frame in enumerate(prefetch(source.frames())):
-        path = folder / f"{number:05d}.jpg"
-        done, data = cv2.imencode(
-            ".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-        )
-        if not done:
-            raise OutputError(f"frame {number} of {clip.name} cannot be written as JPEG")
-        path.write_bytes(data.tobytes())
-        paths.append(path)
-    return paths
+    fit = all(i is not None and 1 <= i <= most for i in indexes) and len(set(indexes)) == len(indexes)
+    return {key: int(label.index) if fit else place for place, (key, label) in enumerate(labels.items(), 1)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -17,18 +17,14 @@ from agss_model.annotations import Include, VideoAnnotations, read_cvat_xml
 from agss_model.errors import AgssError, ConfigError, MediaError
 from agss_model.evaluation import Sequence, open_dataset
 from agss_model.masks.labels import BoolMask, to_masks
-from fiftyone_plugin.clips import Clip, find_clips
+from fiftyone_plugin.clips import Clip
 from fiftyone_plugin.collections import unfiltered
 from fiftyone_plugin.fields import Field, FieldError, declare, field_of, output_field
-from fiftyone_plugin.labels import encode_mask
-from fiftyone_plugin.writing import FRAMES_AT_ONCE, guarded
-
-FORMATS = ("davis", "youtube-vos", "cvat")
-SEQUENCE, NUMBER = "sequence", "frame_number"
-"""Fields of samples that are made for the frames of a folder."""
-
-
-_FrameMasks = tuple[int, dict[int, BoolMask], dict[int, str]]  # frame number, masks and classes by object id
+from fiftyone_plugin.labels import encode_mask, fingerprint
+from fiftyone_plugin.layouts import LAYOUTS, FrameMasks
+from fiftyone_plugin.matching import Matching, frame_in, xml_files
+from fiftyone_plugin.outcome import Progress
+from fiftyone_plugin.writing import FRAMES_AT_ONCE, DatabaseError, guarded
 
 
 @dataclass
@@ -65,38 +61,55 @@ class Imported:
 
 
 class Importer:
-    """Reads sequence by sequence when iterated; gives the share that is done and the sequence's name."""
+    """Reads sequence by sequence when iterated."""
 
-    def __init__(self, dataset: fo.Dataset, path: Path, form: str, name: str, include: str = "human") -> None:
-        """Reads what there is; nothing is written.
+    def __init__(
+        self,
+        dataset: fo.Dataset,
+        path: Path,
+        form: str,
+        name: str,
+        include: str = "human",
+        sort_field: str | None = None,
+        group_field: str | None = None,
+    ) -> None:
+        """Finds what there is; nothing is written.
 
         Args:
             dataset: with the videos, or with images, or empty to be filled from a folder.
-            path: the folder, or CVAT's XML file ("CVAT for video 1.1").
-            form: one of `FORMATS`.
+            path: the folder; of CVAT the XML ("CVAT for video 1.1"), its folder, or a folder of such folders.
+            form: one of `fiftyone_plugin.layouts.LAYOUTS`.
             name: of the field to write, which must not hold labels on these frames.
             include: of CVAT's shapes: "human" for drawn ones, "interpolated" for those in between too, or "all".
+            sort_field: orders images that a task of CVAT is about.
+            group_field: tells sequences of such images apart.
 
         Raises:
-            AgssError: an unknown format, or files that cannot be read.
+            AgssError: an unknown format, or nothing to read.
         """
-        if form not in FORMATS or include not in get_args(Include):
+        if form not in LAYOUTS or include not in get_args(Include):
             raise ConfigError(
-                f"format {form!r}, shapes {include!r}: choose {', '.join(FORMATS)}; {', '.join(get_args(Include))}."
+                f"format {form!r}, shapes {include!r}: choose {', '.join(LAYOUTS)}; {', '.join(get_args(Include))}."
             )
         self._dataset, self._name, self._include = dataset, name, include
+        self._matching = Matching(dataset, sort_field, group_field)
         path = path.expanduser()
-        self._items: list[Sequence | VideoAnnotations]
+        self._items: list[Sequence | Path]
         self._classes: dict[str, dict[int, str]] = {}
         if form == "cvat":
-            self._items = list(read_cvat_xml(path))
+            self._items = list(xml_files(path))
         else:
             self._items = list(open_dataset(path, form))  # type: ignore[arg-type]
             self._classes = _classes(path)
         field_of(dataset, name)
         self.imported = Imported()
 
-    def __iter__(self) -> Iterator[tuple[float, str]]:
+    @property
+    def result(self) -> dict[str, Any]:
+        """What was read, as plain values."""
+        return self.imported.to_dict()
+
+    def __iter__(self) -> Iterator[Progress]:
         """Import.
 
         Raises:
@@ -104,78 +117,34 @@ class Importer:
             AgssError: nothing could be used.
         """
         for place, item in enumerate(self._items):
-            yield place / len(self._items), item.name
+            name = item.name if isinstance(item, Sequence) else str(item)
+            yield Progress(place / len(self._items), name)
             try:
-                self._import(item)
+                for task in [item] if isinstance(item, Sequence) else read_cvat_xml(item):
+                    name = task.name
+                    self._import(task, item)
+            except DatabaseError:
+                raise
             except AgssError as error:
-                self.imported.failed[item.name] = str(error)
+                self.imported.failed[name] = str(error)
+        self.imported.added = self._matching.added
         if self.imported.failed and not self.imported.clips:
             raise AgssError(f"nothing was imported. {self.imported}")
 
-    def _import(self, item: Sequence | VideoAnnotations) -> None:
-        if isinstance(item, Sequence):
-            clip = self._clip_of(item)
-            frames: Iterator[_FrameMasks] = _of_sequence(item, self._classes.get(item.name, {}))
+    def _import(self, task: Sequence | VideoAnnotations, item: Sequence | Path) -> None:
+        if isinstance(task, Sequence):
+            clip = self._matching.of_folder(task)
+            frames, names = _of_sequence(task), self._classes.get(task.name, {})
         else:
-            clip = self._video_of(item)
-            frames = _of_cvat(item, self._include)
-            self.imported.notes += [f"{item.name}: {problem.text}" for problem in item.problems]
+            clip = self._matching.of_task(task, Path(str(item)))
+            frames = _of_cvat(task, self._include, clip)
+            names = {entry.id: entry.label for entry in task.objects}
+            self.imported.notes += [f"{task.name}: {problem.text}" for problem in task.problems]
         view = self._dataset if clip.is_video or self._dataset.media_type == "image" else unfiltered(self._dataset)
         target = output_field(view, self._name)
         self._check_free(view, clip, target)
         guarded(lambda: declare(self._dataset, target))
-        self._write(view, clip, target, frames)
-
-    def _clip_of(self, sequence: Sequence) -> Clip:
-        """The video or the images that a folder of frames belongs to; images are added where there are none."""
-        if self._dataset.media_type == "video":
-            clip = self._named(sequence.name)
-            with clip.open() as source:
-                if len(source) != len(sequence.frames):
-                    raise MediaError(
-                        f"the folder has {len(sequence.frames)} frames, but {clip.name} has {len(source)}; "
-                        "they must be the same for masks to belong to the right frames"
-                    )
-            return clip
-        if self._dataset.media_type not in (None, "image"):
-            raise MediaError(
-                f"a dataset of {self._dataset.media_type!r} cannot take folders of frames; use another one"
-            )
-        return self._images_of(sequence)
-
-    def _images_of(self, sequence: Sequence) -> Clip:
-        paths = [str(path.resolve()) for path in sequence.frames]
-        ids, known = self._dataset.values(["id", "filepath"]) if len(self._dataset) else ([], [])
-        by_path = dict(zip(known, ids, strict=True))
-        missing = [number for number, path in enumerate(paths) if path not in by_path]
-        samples = [fo.Sample(paths[number], **{SEQUENCE: sequence.name, NUMBER: number}) for number in missing]
-        added = guarded(lambda: self._dataset.add_samples(samples, progress=False)) if samples else []
-        by_path |= {paths[number]: sample_id for number, sample_id in zip(missing, added, strict=True)}
-        self.imported.added += len(missing)
-        return Clip(sequence.name, tuple(by_path[path] for path in paths), tuple(paths), False)
-
-    def _video_of(self, annotations: VideoAnnotations) -> Clip:
-        if self._dataset.media_type != "video":
-            raise MediaError("CVAT's video annotations need a dataset of videos; load the videos first")
-        clip = self._named(Path(annotations.source or annotations.name).stem)
-        with clip.open() as source:
-            size, count = source.size, len(source)
-        if size != (annotations.width, annotations.height):
-            raise MediaError(
-                f"the masks are for frames of {annotations.width}x{annotations.height}, but {clip.name} has "
-                f"{size[0]}x{size[1]}; import onto the video that was annotated"
-            )
-        last = annotations.source_frame(max(annotations.frame_count - 1, 0))
-        if last >= count:
-            raise MediaError(f"the annotations reach frame {last}, but {clip.name} ends with frame {count - 1}")
-        return clip
-
-    def _named(self, stem: str) -> Clip:
-        clips = [clip for clip in find_clips(self._dataset) if Path(clip.paths[0]).stem == stem]
-        if len(clips) != 1:
-            how = "no video" if not clips else f"{len(clips)} videos"
-            raise MediaError(f"the dataset has {how} called {stem!r}; names of files tell which annotations are whose")
-        return clips[0]
+        self._write(view, _Labeller(clip, target, names), frames)
 
     def _check_free(self, view: SampleCollection, clip: Clip, target: Field) -> None:
         if view.has_field(target.path) and view.select(list(clip.samples)).count(target.root):
@@ -183,24 +152,18 @@ class Importer:
                 f"field {target.name!r} already holds labels on {clip.name}; give the name of another field"
             )
 
-    def _write(
-        self,
-        view: SampleCollection,
-        clip: Clip,
-        target: Field,
-        frames: Iterator[_FrameMasks],
-    ) -> None:
+    def _write(self, view: SampleCollection, labeller: _Labeller, frames: Iterator[FrameMasks]) -> None:
         waiting: dict[int, fo.Detections] = {}
         objects: set[int] = set()
-        for number, masks, names in frames:
-            waiting[number] = _detections(clip, target, masks, names)
-            objects |= masks.keys()
+        for frame in frames:
+            waiting[frame.number] = labeller.detections(frame)
+            objects |= frame.masks.keys()
             self.imported.frames += 1
             if len(waiting) == FRAMES_AT_ONCE:
-                _put(view, clip, target, waiting)
+                _put(view, labeller.clip, labeller.field, waiting)
                 waiting = {}
         if waiting:
-            _put(view, clip, target, waiting)
+            _put(view, labeller.clip, labeller.field, waiting)
         self.imported.objects += len(objects)
         self.imported.clips += 1
 
@@ -214,17 +177,35 @@ def _put(view: SampleCollection, clip: Clip, target: Field, waiting: dict[int, f
     guarded(lambda: view.set_values(target.path, values, key_field="id", expand_schema=False, validate=False))
 
 
-def _detections(clip: Clip, target: Field, masks: dict[int, BoolMask], names: dict[int, str]) -> fo.Detections:
-    labels = []
-    for object_id, mask in masks.items():
-        if (encoded := encode_mask(mask)) is None:
-            continue
-        label = fo.Detection(label=names[object_id], bounding_box=encoded[0], mask=encoded[1], index=object_id)
-        digest = hashlib.sha256(f"{clip.key} {target.name} {object_id}".encode()).digest()
-        label["instance"] = fo.Instance(id=str(ObjectId(digest[:12])))
-        label["keyframe"] = True
-        labels.append(label)
-    return fo.Detections(detections=labels)
+@dataclass(frozen=True)
+class _Labeller:
+    """Makes labels of the masks of one clip.
+
+    Attributes:
+        clip: which one.
+        field: where the labels go; an object has the same instance in all of it.
+        names: classes by object id.
+    """
+
+    clip: Clip
+    field: Field
+    names: Mapping[int, str]
+
+    def detections(self, frame: FrameMasks) -> fo.Detections:
+        """The labels of a frame; what no human drew is marked as a prediction is."""
+        labels = []
+        for object_id, mask in frame.masks.items():
+            if (encoded := encode_mask(mask)) is None:
+                continue
+            name = self.names.get(object_id, "object")
+            label = fo.Detection(label=name, bounding_box=encoded[0], mask=encoded[1], index=object_id)
+            digest = hashlib.sha256(f"{self.clip.key} {self.field.name} {object_id}".encode()).digest()
+            label["instance"] = fo.Instance(id=str(ObjectId(digest[:12])))
+            label["keyframe"] = object_id in frame.human
+            if object_id not in frame.human:
+                label["tracked"] = fingerprint(label)
+            labels.append(label)
+        return fo.Detections(detections=labels)
 
 
 def _classes(root: Path) -> dict[str, dict[int, str]]:
@@ -245,23 +226,25 @@ def _classes(root: Path) -> dict[str, dict[int, str]]:
         ) from error
 
 
-def _of_sequence(sequence: Sequence, classes: dict[int, str]) -> Iterator[_FrameMasks]:
+def _of_sequence(sequence: Sequence) -> Iterator[FrameMasks]:
     for number in sorted(sequence.annotations):
         label_map = sequence.truth(number)
         masks = {} if label_map is None else to_masks(label_map)
-        yield number, masks, {object_id: classes.get(object_id, "object") for object_id in masks}
+        yield FrameMasks(number, masks, frozenset(masks))
 
 
-def _of_cvat(annotations: VideoAnnotations, include: str) -> Iterator[_FrameMasks]:
+def _of_cvat(annotations: VideoAnnotations, include: str, clip: Clip) -> Iterator[FrameMasks]:
     """Objects keep their own masks where they overlap."""
-    names = {entry.id: entry.label for entry in annotations.objects}
     for index in annotations.frames(include):  # type: ignore[arg-type]
         masks: dict[int, BoolMask] = {}
+        human = set()
         for entry in annotations.objects:
             appearance = entry.appearances.get(index)
             if appearance is None or not appearance.counts(include):  # type: ignore[arg-type]
                 continue
+            if appearance.human:
+                human.add(entry.id)
             for shape in appearance.shapes:
                 mask = shape.mask(annotations.width, annotations.height)
                 masks[entry.id] = masks[entry.id] | mask if entry.id in masks else mask
-        yield annotations.source_frame(index), masks, names
+        yield FrameMasks(frame_in(clip, annotations, index), masks, frozenset(human))

@@ -32,7 +32,7 @@ class Timeline:
     @property
     def frames(self) -> int:
         """Frames of the video; columns are its frames from 1 on."""
-        return self.scores.shape[1]
+        return int(self.scores.shape[1])
 
     def doubtful(self, below: float) -> int:
         """Number of frames in which some object scores lower."""

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
@@ -76,6 +76,11 @@ class TrackingRun:
         self._stop, self._asked = stop, time.monotonic()
         self._boxes = self._empty = 0
         self.summary = Summary()
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What it came to, as plain values."""
+        return self.summary.to_dict()
 
     def __iter__(self) -> Iterator[Progress]:
         """Track; stopping between two steps keeps all that was tracked.

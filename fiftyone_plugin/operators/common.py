@@ -1,10 +1,10 @@
-"""What the operators share: fields in forms, progress in three kinds of execution, requests to stop."""
+"""What the operators share: a form that starts a job, progress in three kinds of execution, requests to stop."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
@@ -21,11 +21,23 @@ STORE, STOP = "agss-vos", "stop"
 PAUSE = 0.5  # seconds between two reports of progress
 
 
-class Base(foo.Operator):
-    """An operator that can be delegated and reports progress.
+class Job(Protocol):
+    """Work that was checked when it was made and is done by iterating."""
 
-    FiftyOne executes it in one of three ways: for the App, which asks for messages as work goes on; delegated, where
-    progress is noted in the database; and from Python, where only the result counts.
+    def __iter__(self) -> Iterator[Progress]:
+        """Work, and say how far it is."""
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What came out, as plain values with the sentences of a `summary`."""
+
+
+class Base(foo.Operator):
+    """A form and the job that it starts; can be delegated and reports progress.
+
+    An operator gives its names, `form` and `job`, and a `__call__` that names its parameters for Python and hands them
+    to `run`. FiftyOne executes it in one of three ways: for the App, which asks for messages as work goes on;
+    delegated, where progress is noted in the database; and from Python, where only the result counts.
     """
 
     NAME = ""
@@ -67,42 +79,71 @@ class Base(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:  # noqa: ANN401 - as FiftyOne has it
         """Check, then work; a generator of messages for the App, else the result."""
-        steps, result = self.start(ctx, ctx.target_view())
+        job = self.job(ctx, ctx.target_view())
         if _streams(ctx):
-            return self._messages(ctx, steps, result)
-        for progress in _rarely(steps):
+            return self._messages(ctx, job)
+        for progress in _rarely(job):
             if ctx.delegated:
                 ctx.set_progress(progress=progress.done, label=progress.label)
-        return result()
+        return job.result
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Add the inputs."""
         raise NotImplementedError
 
-    def start(
-        self, ctx: foo.ExecutionContext, view: SampleCollection
-    ) -> tuple[Iterable[Progress], Callable[[], dict[str, Any]]]:
-        """Check the parameters; return the work as steps, and what gives the result afterwards, with a `summary`."""
+    def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
+        """Check the parameters and return the work.
+
+        Raises:
+            AgssError: what is wrong with them.
+        """
         raise NotImplementedError
 
     def done(self, ctx: foo.ExecutionContext, result: dict[str, Any]) -> Iterator[GeneratedMessage]:
         """What the App does afterwards."""
         yield ctx.ops.reload_dataset()
 
-    def _messages(
-        self, ctx: foo.ExecutionContext, steps: Iterable[Progress], result: Callable[[], dict[str, Any]]
-    ) -> Iterator[GeneratedMessage]:
+    def run(self, collection: SampleCollection, delegate: bool, **params: object) -> Any:  # noqa: ANN401
+        """Execute from Python.
+
+        An immediate run goes on in this thread: FiftyOne's own way ends after its time for operators (ten minutes),
+        and Ctrl-C would not reach it.
+
+        Args:
+            collection: a dataset or view.
+            delegate: queue it instead.
+            params: of the form; those that are None are left out.
+
+        Returns:
+            The result as a dict; of a delegated run FiftyOne's `ExecutionResult`.
+
+        Raises:
+            AgssError: what was wrong.
+            ExecutionError: it cannot be queued.
+        """
+        view = collection.view()
+        given = {name: value for name, value in params.items() if value is not None}
+        if delegate:
+            return foo.execute_operator(self.uri, {"view": view, "params": given}, request_delegation=True)
+        request = {"dataset_name": view._root_dataset.name, "view": view._serialize(), "params": given}
+        job = self.job(foo.ExecutionContext(request), view)
+        with ProgressBar(total=100) as bar:
+            for progress in _rarely(job):
+                bar.set_iteration(round(progress.done * 100), suffix=progress.label[:60])
+            bar.set_iteration(100)
+        return job.result
+
+    def _messages(self, ctx: foo.ExecutionContext, job: Job) -> Iterator[GeneratedMessage]:
         try:
-            for progress in _rarely(steps):
+            for progress in _rarely(job):
                 yield ctx.trigger("set_progress", {"progress": progress.done, "label": progress.label})
         except AgssError as error:
             # The reply has begun, so an exception would only break it off.
             yield ctx.ops.notify(str(error), variant="error")
             yield ctx.ops.reload_dataset()
             return
-        found = result()
-        yield from self.done(ctx, found)
-        yield ctx.ops.show_output(self.resolve_output(ctx).to_json(), found)
+        yield from self.done(ctx, job.result)
+        yield ctx.ops.show_output(self.resolve_output(ctx).to_json(), job.result)
 
 
 def _streams(ctx: foo.ExecutionContext) -> bool:
@@ -110,7 +151,7 @@ def _streams(ctx: foo.ExecutionContext) -> bool:
     return "operator_uri" in ctx.request_params and not ctx.delegated
 
 
-def _rarely(steps: Iterable[Progress]) -> Iterator[Progress]:
+def _rarely(steps: Job) -> Iterator[Progress]:
     """The first, the last, and in between not more than one in `PAUSE` seconds."""
     last, left = 0.0, None
     for progress in steps:
@@ -165,35 +206,13 @@ def choose_field(
     choose(inputs, name, known, label, description, **{"default": known[0], "required": True, **options})
 
 
-def call(operator: Base, collection: SampleCollection, params: dict[str, Any], delegate: bool) -> Any:  # noqa: ANN401
-    """Execute from Python.
-
-    An immediate run goes on in this thread: FiftyOne's own way ends after its time for operators (ten minutes), and
-    Ctrl-C would not reach it.
-
-    Args:
-        operator: which.
-        collection: a dataset or view.
-        params: of the form.
-        delegate: queue it instead.
-
-    Returns:
-        The result as a dict; of a delegated run FiftyOne's `ExecutionResult`.
-
-    Raises:
-        AgssError: what was wrong.
-        ExecutionError: it cannot be queued.
-    """
-    view = collection.view()
-    if delegate:
-        return foo.execute_operator(operator.uri, {"view": view, "params": params}, request_delegation=True)
-    request = {"dataset_name": view._root_dataset.name, "view": view._serialize(), "params": params}
-    steps, result = operator.start(foo.ExecutionContext(request), view)
-    with ProgressBar(total=100) as bar:
-        for progress in _rarely(steps):
-            bar.set_iteration(round(progress.done * 100), suffix=progress.label[:60])
-        bar.set_iteration(100)
-    return result()
+def ask_order(inputs: types.Object, view: SampleCollection) -> None:
+    """Which images are a sequence; videos need no answer."""
+    if view.media_type == "video":
+        return
+    names = [name for name in view.get_field_schema() if not name.startswith("_")]
+    suggest(inputs, "sort_field", names, "Order images by", "By default the group's order, or the file names")
+    suggest(inputs, "group_field", names, "One sequence per", "Field that tells sequences apart")
 
 
 def stop_requested(ctx: foo.ExecutionContext) -> Callable[[], bool]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.core.collections import SampleCollection
 from fiftyone.core.evaluation import EvaluationMethodConfig, EvaluationResults
-from fiftyone.operators.message import GeneratedMessage
 from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import ConfigError
@@ -18,7 +17,7 @@ from fiftyone_plugin.clips import Clip, find_clips
 from fiftyone_plugin.collections import readable, unfiltered
 from fiftyone_plugin.evaluation import Evaluation, EvaluationRun, write_scores
 from fiftyone_plugin.fields import MASKS, Field, input_field, label_fields
-from fiftyone_plugin.operators.common import STORE, Base, call, choose_field, suggest
+from fiftyone_plugin.operators.common import STORE, Base, Job, ask_order, choose_field
 from fiftyone_plugin.outcome import Progress
 from fiftyone_plugin.writing import guarded
 
@@ -111,10 +110,7 @@ class EvaluateTracking(Base):
         choose_field(inputs, view, "pred_field", "Tracked field", MASKS[:1], default=fields[-1] if fields else None)
         choose_field(inputs, view, "gt_field", "Ground truth", MASKS[:1])
         inputs.str("eval_key", label="Evaluation key", default="tracking", description="Names the evaluation")
-        if view.media_type != "video":
-            names = [name for name in view.get_field_schema() if not name.startswith("_")]
-            suggest(inputs, "sort_field", names, "Order images by")
-            suggest(inputs, "group_field", names, "One sequence per")
+        ask_order(inputs, view)
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
         """The summary and a table."""
@@ -126,16 +122,9 @@ class EvaluateTracking(Base):
         outputs.list("rows", types.Object(), label="Objects", view=table)
         return types.Property(outputs, view=types.View(label=self.LABEL))
 
-    def start(
-        self, ctx: foo.ExecutionContext, view: SampleCollection
-    ) -> tuple[Iterable[Progress], Callable[[], dict[str, Any]]]:
+    def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check; then score clip by clip and register the evaluation."""
-        job = _Job(view, ctx.params)
-        return job, lambda: job.result
-
-    def done(self, ctx: foo.ExecutionContext, result: dict[str, Any]) -> Iterator[GeneratedMessage]:
-        """Reload, so that the evaluation appears."""
-        yield ctx.ops.reload_dataset()
+        return _Scoring(view, ctx.params)
 
     def __call__(
         self,
@@ -165,14 +154,13 @@ class EvaluateTracking(Base):
         Raises:
             AgssError: what was wrong.
         """
-        params = {
-            "pred_field": pred_field, "gt_field": gt_field, "eval_key": eval_key,
-            "sort_field": sort_field, "group_field": group_field,
-        }  # fmt: skip
-        return call(self, sample_collection, {k: v for k, v in params.items() if v is not None}, delegate)
+        return self.run(
+            sample_collection, delegate, pred_field=pred_field, gt_field=gt_field, eval_key=eval_key,
+            sort_field=sort_field, group_field=group_field,
+        )  # fmt: skip
 
 
-class _Job:
+class _Scoring:
     """The work, clip by clip."""
 
     def __init__(self, collection: SampleCollection, params: dict[str, Any]) -> None:

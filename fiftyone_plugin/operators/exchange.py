@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,49 +11,45 @@ from fiftyone.core.collections import SampleCollection
 
 from agss_model.annotations import Include
 from agss_model.errors import ConfigError
-from agss_model.evaluation import Layout
 from fiftyone_plugin.clips import find_clips
 from fiftyone_plugin.collections import readable
 from fiftyone_plugin.exporting import Exporter, Which
 from fiftyone_plugin.fields import MASKS, input_field
-from fiftyone_plugin.importing import FORMATS, Importer
-from fiftyone_plugin.operators.common import Base, call, choose, choose_field, suggest
-from fiftyone_plugin.outcome import Progress
+from fiftyone_plugin.importing import Importer
+from fiftyone_plugin.layouts import LAYOUTS
+from fiftyone_plugin.operators.common import Base, Job, ask_order, choose, choose_field
 
 
 class ExportTraining(Base):
-    """Clips with their masks as folders for training."""
+    """Clips with their masks as files."""
 
     NAME = "export_training"
     LABEL = "Export for training"
     ICON = "export"
-    DESCRIPTION = "Frames and exact masks as folders in the DAVIS or YouTube-VOS layout"
+    DESCRIPTION = "Exact masks as folders in the DAVIS or YouTube-VOS layout, or as CVAT's video XML"
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Field, folder, layout."""
         choose_field(inputs, view, "label_field", "Field with masks", MASKS[:1])
         inputs.str("export_dir", label="Folder", required=True, description="On the machine that runs FiftyOne")
-        choose(inputs, "layout", get_args(Layout), "Layout", default="davis")
         choose(
-            inputs, "labels", get_args(Which), "Frames", default="human",
-            description="human: frames whose objects were all drawn by a human; all: with the tracker's masks too",
+            inputs, "layout", LAYOUTS, "Layout", default="davis",
+            description="davis, youtube-vos: images and label maps; cvat: the video with \"CVAT for video 1.1\" XML",
         )  # fmt: skip
-        if view.media_type != "video":
-            names = [name for name in view.get_field_schema() if not name.startswith("_")]
-            suggest(inputs, "sort_field", names, "Order images by")
-            suggest(inputs, "group_field", names, "One sequence per")
+        choose(
+            inputs, "labels", get_args(Which), "Masks", default="human",
+            description="human: what a human drew, in label maps only where that is every object; all: every mask",
+        )  # fmt: skip
+        ask_order(inputs, view)
 
-    def start(
-        self, ctx: foo.ExecutionContext, view: SampleCollection
-    ) -> tuple[Iterable[Progress], Callable[[], dict[str, Any]]]:
+    def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check; then write clip by clip."""
         given = ctx.params
         clips = find_clips(view, given.get("sort_field"), given.get("group_field"))
         samples = readable(view)
         labels = input_field(samples, given.get("label_field", ""), MASKS[:1])
         folder, layout, which = given.get("export_dir", ""), given.get("layout", "davis"), given.get("labels", "human")
-        exporter = Exporter(samples, clips, labels, Path(str(folder)), layout, which)
-        return _steps(exporter), exporter.exported.to_dict
+        return Exporter(samples, clips, labels, Path(str(folder)), layout, which)
 
     def __call__(
         self,
@@ -74,8 +69,10 @@ class ExportTraining(Base):
             sample_collection: a dataset or view.
             label_field: holds the masks.
             export_dir: a folder; sequences that are there already are not overwritten.
-            layout: "davis" or "youtube-vos".
-            labels: "human" for frames whose objects were all drawn by a human, "all" for every frame with masks.
+            layout: "davis" or "youtube-vos": each frame as an image, each frame with masks as a label map; "cvat": for
+                each video a folder with `annotations.xml` ("CVAT for video 1.1") and the video, linked or copied.
+            labels: "human" for what a human drew, in label maps only of frames in which that is every object; "all"
+                for every mask.
             sort_field: orders images.
             group_field: tells sequences of images apart.
             delegate: queue it instead of running it now.
@@ -86,11 +83,10 @@ class ExportTraining(Base):
         Raises:
             AgssError: what was wrong.
         """
-        params = {
-            "label_field": label_field, "export_dir": str(export_dir), "layout": layout, "labels": labels,
-            "sort_field": sort_field, "group_field": group_field,
-        }  # fmt: skip
-        return call(self, sample_collection, {k: v for k, v in params.items() if v is not None}, delegate)
+        return self.run(
+            sample_collection, delegate, label_field=label_field, export_dir=str(export_dir), layout=layout,
+            labels=labels, sort_field=sort_field, group_field=group_field,
+        )  # fmt: skip
 
 
 class ImportAnnotations(Base):
@@ -110,24 +106,23 @@ class ImportAnnotations(Base):
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Path, format, field."""
         inputs.str("path", label="Folder or file", required=True, description="On the machine that runs FiftyOne")
-        choose(inputs, "format", FORMATS, "Format", default="cvat")
+        choose(inputs, "format", LAYOUTS, "Format", default="cvat")
         inputs.str("label_field", label="Write to", default="ground_truth", required=True)
         if ctx.params.get("format", "cvat") == "cvat":
             choose(
                 inputs, "include", get_args(Include), "Shapes", default="human",
                 description="human: drawn ones; interpolated: also those in between; all: also automatic ones",
             )  # fmt: skip
+            ask_order(inputs, view)
 
-    def start(
-        self, ctx: foo.ExecutionContext, view: SampleCollection
-    ) -> tuple[Iterable[Progress], Callable[[], dict[str, Any]]]:
+    def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check and read; then write clip by clip."""
         given = ctx.params
         if not given.get("path"):
             raise ConfigError("no path was given; say which folder or XML file to import.")
         name, include = given.get("label_field", "ground_truth"), given.get("include", "human")
-        importer = Importer(ctx.dataset, Path(given["path"]), given.get("format", "cvat"), name, include)
-        return _steps(importer), importer.imported.to_dict
+        order = given.get("sort_field"), given.get("group_field")
+        return Importer(ctx.dataset, Path(given["path"]), given.get("format", "cvat"), name, include, *order)
 
     def __call__(
         self,
@@ -137,16 +132,20 @@ class ImportAnnotations(Base):
         *,
         format: str = "cvat",
         include: str = "human",
+        sort_field: str | None = None,
+        group_field: str | None = None,
         delegate: bool = False,
     ) -> Any:  # noqa: ANN401 - a dict, or FiftyOne's record of a delegated operation
         """Import masks.
 
         Args:
             dataset: with the videos or images that were annotated; an empty one is filled from a folder.
-            path: a folder, or CVAT's XML ("CVAT for video 1.1").
+            path: a folder; of CVAT the XML ("CVAT for video 1.1"), its folder, or a folder of such folders.
             label_field: to write; it must hold no labels on these clips.
             format: "davis", "youtube-vos" or "cvat".
-            include: of CVAT's shapes "human", "interpolated" or "all".
+            include: of CVAT's shapes "human", "interpolated" or "all"; predictions stay predictions.
+            sort_field: orders images that a task of CVAT is about.
+            group_field: tells sequences of such images apart.
             delegate: queue it instead of running it now.
 
         Returns:
@@ -155,10 +154,7 @@ class ImportAnnotations(Base):
         Raises:
             AgssError: what was wrong.
         """
-        params = {"path": str(path), "label_field": label_field, "format": format, "include": include}
-        return call(self, dataset, params, delegate)
-
-
-def _steps(job: Iterable[tuple[float, str]]) -> Iterator[Progress]:
-    for share, name in job:
-        yield Progress(share, name)
+        return self.run(
+            dataset, delegate, path=str(path), label_field=label_field, format=format, include=include,
+            sort_field=sort_field, group_field=group_field,
+        )  # fmt: skip

@@ -75,7 +75,9 @@ class TrackingScores(foo.Panel):
     def _show(self, ctx: foo.ExecutionContext, sample: str | None) -> None:
         state = ctx.panel.state
         state.sample, state.objects = sample, 0
-        paths = ctx.dataset.select(sample).values("filepath") if sample and state.field else []
+        if not sample or not state.field:
+            return
+        paths = ctx.dataset.select(sample).values("filepath")
         if not paths:
             return
         timeline = read_timeline(ctx.dataset, sample, state.field)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import fiftyone.operators as foo
@@ -14,7 +14,7 @@ from agss_model.errors import AgssError, ConfigError
 from fiftyone_plugin.clips import Clip, find_clips
 from fiftyone_plugin.collections import readable, unfiltered
 from fiftyone_plugin.fields import MASKS, input_field
-from fiftyone_plugin.operators.common import Base, call, choose_field, suggest
+from fiftyone_plugin.operators.common import Base, Job, ask_order, choose_field
 from fiftyone_plugin.outcome import Progress
 from fiftyone_plugin.review import (
     Entry,
@@ -46,17 +46,11 @@ class ReviewQueue(Base):
         )  # fmt: skip
         inputs.int("limit", label="Most entries", default=LIMIT, min=1)
         inputs.str("view_name", label="Save as", description='By default "review" and the field\'s name')
-        if view.media_type != "video":
-            names = [name for name in view.get_field_schema() if not name.startswith("_")]
-            suggest(inputs, "sort_field", names, "Order images by")
-            suggest(inputs, "group_field", names, "One sequence per")
+        ask_order(inputs, view)
 
-    def start(
-        self, ctx: foo.ExecutionContext, view: SampleCollection
-    ) -> tuple[Iterable[Progress], Callable[[], dict[str, Any]]]:
+    def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check; then read clip by clip and save the view at the end."""
-        job = _Queue(view, ctx.params)
-        return job, lambda: job.result
+        return _Queue(view, ctx.params)
 
     def done(self, ctx: foo.ExecutionContext, result: dict[str, Any]) -> Iterator[GeneratedMessage]:
         """Show the queue."""
@@ -94,11 +88,10 @@ class ReviewQueue(Base):
         Raises:
             AgssError: what was wrong.
         """
-        params = {
-            "field": field, "threshold": threshold, "limit": limit, "view_name": view_name,
-            "sort_field": sort_field, "group_field": group_field,
-        }  # fmt: skip
-        return call(self, sample_collection, {k: v for k, v in params.items() if v is not None}, delegate)
+        return self.run(
+            sample_collection, delegate, field=field, threshold=threshold, limit=limit, view_name=view_name,
+            sort_field=sort_field, group_field=group_field,
+        )  # fmt: skip
 
 
 class _Queue:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -12,8 +11,17 @@ from fiftyone.core.collections import SampleCollection
 
 from fiftyone_plugin.fields import MASKS, PROMPTS, label_fields
 from fiftyone_plugin.models import DEFAULT
-from fiftyone_plugin.operators.common import Base, call, choose, choose_field, request_stop, stop_requested, suggest
-from fiftyone_plugin.outcome import DIRECTIONS, Progress, Settings
+from fiftyone_plugin.operators.common import (
+    Base,
+    Job,
+    ask_order,
+    choose,
+    choose_field,
+    request_stop,
+    stop_requested,
+    suggest,
+)
+from fiftyone_plugin.outcome import DIRECTIONS, Settings
 from fiftyone_plugin.tracking import TrackingRun
 
 PARAMETERS = tuple(Settings.__dataclass_fields__)
@@ -43,20 +51,14 @@ class TrackObjects(Base):
             inputs, "direction", DIRECTIONS, "Direction", default="both",
             description="Both: frames between two drawn ones are tracked from either side and fused",
         )  # fmt: skip
-        if view.media_type != "video":
-            names = [name for name in view.get_field_schema() if not name.startswith("_")]
-            suggest(inputs, "sort_field", names, "Order images by", "By default the group's order, or the file names")
-            suggest(inputs, "group_field", names, "One sequence per", "Field that tells sequences apart")
+        ask_order(inputs, view)
         inputs.str("model", label="Model", default=DEFAULT, description="Name of shipped weights, or a weights file")
         inputs.str("device", label="Device", default="auto", description="auto, cpu, cuda, cuda:1 ...")
 
-    def start(
-        self, ctx: foo.ExecutionContext, view: SampleCollection
-    ) -> tuple[Iterable[Progress], Callable[[], dict[str, Any]]]:
+    def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check and load."""
         chosen = {name: ctx.params[name] for name in PARAMETERS if ctx.params.get(name) not in (None, "")}
-        run = TrackingRun(view, Settings(**chosen), stop=stop_requested(ctx))
-        return run, run.summary.to_dict
+        return TrackingRun(view, Settings(**chosen), stop=stop_requested(ctx))
 
     def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
         """A button over the grid."""
@@ -98,8 +100,7 @@ class TrackObjects(Base):
         settings = Settings(
             input_annotation_field, output_annotation_field, sort_field, group_field, direction, model, device
         )
-        params = {name: value for name, value in asdict(settings).items() if value is not None}
-        return call(self, sample_collection, params, delegate)
+        return self.run(sample_collection, delegate, **asdict(settings))
 
 
 class StopTracking(foo.Operator):

@@ -48,7 +48,7 @@ class AgssVideoModelConfig(Config):
             raise ConfigError(f"direction is {self.direction!r}; choose one of {', '.join(DIRECTIONS)}.")
 
 
-class AgssVideoModel(fom.SamplesMixin, fom.Model):  # type: ignore[misc]
+class AgssVideoModel(fom.SamplesMixin, fom.Model):
     """Tracks what is drawn on some frames of a video through all others, every object at once.
 
     Example:

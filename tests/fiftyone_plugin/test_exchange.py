@@ -78,7 +78,7 @@ def test_only_frames_whose_objects_were_all_drawn_are_training_data(operator, da
     sample.save()
     result = operator("export_training")(data, "gt", str(tmp_path / "human"))
     assert (result["frames"], result["partial"]) == (2 * FRAMES - 2, 1)
-    assert "1 frames left out" in result["summary"]
+    assert "1 frame left out" in result["summary"]
     assert sorted(path.stem for path in (tmp_path / "human" / "Annotations" / "a").iterdir()) == ["00000", "00003"]
     assert operator("export_training")(data, "gt", str(tmp_path / "all"), labels="all")["frames"] == 2 * FRAMES
 
@@ -173,7 +173,7 @@ def test_annotations_of_another_video_are_refused(operator, data, scene, tmp_pat
 
 def test_bad_settings(operator, data, tmp_path):
     export, take = operator("export_training"), operator("import_annotations")
-    with pytest.raises(AgssError, match="choose davis or youtube-vos"):
+    with pytest.raises(AgssError, match="choose davis, youtube-vos, cvat"):
         export(data, "gt", str(tmp_path / "x"), layout="coco")
     with pytest.raises(AgssError, match="no folder was given"):
         export(data, "gt", "")
