@@ -208,7 +208,7 @@ def test_the_demonstration_clip_with_shipped_weights():
     with FakeCvat(images) as cvat:
         for number, mask in first.items():
             cvat.draw(1, "mask", 0, encode_cvat_mask(mask), group=number)
-        engine = load_engine(None, None, "cpu", 1)
+        engine = load_engine(None, None, "cpu", 1, engine="auto")
         output = track(cvat, "--device", "cpu", "--threads", "1")
         height, width = images[0].shape[:2]
         found = {
