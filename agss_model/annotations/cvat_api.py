@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from agss_model.annotations.cvat_meta import Task
-from agss_model.annotations.identity import Loose, Piece, sort_out, without_frames
+from agss_model.annotations.cvat_meta import Task, recorded
+from agss_model.annotations.identity import Loose, Piece
 from agss_model.annotations.records import Appearance, Problem, Shape, VideoAnnotations
 from agss_model.annotations.seals import is_sealed
 from agss_model.annotations.shapes import HUMAN_SOURCES, checked_shape
@@ -50,28 +50,8 @@ def from_cvat_api(
     for entry in _list(reply, "tracks"):
         reader.track(entry)
     dropped = sum(shape.frame in gone for shape in reader.loose)
-    objects, found = sort_out(
-        [without_frames(piece, gone) for piece in reader.pieces],
-        [shape for shape in reader.loose if shape.frame not in gone],
-        width=task.width,
-        height=task.height,
-        segments=task.segments,
-    )
-    problems = [*reader.problems(), *found]
-    if dropped:
-        problems.append(Problem("deleted", f"{dropped} shapes are on deleted frames and were left out"))
-    return VideoAnnotations(
-        name=task.name,
-        width=task.width,
-        height=task.height,
-        frame_count=task.frame_count,
-        objects=objects,
-        start_frame=task.start_frame,
-        frame_step=task.frame_step,
-        source=task.source,
-        deleted=gone,
-        problems=tuple(problems),
-    )
+    after = [Problem("deleted", f"{dropped} shapes are on deleted frames and were left out")] if dropped else []
+    return recorded(task, reader.pieces, reader.loose, deleted=gone, before=reader.problems(), after=after)
 
 
 class _Reply:

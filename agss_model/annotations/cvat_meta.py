@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from agss_model.annotations.identity import Loose, Piece, sort_out, without_frames
+from agss_model.annotations.records import Problem, VideoAnnotations
 from agss_model.errors import MediaError
 from agss_model.video.source import MAX_SIDE
 
@@ -54,6 +56,46 @@ class Task:
                 f"in steps of {self.frame_step}"
             )
         return index
+
+
+def recorded(
+    task: Task,
+    pieces: Iterable[Piece],
+    loose: Iterable[Loose],
+    *,
+    deleted: frozenset[int] = frozenset(),
+    before: Iterable[Problem] = (),
+    after: Iterable[Problem] = (),
+) -> VideoAnnotations:
+    """The record of a task, after its shapes have been sorted into objects.
+
+    Args:
+        task: whose annotations these are.
+        pieces: tracks and parts of tracks.
+        loose: single shapes.
+        deleted: frames that were deleted from the task; what is on them is left out.
+        before: problems that are listed before those of sorting.
+        after: problems that are listed after them.
+    """
+    objects, found = sort_out(
+        [without_frames(piece, deleted) for piece in pieces],
+        [shape for shape in loose if shape.frame not in deleted],
+        width=task.width,
+        height=task.height,
+        segments=task.segments,
+    )
+    return VideoAnnotations(
+        name=task.name,
+        width=task.width,
+        height=task.height,
+        frame_count=task.frame_count,
+        objects=objects,
+        start_frame=task.start_frame,
+        frame_step=task.frame_step,
+        source=task.source,
+        deleted=deleted,
+        problems=(*before, *found, *after),
+    )
 
 
 @dataclass

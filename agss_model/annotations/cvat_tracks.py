@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from agss_model.annotations.cvat_meta import Task
-from agss_model.annotations.identity import Loose, Piece, sort_out
+from agss_model.annotations.cvat_meta import Task, recorded
+from agss_model.annotations.identity import Loose, Piece
 from agss_model.annotations.records import Appearance, Problem, Shape, VideoAnnotations
 from agss_model.annotations.shapes import HUMAN_SOURCES, checked_shape, numbers_in
 from agss_model.errors import AgssError, MaskError, MediaError
@@ -133,25 +133,11 @@ class TrackReader:
 
 
 def _video(collected: _Task) -> VideoAnnotations:
-    task = collected.task
-    objects, found = sort_out(
-        collected.pieces, collected.loose, width=task.width, height=task.height, segments=task.segments
-    )
     ignored = [
         Problem("ignored", f"{count} shapes of kind <{kind}> have no mask and were left out")
         for kind, count in sorted(collected.ignored.items())
     ]
-    return VideoAnnotations(
-        name=task.name,
-        width=task.width,
-        height=task.height,
-        frame_count=task.frame_count,
-        objects=objects,
-        start_frame=task.start_frame,
-        frame_step=task.frame_step,
-        source=task.source,
-        problems=(*collected.problems, *found, *ignored),
-    )
+    return recorded(collected.task, collected.pieces, collected.loose, before=collected.problems, after=ignored)
 
 
 def _shape(kind: str, attributes: Mapping[str, str], task: Task) -> Shape | None:
