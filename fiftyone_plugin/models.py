@@ -13,7 +13,7 @@ DEFAULT = "lite"
 
 
 def load_network(name: str = DEFAULT, device: str = "auto") -> AGSSVOS:
-    """A network in eval mode; the last two asked for stay in memory.
+    """A network in eval mode, run by the fastest engine that has torch's masks; the last two asked for stay in memory.
 
     Args:
         name: of shipped weights, or a file of weights.
@@ -34,8 +34,11 @@ def load_network(name: str = DEFAULT, device: str = "auto") -> AGSSVOS:
 @lru_cache(maxsize=2)
 def _load(name: str, device: str, changed: int) -> AGSSVOS:
     from agss_model.allocator import keep_freed_memory
+    from agss_model.engines import use_engine
     from agss_model.weights.store import load_model
 
     if device == "cpu":
         keep_freed_memory()
-    return load_model(name, device)
+    network = load_model(name, device)
+    use_engine(network, "auto")
+    return network
