@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -27,6 +28,8 @@ THRESHOLD = 0.42  # of the logarithm of the ratio to the empty scene, in units o
 CALM = 0.18  # below it a pixel shows the empty scene
 COARSE = 8  # light that changes slowly over the frame is measured at this part of its size
 HOLE = 1500  # pixels up to which holes belong to the object
+SHAKE = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))  # pixels by which a fixed camera may still tremble
+TINT = 0.12  # a shadow darkens all colours alike, up to this
 ENTERED, LEFT = 0.01, 0.03  # shares of the frame from which on a clip begins, and below which it ends
 
 Scene = npt.NDArray[np.float32]
@@ -38,12 +41,13 @@ def empty_scene(source: FrameSource, first: int, last: int) -> Scene:
     return np.asarray(middle, np.float32)
 
 
-def moving(frame: Image, scene: Scene) -> BoolMask:
+def moving(frame: Image, scene: Scene, *, rigid: bool = False) -> BoolMask:
     """What differs from the empty scene, whatever the light and the camera's exposure do; its largest parts.
 
     Args:
         frame: (H, W, 3) uint8 RGB.
         scene: the same place, empty.
+        rigid: the thing is a body without gaps, such as a car: the hull of it, without the shadow beside it.
 
     Returns:
         (H, W) bool.
@@ -52,11 +56,29 @@ def moving(frame: Image, scene: Scene) -> BoolMask:
     ratio = np.log((picture + 4) / (scene + 4))
     noise = np.sqrt((picture + scene) / 2 + 8) / 8  # bright pixels tell a ratio better
     calm = np.ones(frame.shape[:2], dtype=np.bool_)
-    difference = np.zeros(frame.shape[:2], dtype=np.float32)
-    for _ in range(3):  # each time the light is measured where nothing was found to move
-        difference = cv2.GaussianBlur((np.abs(ratio - _light(ratio, calm)) * noise).max(-1), (0, 0), 1.2)
-        calm = difference < CALM
-    return _whole_parts(difference > THRESHOLD)
+    light = np.zeros_like(ratio)
+    for _ in range(2):  # the light is measured where nothing was found to move
+        light = _light(ratio, calm)
+        calm = cv2.GaussianBlur((np.abs(ratio - light) * noise).max(-1), (0, 0), 1.2) < CALM
+    light = _light(ratio, calm)
+    moved = (np.log((picture + 4) / (np.roll(scene, by, (0, 1)) + 4)) for by in SHAKE)
+    difference = np.minimum.reduce([(np.abs(one - light) * noise).max(-1) for one in moved])
+    found = _whole_parts(cv2.GaussianBlur(difference, (0, 0), 1.2) > THRESHOLD)
+    return _hull(found, ratio - light) if rigid else found
+
+
+def _hull(found: BoolMask, ratio: Scene) -> BoolMask:
+    """The hull of the large parts that are not merely darker, as a shadow is."""
+    smooth = cv2.GaussianBlur(ratio, (0, 0), 1.2)
+    shadow = (smooth.max(-1) < 0) & (smooth.max(-1) - smooth.min(-1) < TINT)
+    body = cv2.morphologyEx((found & ~shadow).astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    outlines, _ = cv2.findContours(np.asarray(body, np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    hull = np.zeros(found.shape, np.uint8)
+    areas = [cv2.contourArea(outline) for outline in outlines]
+    parts = [outline for outline, area in zip(outlines, areas, strict=True) if area >= 0.1 * max(areas)]
+    if parts:
+        cv2.fillConvexPoly(hull, cv2.convexHull(np.concatenate(parts)), 1)
+    return hull > 0
 
 
 def _light(ratio: Scene, calm: BoolMask) -> Scene:
@@ -81,34 +103,61 @@ def _whole_parts(found: BoolMask) -> BoolMask:
     return kept | np.isin(holes, small)
 
 
+@dataclass(frozen=True)
+class Clip:
+    """What to label.
+
+    Attributes:
+        name: of the clip.
+        first: first frame.
+        last: last frame.
+        columns: left and right edge of where the thing moves, pixels; None for anywhere.
+    """
+
+    name: str
+    first: int
+    last: int
+    columns: tuple[int, int] | None = None
+
+
 def label(
-    source: FrameSource, empty: Sequence[tuple[int, int]], clip: tuple[str, int, int], step: int, out: Path
+    source: FrameSource, empty: Sequence[tuple[int, int]], clip: Clip, step: int, out: Path, *, rigid: bool = False
 ) -> int:
     """Write frames and masks of one clip in YouTube-VOS' layout; returns how many.
 
     Args:
         source: the video.
         empty: first and last frame of stretches without anything that moves.
-        clip: name, first and last frame.
+        clip: what to label.
         step: distance of the frames that are kept.
         out: folder of the data set.
+        rigid: see `moving`.
     """
-    name, first, last = clip
     scenes = [((low + high) / 2, empty_scene(source, low, high)) for low, high in empty]
-    numbers = range(first, last + 1, step)
+    numbers = range(clip.first, clip.last + 1, step)
+    left, right = clip.columns or (0, source.size[0])
     found: list[tuple[Image, BoolMask]] = []
-    for number, frame in zip(numbers, source.frames(first, last + 1, step), strict=True):
+    for number, frame in zip(numbers, source.frames(clip.first, clip.last + 1, step), strict=True):
         scene = min(scenes, key=lambda entry: abs(entry[0] - number))[1]
-        found.append((frame, moving(frame, scene)))
+        mask = np.zeros(frame.shape[:2], np.bool_)
+        mask[:, left:right] = moving(frame[:, left:right], scene[:, left:right], rigid=rigid)
+        found.append((frame, mask))
     shares = [float(mask.mean()) for _, mask in found]
     begin = next((row for row, share in enumerate(shares) if share >= ENTERED), len(found))
     end = max((row for row, share in enumerate(shares) if share >= LEFT), default=-1) + 1
     for folder in ("JPEGImages", "Annotations"):
-        (out / folder / name).mkdir(parents=True, exist_ok=True)
+        (out / folder / clip.name).mkdir(parents=True, exist_ok=True)
     for row, (frame, mask) in enumerate(found[begin:end]):
-        cv2.imwrite(str(out / "JPEGImages" / name / f"{row:05d}.jpg"), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
-        write_label_map(out / "Annotations" / name / f"{row:05d}.png", mask.astype(np.uint8))
+        place = out / "JPEGImages" / clip.name / f"{row:05d}.jpg"
+        cv2.imwrite(str(place), frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        write_label_map(out / "Annotations" / clip.name / f"{row:05d}.png", mask.astype(np.uint8))
     return max(0, end - begin)
+
+
+def _clip(text: str) -> Clip:
+    name, _, rest = text.partition("=")
+    stretch, mark, columns = rest.partition("@")
+    return Clip(name, *_stretch(stretch), columns=_stretch(columns) if mark else None)
 
 
 def _stretch(text: str) -> tuple[int, int]:
@@ -125,7 +174,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--empty", action="append", required=True, metavar="FIRST-LAST", help="nothing moves; repeatable"
     )
-    parser.add_argument("--clip", action="append", required=True, metavar="NAME=FIRST-LAST", help="one thing moves")
+    parser.add_argument(
+        "--clip",
+        action="append",
+        required=True,
+        metavar="NAME=FIRST-LAST[@LEFT-RIGHT]",
+        help="one thing moves (between these columns); repeatable",
+    )
+    parser.add_argument("--rigid", action="store_true", help="it is a body such as a car: its hull, without its shadow")
     parser.add_argument("--step", type=int, default=1, help="keep every so-many-th frame")
     parser.add_argument("--out", type=Path, required=True, help="folder to write, in YouTube-VOS' layout")
     given = parser.parse_args(arguments)
@@ -133,10 +189,11 @@ def main(arguments: list[str] | None = None) -> None:
         if given.out.exists():
             raise OutputError(f"{given.out} exists; choose another --out")
         empty = [_stretch(text) for text in given.empty]
-        clips = [(name, *_stretch(text)) for name, _, text in (entry.partition("=") for entry in given.clip)]
+        clips = [_clip(text) for text in given.clip]
         with open_source(given.video) as source:
             for clip in clips:
-                print(f"{clip[0]}: {label(source, empty, clip, given.step, given.out)} frames", flush=True)
+                count = label(source, empty, clip, given.step, given.out, rigid=given.rigid)
+                print(f"{clip.name}: {count} frames", flush=True)
     except AgssError as error:
         raise SystemExit(f"error: {error}") from error
 
