@@ -106,6 +106,7 @@ def gate(
     general: General = None,
     json: Annotated[Path | None, typer.Option(help="Write the numbers to this file.", show_default=False)] = None,
     html: Annotated[Path | None, typer.Option(help="Write the page to this file.", show_default=False)] = None,
+    iou: Annotated[float, typer.Option(help="A mask below it counts as corrected.")] = 0.8,
     device: options.Device = "auto",
     threads: options.Threads = None,
     debug: options.Debug = False,
@@ -116,7 +117,7 @@ def gate(
     """
     from training import commands
 
-    accepted = commands.judge(models, data, general, json=json, html=html, device=device, threads=threads)
+    accepted = commands.judge(models, data, general, json=json, html=html, iou=iou, device=device, threads=threads)
     if not accepted:
         raise typer.Exit(REFUSED)
 

@@ -133,6 +133,7 @@ def judge(
     *,
     json: Path | None,
     html: Path | None,
+    iou: float,
     device: str,
     threads: int | None,
 ) -> bool:
@@ -148,7 +149,7 @@ def judge(
         if target is not None and not target.absolute().parent.is_dir():
             raise OutputError(f"{target.parent} is no folder; make it, or choose another place for {target.name}")
     sets = open_sets([*data, *map(Path, more)], _general(general))
-    verdict = compare(old, new, sets, device=pick_device(device), say=_say)
+    verdict = compare(old, new, sets, wanted=iou, device=pick_device(device), say=_say)
     if json is not None:
         write_json(json, verdict.record)
     if html is not None:

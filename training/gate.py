@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from agss_model.environment import commit, machine, versions
-from agss_model.errors import MediaError
+from agss_model.errors import ConfigError, MediaError
 from agss_model.network.base import AGSSVOS
 from agss_model.weights.files import sha256_of
 from agss_model.weights.store import load_model, locate
@@ -101,6 +101,7 @@ def compare(
     sets: Sequence[DataSet],
     *,
     rules: Rules | None = None,
+    wanted: float = WANTED_IOU,
     device: str = "cpu",
     say: Callable[[str], None] = print,
 ) -> Verdict:
@@ -111,27 +112,34 @@ def compare(
         new: weights that want to replace them.
         sets: see `open_sets`.
         rules: how much worse is worse.
+        wanted: IoU below which a mask is corrected, above 0 and below 1.
         device: where the networks run.
         say: for a line a video.
 
     Raises:
+        ConfigError: no such IoU.
         WeightsError: weights cannot be loaded.
         MediaError: frames or masks cannot be read.
     """
+    if not 0 < wanted < 1:
+        raise ConfigError(f"an IoU of {wanted} cannot be wanted; choose one above 0 and below 1, such as {WANTED_IOU}")
     rules = rules or Rules()
     networks = load_model(old, device), load_model(new, device)
     compared = []
     for data in sets:
-        pairs = [_pair(case, networks, say) for case in data.cases]
+        pairs = [_pair(case, networks, wanted, say) for case in data.cases]
         compared.append(Compared(data, tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)))
     refused = [reason for found in compared for reason in _complaints(found, rules)]
     reasons = tuple(refused or [line for found in compared for line in _praise(found)])
-    record = _record(old, new, compared, rules, device) | {"accepted": not refused, "reasons": list(reasons)}
+    weights = {"old": _weights(old), "new": _weights(new), "wanted_iou": wanted, "rules": vars(rules)}
+    record = weights | _record(compared, device) | {"accepted": not refused, "reasons": list(reasons)}
     return Verdict(not refused, reasons, tuple(compared), record)
 
 
-def _pair(case: Case, networks: tuple[AGSSVOS, AGSSVOS], say: Callable[[str], None]) -> tuple[Result, Result]:
-    old, new = (measure(case, network) for network in networks)
+def _pair(
+    case: Case, networks: tuple[AGSSVOS, AGSSVOS], wanted: float, say: Callable[[str], None]
+) -> tuple[Result, Result]:
+    old, new = (measure(case, network, wanted=wanted) for network in networks)
     say(
         f"{case.name}: J&F {old.JF:.3f} -> {new.JF:.3f}, corrections {old.corrections} -> {new.corrections} "
         f"in {old.judged} judged masks"
@@ -189,14 +197,8 @@ def _praise(found: Compared) -> list[str]:
     return [line]
 
 
-def _record(
-    old: str | Path, new: str | Path, compared: Sequence[Compared], rules: Rules, device: str
-) -> dict[str, Any]:
+def _record(compared: Sequence[Compared], device: str) -> dict[str, Any]:
     return {
-        "old": _weights(old),
-        "new": _weights(new),
-        "wanted_iou": WANTED_IOU,
-        "rules": vars(rules),
         "sets": [_set(found) for found in compared],
         "machine": machine(device),
         "versions": versions(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -57,7 +56,7 @@ def page(verdict: Verdict) -> str:
         f'<p class="note">A correction is a true mask given where an object falls below IoU {record["wanted_iou"]}. '
         f"Old SHA-256 {record['old']['sha256'][:16]}, new {record['new']['sha256'][:16]}. "
         f"Measured on {escape(where)}.</p>",
-        *(_section(found) for found in verdict.sets),
+        *(_section(found, record["wanted_iou"]) for found in verdict.sets),
     ]
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Gate</title><style>{_STYLE}</style></head>'
@@ -65,12 +64,12 @@ def page(verdict: Verdict) -> str:
     )
 
 
-def _section(found: Compared) -> str:
+def _section(found: Compared, wanted: float) -> str:
     kind = "general set" if found.data.general else "videos of the team"
     return (
         f"<h2>{escape(Path(found.data.name).name)} ({kind})</h2>{_table(found)}"
         f'<p><img class="plot" alt="J&amp;F and corrections by video" src="{_plot(found)}"></p>'
-        f'<p><img class="plot" alt="IoU over time" src="{_curves(found)}"></p>'
+        f'<p><img class="plot" alt="IoU over time" src="{_curves(found, wanted)}"></p>'
         f"<h3>Worst frames</h3>{_worst(found)}"
     )
 
@@ -126,7 +125,7 @@ def _plot(found: Compared) -> str:
     return _inline(figure)
 
 
-def _curves(found: Compared, most: int = 6) -> str:
+def _curves(found: Compared, wanted: float, most: int = 6) -> str:
     """Lowest IoU of every judged frame, for the videos that changed most."""
     pairs = sorted(zip(found.old, found.new, strict=True), key=lambda pair: -abs(pair[0].JF - pair[1].JF))[:most]
     figure, axes = _figure(10, 2.6, len(pairs))
@@ -134,7 +133,7 @@ def _curves(found: Compared, most: int = 6) -> str:
         for result, colour in ((old, "#9aa7b5"), (new, "#1f6fb2")):
             frames = sorted(result.frames)
             axis.plot(frames, [result.frames[frame] for frame in frames], marker=".", markersize=3, color=colour)
-        axis.axhline(0.8, color="#a11212", linewidth=0.7)
+        axis.axhline(wanted, color="#a11212", linewidth=0.7)
         axis.set_ylim(-0.02, 1.02)
         axis.set_title(old.name, fontsize=9)
         axis.set_xlabel("frame", fontsize=8)
@@ -192,12 +191,3 @@ def _overlay(picture: Image, labels: LabelMap) -> str:
     small = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])[1]
     return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode('ascii')}"
-
-
-def summary(found: Sequence[Compared]) -> list[str]:
-    """Lines for a terminal: one a data set."""
-    return [
-        f"{part.data.name}: J&F {mean_jf(part.old):.3f} -> {mean_jf(part.new):.3f}, corrections "
-        f"{total(part.old)} -> {total(part.new)}"
-        for part in found
-    ]

@@ -61,6 +61,7 @@ def test_corrections_are_those_an_annotator_would_make(tmp_path, drifting):
     assert corrections(case, None) == 6
     assert drifting.last.given == [(0, 1), (0, 2), *((t, i) for t in (3, 6, 9) for i in (1, 2))]
     assert measure.measure(case, None).corrections == 6
+    assert measure.measure(case, None, wanted=0.95).corrections == 18  # every judged mask
     drifting.drift = 0
     try:
         assert measure.measure(case, None).corrections == 0
@@ -156,6 +157,8 @@ def test_what_cannot_be_judged_is_explained(tmp_path):
         open_sets([single], [])
     with pytest.raises(MediaError, match="nothing to judge on"):
         open_sets([], [])
+    strange = run(app, ["gate", weights, weights, "--data", str(single), "--iou", "80"])
+    assert strange.exit_code == 2
 
 
 def test_names_in_the_page_are_text(tmp_path, drifting):
