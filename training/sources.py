@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +106,7 @@ def _videos(run: RunConfig, source: Source, data: Path) -> Sources:
     sequences, evaluation = open_videos(data / source.folder, layout, source.list)
     spare = run.validation_videos if 0 < run.validation_videos < len(sequences) else 0
     used, kept = sequences[: len(sequences) - spare], sequences[len(sequences) - spare :]
-    held_out = VideoClips(kept, run.videos) if kept else None
+    held_out = VideoClips(kept, replace(run.videos, tint=0.0)) if kept else None
     name = (data / source.folder).resolve().name
     skipped = {"sequence kept for evaluation": evaluation} if evaluation else {}
     return Sources(VideoClips(used, run.videos), held_out, {name: len(used)}, skipped)
@@ -119,7 +119,7 @@ def _sparse(run: RunConfig, source: Source, data: Path) -> Sources:
     refuse_evaluation_data(folder)
     videos = open_sparse(folder)
     kept = open_sparse(data / source.validation) if source.validation else []
-    held_out = SparseClips(kept, run.videos) if kept else None
+    held_out = SparseClips(kept, replace(run.videos, tint=0.0)) if kept else None
     return Sources(SparseClips(videos, run.videos), held_out, {"videos of the team": len(videos)}, {})
 
 

@@ -49,6 +49,24 @@ def test_the_same_seed_gives_the_same_clips_and_truth_only_where_something_is_kn
         assert (one.entry[one.known[:, 0]] == 0).all()
 
 
+def test_light_and_colours_change_alike_in_all_frames_of_a_clip_and_masks_stay(videos):
+    plain, tinted = (SparseClips(open_sparse(videos), VideoConfig(tint=tint)) for tint in (0.0, 0.2))
+    changes = set()
+    for seed in range(5):
+        one, two = plain.sample(SHAPE, seed), tinted.sample(SHAPE, seed)
+        assert torch.equal(one.masks, two.masks)
+        assert two.frames.min() >= 0
+        assert two.frames.max() <= 1
+        for before, after in zip(one.frames, two.frames, strict=True):
+            among = (before > 0.05) & (after < 1)
+            for colour in range(3):
+                x, y = (part[:, colour][among[:, colour]].log() for part in (before, after))
+                gamma = ((x - x.mean()) * (y - y.mean())).mean() / ((x - x.mean()) ** 2).mean()
+                assert torch.allclose(y, gamma * (x - x.mean()) + y.mean(), atol=1e-3)
+                changes.add(round(float(gamma), 3))
+    assert len(changes) > 5
+
+
 def test_objects_that_a_frame_does_not_tell_about_are_not_known(videos):
     told = {f"{t:05d}": [1] for t in (4, 8, 12)}
     (videos / "known.json").write_text(json.dumps({"a": told, "b": told}))

@@ -20,6 +20,7 @@ from agss_model.errors import MaskError, MediaError
 from agss_model.evaluation.layouts import Sequence as Annotated
 from agss_model.evaluation.layouts import open_dataset
 from agss_model.video.images import read_image
+from training.appearance import tint
 from training.clips import Clips, ClipShape, join
 from training.datasets.known import Known, read_known
 from training.datasets.video_config import VideoConfig
@@ -156,9 +157,9 @@ class SparseClips:
         )
         if not known[1:].any():
             raise MaskError("nothing is known after the first frame")
-        images = np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2))
+        images = torch.from_numpy(np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2)))[None].float() / 255
         return Clips(
-            torch.from_numpy(images)[None].float() / 255,
+            tint(images, self.config.tint, torch.Generator().manual_seed(int(rng.integers(2**31)))),
             torch.from_numpy(masks)[None].float(),
             torch.zeros(1, len(ids), dtype=torch.int64),
             known=torch.from_numpy(known)[None],

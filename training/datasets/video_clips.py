@@ -14,6 +14,7 @@ import torch
 from agss_model.errors import MaskError, MediaError
 from agss_model.evaluation.layouts import Layout, Sequence, open_dataset, read_image_set
 from agss_model.video.images import read_image
+from training.appearance import tint
 from training.clips import Clips, ClipShape, first_seen, join, pack
 from training.datasets.evaluation_data import EVALUATION_SEQUENCES, refuse_evaluation_data
 from training.datasets.stills import AnyArray
@@ -116,6 +117,7 @@ class VideoClips:
             raise MaskError("no object in both the first frame and the reference")
         masks, entry = pack(masks, entry)
         images = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))[None].float() / 255
+        images = tint(images, self.config.tint, torch.Generator().manual_seed(int(rng.integers(2**31))))
         return Clips(images, masks, entry, torch.tensor([reference]) if self.config.reference == "random" else None)
 
 

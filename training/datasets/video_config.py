@@ -21,6 +21,7 @@ class VideoConfig:
         reverse: probability of reversed time.
         max_objects: objects of a clip that are tracked, at most.
         minimum: share of the frame from which on an object counts as present.
+        tint: how much light and colours of a clip are changed, see `training.appearance.tint`; 0 for not at all.
     """
 
     max_skip: int = 3
@@ -30,6 +31,7 @@ class VideoConfig:
     reverse: float = 0.5
     max_objects: int = 6
     minimum: float = 0.001
+    tint: float = 0.0
 
     def __post_init__(self) -> None:
         if self.max_skip < 1 or self.max_objects < 1:
