@@ -19,6 +19,7 @@ from agss_model.frames import Geometry, check_frame, check_mask_size, to_carried
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
 from agss_model.memory import Entry, Memory
 from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.parts import without_false_parts
 from agss_model.quality import Quality, assess, reach
 from agss_model.results import FrameResult, annotated, id_type, predicted
 from agss_model.timing import Clock
@@ -225,11 +226,13 @@ class Tracker:
         if features is None or geometry is None:
             raise ConfigError("No frame has been looked at.")
         memory = self.memory
-        references = [entry.arranged(self._ids) for entry in (*memory.permanent, *memory.recent)]
+        human = [entry.arranged(self._ids) for entry in memory.permanent]
+        references = human + [entry.arranged(self._ids) for entry in memory.recent]
         previous = memory.previous.arranged(self._ids) if memory.previous else None
         moved = self._masks
         within = reach(moved, self._lost)
         found = self.network.segment(features, references, previous, moved[None], within=within[None])[0]
+        found = without_false_parts(found, self.network, features, human)
         quality = assess(found, within, moved, self._lost)
         self._masks = found * (within & ~quality.lost[:, None, None])
         self._lost = quality.lost

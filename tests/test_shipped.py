@@ -47,6 +47,19 @@ def test_pedestrians_of_the_demo_are_followed(shipped):
         assert 0.6 < area < 1.6
 
 
+@pytest.mark.slow
+def test_places_that_pedestrians_left_do_not_stay_labelled(shipped):
+    first, last = (read_label_map(DEMO / f"pedestrians_{name}.png") for name in ("first", "last"))
+    with open_source(DEMO / "pedestrians.mp4") as source:
+        found = track(shipped, source.frames(), first)[-1].label_map
+    for object_id in np.unique(found[found > 0]):
+        y, x = np.nonzero(found == object_id)
+        assert np.ptp(x) < 80, f"{object_id} is spread over the picture"
+        assert np.ptp(y) < 150
+    kept = [i for i in (1, 2, 3, 4, 7) if region_similarity(found == i, last == i) > 0.5]
+    assert kept == [1, 2, 3, 4, 7]
+
+
 def test_the_same_frames_give_the_same_masks(shipped):
     first = read_label_map(DEMO / "pedestrians_first.png")
     with open_source(DEMO / "pedestrians.mp4") as source:

@@ -71,12 +71,14 @@ class AGSSVOS(nn.Module, ABC):
         stride: image sides must be multiples of it.
         clock: tells a benchmark where the time goes; off otherwise.
         reads_previous: whether `segment` looks at the frame before; where not, it need not be remembered.
+        tells_resemblance: whether there is a `resemblance`.
         mask_stride: masks that go in and come out are this much smaller than the image (H = H_image / mask_stride).
     """
 
     stride: int
     mask_stride: int = 1
     reads_previous: bool = False
+    tells_resemblance: bool = False
 
     def __init__(self, config: AgssConfig) -> None:
         super().__init__()
@@ -103,6 +105,19 @@ class AGSSVOS(nn.Module, ABC):
     def compact(self, reference: Reference) -> Reference:
         """The same reference in as few bytes as tracking needs; networks that can do with less override it."""
         return reference
+
+    def resemblance(self, features: Features, references: Sequence[Reference], cells: Tensor) -> Tensor:
+        """How much places of a frame look like each object in the references, wherever they are.
+
+        Args:
+            features: of the frame; one clip.
+            references: as for `segment`.
+            cells: (Q,) int64, of the grid at `stride`, row by row.
+
+        Returns:
+            (N, Q) float in [0, 1].
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not tell resemblance; see `tells_resemblance`.")
 
     @abstractmethod
     def segment(

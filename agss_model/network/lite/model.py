@@ -60,6 +60,7 @@ class LiteAGSSVOS(AGSSVOS):
     stride = 16
     mask_stride = 4
     reads_previous = True
+    tells_resemblance = True
     runner: Runner | None = None
 
     def __init__(self, config: AgssConfig) -> None:
@@ -74,6 +75,16 @@ class LiteAGSSVOS(AGSSVOS):
     @property
     def _layers(self) -> Runner:
         return self if self.runner is None or self.training else self.runner
+
+    @property
+    def _temperature(self) -> Tensor:
+        return self.log_temperature.exp().clamp(0.01, 1.0)
+
+    @staticmethod
+    def _key(features: Features) -> Tensor:
+        if features.key is None:
+            raise ValueError("These features have no key; they are not from this network.")
+        return features.key
 
     def encode(self, image: Tensor) -> Features:
         """See `AGSSVOS.encode`; the key has `config.key_channels` channels of unit length at 1/16."""
@@ -93,15 +104,20 @@ class LiteAGSSVOS(AGSSVOS):
 
     def remember(self, features: Features, masks: Tensor) -> Reference:
         """See `AGSSVOS.remember`; a value is the mask at 1/4, sixteen positions to a cell."""
-        if features.key is None:
-            raise ValueError("These features have no key; they are not from this network.")
+        key = self._key(features)
         known = torch.ones(masks.shape[:2], dtype=torch.bool, device=masks.device)
-        return Reference(features.key, F.pixel_unshuffle(masks[:, :, None].float(), 4), known)
+        return Reference(key, F.pixel_unshuffle(masks[:, :, None].float(), 4), known)
 
     def compact(self, reference: Reference) -> Reference:
         """Keys in half precision and values in steps of 1/255: a quarter of the bytes, and no visible difference."""
         value = (reference.value * 255).round().to(torch.uint8)
         return Reference(reference.key.half(), value, reference.known)
+
+    def resemblance(self, features: Features, references: Sequence[Reference], cells: Tensor) -> Tensor:
+        """See `AGSSVOS.resemblance`."""
+        query = self._key(features).flatten(2)[:, :, None, cells]
+        reading = read(query, references, self._temperature, top_k=self.config.top_k, cutoff=self.config.cutoff)
+        return reading.value[0].mean(1)[:, 0]
 
     def segment(
         self,
@@ -132,10 +148,7 @@ class LiteAGSSVOS(AGSSVOS):
             (B, N, 64, H/16, W/16) evidence of each object, (B, 48, H/16, W/16) its union over the objects and
             (B, 1, H/16, W/16) the cosine of the best match in the memory.
         """
-        key = features.key
-        if key is None:
-            raise ValueError("These features have no key; they are not from this network.")
-        temperature = self.log_temperature.exp().clamp(0.01, 1.0)
+        key, temperature = self._key(features), self._temperature
         if previous is None:
             memory = read(key, references, temperature, top_k=self.config.top_k, cutoff=self.config.cutoff)
             local = memory.value
