@@ -5,7 +5,6 @@ Of videos, frames that follow each other make one entry, a clip that opens where
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -15,6 +14,7 @@ from fiftyone.core.collections import SampleCollection
 from agss_model.errors import AgssError
 from agss_model.quality import BACK, DISAGREE, JUMP, LOST
 from fiftyone_plugin.clips import Clip
+from fiftyone_plugin.columns import read_columns
 from fiftyone_plugin.fields import Field
 from fiftyone_plugin.writing import guarded
 
@@ -71,11 +71,13 @@ def doubts(collection: SampleCollection, clip: Clip, field: Field, threshold: fl
     names: dict[int, str] = {}
     found: list[Doubt] = []
     absent: list[tuple[int, int, bool]] = []
-    for number, labels, lost, jumped in _read(collection, clip, field):
-        for index, name, score, keyframe, reasons in labels:
+    attributes = ("index", "label", "confidence", "keyframe", "reasons")
+    for number, labels, (lost, jumped) in read_columns(collection, clip, field, attributes, ("lost", "jumped")):
+        for index, kind, confidence, keyframe, reasons in labels:
+            name, score = str(kind) if index is None else f"{kind} {index}", 1.0 if confidence is None else confidence
             if index is not None:
                 names.setdefault(index, name)
-            if not keyframe and (why := _why(score, reasons, threshold)):
+            if not keyframe and (why := _why(score, tuple(reasons or ()), threshold)):
                 found.append(Doubt(number, name, score, why))
         absent.extend((number, index, index in jumped) for index in lost)
     for number, index, jump in absent:
@@ -88,32 +90,6 @@ def _why(score: float, reasons: tuple[str, ...], threshold: float) -> tuple[str,
     if score < threshold:
         return reasons or (LOW,)
     return tuple(reason for reason in reasons if reason in DOUBTS)
-
-
-_Labels = list[tuple[int | None, str, float, bool, tuple[str, ...]]]
-
-
-def _read(
-    collection: SampleCollection, clip: Clip, field: Field
-) -> Iterator[tuple[int, _Labels, list[int], list[int]]]:
-    view = collection.select(list(clip.samples), ordered=not clip.is_video)
-    parts = [f"{field.root}.{part}" for part in ("index", "label", "confidence", "keyframe", "reasons")]
-    parts += [f"{field.path}.{part}" for part in ("lost", "jumped")]
-    columns = [view.values(part) for part in parts]  # also of attributes that were not declared
-    numbers = view.values("frames.frame_number") if clip.is_video else None
-    if numbers is not None:
-        columns = [column[0] for column in columns]
-        numbers = numbers[0]
-    count = len(numbers) if numbers is not None else len(clip.samples)
-    for place in range(count):
-        row = [(column[place] if column else None) or [] for column in columns]
-        size = len(row[1])
-        index, name, score, keyframe, reasons = (values or [None] * size for values in row[:5])
-        labels = [
-            (i, f"{n} {i}" if i is not None else str(n), 1.0 if s is None else s, bool(k), tuple(r or ()))
-            for i, n, s, k, r in zip(index, name, score, keyframe, reasons, strict=True)
-        ]
-        yield (numbers[place] - 1 if numbers is not None else place), labels, row[5], row[6]
 
 
 def entries(found: list[Doubt], *, joined: bool) -> list[Entry]:

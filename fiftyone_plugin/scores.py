@@ -1,4 +1,4 @@
-"""Scores of tracked objects over the frames of a video, as tables and as a picture."""
+"""Scores of tracked objects over the frames of a clip, as tables and as a picture."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 import numpy.typing as npt
+from fiftyone.core.collections import SampleCollection
+
+from fiftyone_plugin.clips import Clip
+from fiftyone_plugin.collections import flat
+from fiftyone_plugin.columns import read_columns
+from fiftyone_plugin.fields import Field
 
 COLUMNS = 2000
-"""Most columns of a picture; longer videos show the worst score of every few frames."""
+"""Most columns of a picture; longer clips show the worst score of every few frames."""
 SCALE = [[0.0, "#b2182b"], [0.5, "#f4a582"], [0.75, "#d1e5f0"], [1.0, "#2166ac"]]
 """From low to high; also told apart by those who do not see red and green."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """What one field says about one video.
+    """What one field says about one clip.
 
     Attributes:
         names: of the objects, such as `person 3`, in the order of their indexes.
@@ -31,7 +37,7 @@ class Timeline:
 
     @property
     def frames(self) -> int:
-        """Frames of the video; columns are its frames from 1 on."""
+        """Frames of the clip; columns are its frames from 1 on."""
         return int(self.scores.shape[1])
 
     def doubtful(self, below: float) -> int:
@@ -40,44 +46,44 @@ class Timeline:
 
 
 def track_fields(dataset: fo.Dataset) -> list[str]:
-    """Frame fields that can hold tracks, those that this plugin wrote first."""
-    if dataset.media_type != "video":
+    """Fields of the frames of videos, or of images, that can hold tracks; those that this plugin wrote first."""
+    collection = flat(dataset)
+    if collection.media_type not in ("video", "image"):
         return []
-    schema = dataset.get_frame_field_schema(flat=True)
-    fields = dataset.get_frame_field_schema(embedded_doc_type=fo.Detections)
-    return sorted(fields, key=lambda name: (f"{name}.run" not in schema, name))
+    of_frames = collection.media_type == "video"
+    schema = collection.get_frame_field_schema if of_frames else collection.get_field_schema
+    known = schema(flat=True)
+    return sorted(schema(embedded_doc_type=fo.Detections), key=lambda name: (f"{name}.run" not in known, name))
 
 
-def read_timeline(dataset: fo.Dataset, sample_id: str, field: str) -> Timeline:
-    """Read the scores of one video, without its masks; objects without an index are left out.
+def read_timeline(collection: SampleCollection, clip: Clip, field: Field) -> Timeline:
+    """Read the scores of one clip, without its masks; objects without an index are left out.
 
     Args:
-        dataset: with videos.
-        sample_id: of the video.
-        field: frame field of detections, without `frames.`.
+        collection: where the clip is, without filters.
+        clip: a video, or images in order.
+        field: of detections.
     """
-    view = dataset.select(sample_id)
-    parts = [f"detections.{name}" for name in ("index", "label", "confidence", "keyframe")] + ["lost"]
-    paths = [f"frames.{field}.{part}" for part in parts]
-    numbers = view.values("frames.frame_number")[0]
-    columns = [view.values(path)[0] if view.has_field(path) else [None] * len(numbers) for path in paths]
-    metadata = view.values("metadata.total_frame_count")[0]
-    total = max([metadata or 0, 1, *numbers])
     names: dict[int, str] = {}
     found: list[tuple[int, int, float, bool]] = []
     absent: list[tuple[int, int]] = []
-    for number, index, label, score, keyframe, lost in zip(numbers, *columns, strict=True):
-        for i, name, value, human in _labels(index, label, score, keyframe):
-            names[i] = f"{name} {i}"
-            found.append((i, number - 1, 1.0 if value is None else value, bool(human)))
-        absent += [(i, number - 1) for i in lost or ()]
-    return _arranged(names, found, absent, total)
+    frames = _frames(collection, clip)
+    attributes = ("index", "label", "confidence", "keyframe")
+    for number, labels, (lost,) in read_columns(collection, clip, field, attributes, ("lost",)):
+        frames = max(frames, number + 1)
+        for index, name, score, human in labels:
+            if index is not None:
+                names[index] = f"{name} {index}"
+                found.append((index, number, 1.0 if score is None else score, bool(human)))
+        absent += [(index, number) for index in lost]
+    return _arranged(names, found, absent, frames)
 
 
-def _labels(*columns: list[Any] | None) -> list[tuple[Any, ...]]:
-    """The labels of a frame that have an index."""
-    size = len(columns[0] or ())
-    return [row for row in zip(*(column or [None] * size for column in columns), strict=True) if row[0] is not None]
+def _frames(collection: SampleCollection, clip: Clip) -> int:
+    """How many there are, as far as it is known without opening a video."""
+    if not clip.is_video:
+        return len(clip.samples)
+    return max(1, collection.select(clip.key).values("metadata.total_frame_count")[0] or 0)
 
 
 def _arranged(

@@ -18,7 +18,7 @@ from agss_model.video import FrameSource, VideoFile
 from agss_model.weights.fingerprint import fingerprint
 from fiftyone_plugin.clips import Clip, find_clips
 from fiftyone_plugin.collections import readable, unfiltered
-from fiftyone_plugin.fields import Field, FieldError, declare, input_field, output_field
+from fiftyone_plugin.fields import Field, FieldError, declare, input_field, output_field, remember_order
 from fiftyone_plugin.models import load_network
 from fiftyone_plugin.outcome import DIRECTIONS, Progress, Settings, Summary, count
 from fiftyone_plugin.prompts import Prompts, read_frames, read_prompts
@@ -89,7 +89,7 @@ class TrackingRun:
             DatabaseError: the database cannot be written.
             AgssError: not one clip could be tracked.
         """
-        guarded(lambda: declare(self._view._dataset, self._output))
+        guarded(self._declare)
         for place, clip in enumerate(self.clips):
             share = place / len(self.clips)
             where = f"clip {place + 1} of {len(self.clips)}, {clip.name}"
@@ -109,6 +109,11 @@ class TrackingRun:
         self._note_prompts()
         self._check_outcome()
         yield Progress(1.0, str(self.summary))
+
+    def _declare(self) -> None:
+        dataset, settings = self._view._dataset, self.settings
+        declare(dataset, self._output)
+        remember_order(dataset, self._output, settings.sort_field, settings.group_field)
 
     def _unique(self, clip: Clip) -> str:
         name = f"{clip.name} (sample {clip.key})"

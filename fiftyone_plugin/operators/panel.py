@@ -1,7 +1,8 @@
-"""The panel: scores of every object over the frames of a video, a click away from the frame, and the operators."""
+"""The panel: scores of every object over the frames of a clip, a click away from the frame, and the operators."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,11 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.operators.store import ExecutionStore
 
+from agss_model.errors import AgssError
 from fiftyone_plugin import PLUGIN
+from fiftyone_plugin.clips import Clip, find_clips
+from fiftyone_plugin.collections import flat, unfiltered
+from fiftyone_plugin.fields import field_of, known_order
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.evaluate import LAST
 from fiftyone_plugin.operators.review import THRESHOLD
@@ -25,7 +30,7 @@ ROW, AROUND = 26, 90  # pixels: of an object, and above and below them all
 
 
 class TrackingScores(foo.Panel):
-    """Shows one video: the open one, else the selected one, else the first of the view."""
+    """Shows one clip, a video or images in order: the open one, else the selected one, else the first of the view."""
 
     @property
     def config(self) -> foo.PanelConfig:
@@ -49,8 +54,7 @@ class TrackingScores(foo.Panel):
         state = ctx.panel.state
         if state.field not in fields:
             state.field = fields[0] if fields else None
-        state.shown, sample = _shown(ctx) if fields else (None, None)
-        self._show(ctx, sample)
+        self._show(ctx)
 
     # FiftyOne calls these by their names when what they name has changed.
     on_change_current_sample = on_load
@@ -61,29 +65,39 @@ class TrackingScores(foo.Panel):
     def pick_field(self, ctx: foo.ExecutionContext) -> None:
         """Another field was chosen."""
         ctx.panel.state.field = ctx.params.get("value")
-        self._show(ctx, ctx.panel.state.sample)
+        self._show(ctx)
 
     def jump(self, ctx: foo.ExecutionContext) -> None:
-        """Go to the frame that was clicked, opening the video if it is not."""
+        """Go to the frame that was clicked, opening the clip if it is not."""
         frame = ctx.params.get("x")
-        if not isinstance(frame, int):
+        if not isinstance(frame, int) or (shown := _shown(ctx)) is None:
+            return
+        if not shown.clip.is_video and not shown.played:
+            ctx.ops.open_sample(id=shown.clip.samples[frame - 1])
             return
         if not ctx.current_sample:
-            ctx.ops.open_sample(id=ctx.panel.state.shown)
-        ctx.trigger(f"{PLUGIN}/go_to_frame", {"frame_number": frame})
+            ctx.ops.open_sample(id=shown.id)
+        if shown.clip.is_video:
+            ctx.trigger(f"{PLUGIN}/go_to_frame", {"frame_number": frame})
+        else:
+            ctx.trigger("set_frame_number", {"frame_number": frame})
 
-    def _show(self, ctx: foo.ExecutionContext, sample: str | None) -> None:
+    def _show(self, ctx: foo.ExecutionContext) -> None:
         state = ctx.panel.state
-        state.sample, state.objects = sample, 0
-        if not sample or not state.field:
+        state.sample, state.objects, state.problem = None, 0, ""
+        try:
+            shown = _shown(ctx)
+        except AgssError as error:
+            state.problem = str(error)
             return
-        paths = ctx.dataset.select(sample).values("filepath")
-        if not paths:
+        if shown is None:
             return
-        timeline = read_timeline(ctx.dataset, sample, state.field)
+        state.sample = shown.clip.key
+        dataset = unfiltered(flat(ctx.dataset))
+        timeline = read_timeline(dataset, shown.clip, field_of(dataset, state.field))
         state.objects = len(timeline.names)
         state.title = (
-            f"**{Path(paths[0]).name}**: {state.objects} objects, {timeline.frames} frames, "
+            f"**{shown.clip.name}**: {state.objects} objects, {timeline.frames} frames, "
             f"{timeline.doubtful(THRESHOLD)} with a score below {THRESHOLD}"
         )
         ctx.panel.data.timeline = traces(timeline)
@@ -97,7 +111,7 @@ class TrackingScores(foo.Panel):
             buttons.btn(name, label=label, icon=icon, on_click=f"{PLUGIN}/{name}", prompt=True, variant="outlined")
         fields = track_fields(ctx.dataset)
         if not fields:
-            panel.md("Tracks appear here: draw objects on some frames of a video, then press **Track**.", name="empty")
+            panel.md("Tracks appear here: draw objects on some frames, then press **Track**.", name="empty")
         else:
             choices = types.DropdownView()
             for name in fields:
@@ -112,21 +126,46 @@ class TrackingScores(foo.Panel):
                 "timeline", layout=_layout(height), config={"displayModeBar": False}, on_click=self.jump, height=height
             )
         elif fields:
-            panel.md("This field holds no object with an index in this video.", name="bare")
+            panel.md(state.problem or "This field holds no object with an index in this clip.", name="bare")
         if numbers := _numbers(ctx, state.sample):
             panel.md(numbers, name="numbers")
         return types.Property(panel)
 
 
-def _shown(ctx: foo.ExecutionContext) -> tuple[str | None, str | None]:
-    """Ids of what is shown and of its video; they differ in views of clips, such as the review queue."""
-    view = ctx.view
-    shown = ctx.current_sample or next(iter(ctx.selected or ()), None)
-    if shown is None:
-        shown = view.first().id if len(view) else None
-    if shown is None or not any(getattr(view, kind, False) for kind in ("_is_clips", "_is_frames", "_is_patches")):
-        return shown, shown
-    return shown, next(iter(view.select(shown).values("sample_id")), None)
+@dataclass(frozen=True)
+class _Shown:
+    """What the panel is about.
+
+    Attributes:
+        id: of what the App shows: a sample, or a part of a video in views of clips, such as the review queue.
+        clip: all of it.
+        played: images that the App plays as one video.
+    """
+
+    id: str
+    clip: Clip
+    played: bool = False
+
+
+def _shown(ctx: foo.ExecutionContext) -> _Shown | None:
+    """What is open, else selected, else first; None where that is nothing, or was deleted.
+
+    Raises:
+        AgssError: images that make no sequence.
+    """
+    view, field = ctx.view, ctx.panel.state.field
+    shown = ctx.current_sample or next(iter(ctx.selected or ()), None) or (view.first().id if len(view) else None)
+    if shown is None or field is None:
+        return None
+    if flat(ctx.dataset).media_type == "video":
+        sample = shown
+        if any(getattr(view, kind, False) for kind in ("_is_clips", "_is_frames", "_is_patches")):
+            sample = next(iter(view.select(shown).values("sample_id")), None)
+        paths = ctx.dataset.select(sample).values("filepath") if sample else []
+        return _Shown(shown, Clip(Path(paths[0]).name, (sample,), (paths[0],), True)) if paths else None
+    played = bool(getattr(view, "_is_dynamic_groups", False))
+    clips = find_clips(view) if played else find_clips(ctx.dataset, *known_order(ctx.dataset, field))
+    return next((_Shown(shown, clip, played) for clip in clips if shown in clip.samples), None)
 
 
 def _layout(height: int) -> dict[str, Any]:
@@ -139,7 +178,7 @@ def _layout(height: int) -> dict[str, Any]:
 
 
 def _numbers(ctx: foo.ExecutionContext, sample: str | None) -> str:
-    """The last evaluation: of the dataset, and of the objects of this video."""
+    """The last evaluation: of the dataset, and of the objects of this clip."""
     last = ExecutionStore.create(STORE, ctx.dataset._doc.id).get(LAST)
     if not last:
         return ""

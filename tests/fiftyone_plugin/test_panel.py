@@ -11,6 +11,8 @@ import pytest
 from fiftyone.operators.executor import execute_or_delegate_operator
 from fiftyone.operators.store import ExecutionStore
 
+from fiftyone_plugin.clips import find_clips
+from fiftyone_plugin.fields import Field, known_order, remember_order
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.evaluate import LAST
 from fiftyone_plugin.scores import COLUMNS, Timeline, read_timeline, traces, track_fields
@@ -45,7 +47,7 @@ def data():
 
 
 def test_scores_are_read_by_object_and_frame(data):
-    timeline = read_timeline(data, data.first().id, "tracks")
+    timeline = read_timeline(data, find_clips(data)[0], Field("tracks", True))
     assert timeline.names == ("person 1", "person 2")
     gap = np.nan
     expected = [[0.1, 0.2, 0.3, 0.4, 0.5, gap], [gap, gap, 1.0, 1.0, 0.0, gap]]
@@ -61,7 +63,7 @@ def test_a_field_of_anybody_can_be_shown(data):
     sample = data.first()
     sample.frames[2]["plain"] = fo.Detections(detections=[fo.Detection(label="car", bounding_box=BOX, index=4)])
     sample.save()
-    timeline = read_timeline(data, sample.id, "plain")
+    timeline = read_timeline(data, find_clips(data)[0], Field("plain", True))
     assert timeline.names == ("car 4",)
     assert timeline.scores[0, 1] == 1.0
 
@@ -111,7 +113,7 @@ def test_opened_it_shows_the_first_video_and_offers_the_operators(operator, data
 
 def test_a_click_opens_the_video_at_the_frame(operator, data):
     sample = data.first().id
-    state = {"sample": sample, "shown": sample, "field": "tracks", "objects": 2, "title": ""}
+    state = {"sample": sample, "field": "tracks", "objects": 2, "title": ""}
     click = {"x": 4, "y": "person 1"}
     steps = [name for name, _ in ask(operator, data, "jump", state, params=click) if name != "show_panel_output"]
     assert steps == ["open_sample", "@agss/vos/go_to_frame"]
@@ -126,9 +128,74 @@ def test_of_a_clip_the_whole_video_is_shown(operator, data):
     clips = data.to_clips([[(2, 3)]])
     messages = ask(operator, data, "on_load", view=clips._serialize())
     assert "2 objects, 6 frames" in shown(messages)
-    states = [params["state"] for name, params in messages if name == "patch_panel_state"]
-    assert {"shown": clips.first().id} in states
+    click = {"x": 4, "y": "person 1"}
+    messages = ask(operator, data, "jump", {"field": "tracks"}, params=click, view=clips._serialize())
+    assert [params["id"] for name, params in messages if name == "open_sample"] == [clips.first().id]
     assert clips.first().id != data.first().id
+
+
+@pytest.fixture
+def images():
+    """Two streets of three images each, mixed up; person 1 in all, person 2 lost in the second of the west street."""
+    made = fo.Dataset()
+    for frame in (2, 0, 1):
+        for street in ("west", "east"):
+            found = [person(1, (frame + 1) / 10, keyframe=frame == 0)]
+            if street == "west" and frame == 0:
+                found.append(person(2, 0.9))
+            lost = [2] if street == "west" and frame == 1 else []
+            tracks = fo.Detections(detections=found, lost=lost, run="x")
+            made.add_sample(fo.Sample(f"/somewhere/{street}{frame}.jpg", street=street, order=frame, tracks=tracks))
+    made.add_dynamic_sample_fields()
+    yield made
+    made.delete()
+
+
+def one(dataset, street, frame):
+    return dataset.match({"street": street, "order": frame}).first().id
+
+
+def timeline(messages):
+    pictures = [params["data"] for name, params in messages if name == "patch_panel_data"]
+    return pictures[-1]["timeline"][0]
+
+
+def test_of_images_the_sequence_is_shown_as_it_was_tracked(operator, images):
+    remember_order(images, Field("tracks", False), "order", "street")
+    selected = one(images, "west", 1)
+    messages = ask(operator, images, "on_load", selected=[selected])
+    assert "**west**: 2 objects, 3 frames" in shown(messages)
+    assert timeline(messages)["z"] == [[0.1, 0.2, 0.3], [0.9, 0.0, None]]
+    click = {"x": 3, "y": "person 1"}
+    messages = ask(operator, images, "jump", {"field": "tracks"}, params=click, selected=[selected])
+    assert [params["id"] for name, params in messages if name == "open_sample"] == [one(images, "west", 2)]
+
+
+def test_of_images_in_groups_the_group_is_shown(operator, images):
+    view = images.group_by("street", order_by="order")
+    opened = one(images, "east", 0)
+    messages = ask(operator, images, "on_load", view=view._serialize(), current_sample=opened)
+    assert timeline(messages)["z"] == [[0.1, 0.2, 0.3]]
+    click = {"x": 2, "y": "person 1"}
+    messages = ask(
+        operator, images, "jump", {"field": "tracks"}, params=click, view=view._serialize(), current_sample=opened
+    )
+    steps = [(name, params) for name, params in messages if name != "show_panel_output"]
+    assert steps == [("set_frame_number", {"frame_number": 2})]
+
+
+def test_images_that_make_no_sequence_say_what_is_missing(operator, images):
+    remember_order(images, Field("tracks", False), "order", None)
+    text = shown(ask(operator, images, "on_load"))
+    assert "have the same order" in text
+    assert "group_field" in text
+
+
+def test_the_order_of_images_is_kept_with_the_field(images):
+    remember_order(images, Field("tracks", False), "order", "street")
+    images.reload()
+    assert known_order(images, "tracks") == ("order", "street")
+    assert known_order(images, "nothing") == (None, None)
 
 
 def test_what_is_gone_is_not_shown(operator, data):
