@@ -2,17 +2,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import resource
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 import torch
 from little_data import REPOSITORY, RUNS, make_stills, make_videos
+from processes import start_python, wait_for_steps
 from safetensors.torch import load_file
 
 from agss_model.errors import AgssError, MediaError, OutputError, WeightsError
@@ -55,19 +54,10 @@ def assert_same_weights(one, two):
 
 
 def start(data, out, *more):
-    command = [sys.executable, "-m", "training.train", str(TINY), "--data", str(data), "--out", str(out)]
-    command += ["--log-seconds", "0", "--save-seconds", "0", "--validate-every", "5", "--threads", "1", *more]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def wait_for_steps(process, out, count):
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if (out / "log.jsonl").exists() and len((out / "log.jsonl").read_text().splitlines()) >= count:
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"no {count} steps: {process.communicate(timeout=10)}")
+    command = ["-m", "training.train", str(TINY), "--data", str(data), "--out", str(out)]
+    return start_python(
+        *command, "--log-seconds", "0", "--save-seconds", "0", "--validate-every", "5", "--threads", "1", *more
+    )
 
 
 def test_a_run_writes_what_it_promises(data, tmp_path):
