@@ -12,8 +12,7 @@ import numpy as np
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError, MediaError
 from agss_model.network.base import AGSSVOS
-from agss_model.weights.files import sha256_of
-from agss_model.weights.store import load_model, locate
+from agss_model.weights.store import digest_of, load_model
 from training.measure import WANTED_IOU, Case, Result, demo_case, measure, open_cases
 
 DEMO = "demo"
@@ -207,7 +206,7 @@ def _record(compared: Sequence[Compared], device: str) -> dict[str, Any]:
 
 
 def _weights(name: str | Path) -> dict[str, str]:
-    return {"name": Path(name).name, "sha256": sha256_of(locate(name)[0])}
+    return {"name": Path(name).name, "sha256": digest_of(name)}
 
 
 def _set(found: Compared) -> dict[str, Any]:

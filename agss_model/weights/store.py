@@ -13,7 +13,7 @@ from agss_model.errors import ConfigError, WeightsError
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS
 from agss_model.weights.bundles import RECORD, WEIGHTS, find_bundle, published_names, read_bundle
-from agss_model.weights.files import load_into, read_weights
+from agss_model.weights.files import load_into, read_weights, sha256_of
 
 SHIPPED = Path(__file__).parent / "shipped"
 UNTRAINED = ("propagation", "imagenet")  # names of the network that needs no training of ours
@@ -122,6 +122,15 @@ def locate(name_or_path: str | Path) -> tuple[Path, str | None]:
     raise WeightsError(
         f"{name_or_path} is neither a shipped or published model nor a weights file. There are: {names}."
     )
+
+
+def digest_of(name_or_path: str | Path) -> str:
+    """SHA-256 of the file behind a name or path, in hexadecimal.
+
+    Raises:
+        WeightsError: as `locate`.
+    """
+    return sha256_of(locate(name_or_path)[0])
 
 
 def _override(config: AgssConfig, overrides: dict[str, object]) -> AgssConfig:

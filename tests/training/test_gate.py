@@ -14,6 +14,7 @@ from agss_model.cli.main import app
 from agss_model.errors import MediaError
 from agss_model.results import FrameResult
 from agss_model.weights.files import read_weights, save_weights
+from agss_model.weights.store import locate
 from training import gate, measure
 from training.gate import Rules, compare, open_sets
 from training.measure import corrections, demo_case, open_cases
@@ -125,7 +126,7 @@ def damaged(source, path):
 def test_a_damaged_model_is_refused_with_status_three(tmp_path):
     """The shipped weights against themselves with noise."""
     data = make_videos(tmp_path / "team", ["a", "b"], frames=6, size=(96, 128))
-    shipped = gate.locate("lite")[0]
+    shipped = locate("lite")[0]
     bad = damaged(shipped, tmp_path / "bad.safetensors")
     page, numbers = tmp_path / "gate.html", tmp_path / "gate.json"
     command = ["gate", "lite", str(bad), "--data", str(data), "--general", "none"]
