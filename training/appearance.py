@@ -54,7 +54,7 @@ def tint(pictures: Tensor, strength: float, rng: torch.Generator) -> Tensor:
         return pictures
     gamma, *gains = (torch.randn(4, generator=rng) * strength).clamp(-2 * strength, 2 * strength).exp().tolist()
     gain = torch.tensor(gains, device=pictures.device)[:, None, None]
-    return (pictures**gamma * gain).clamp(0, 1)
+    return (pictures.pow(gamma) * gain).clamp(0, 1)
 
 
 def turn(pictures: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:

@@ -13,7 +13,7 @@ from rich.table import Table
 from agss_model.annotations import Include
 from agss_model.cli.console import note, stderr, stdout
 from agss_model.cli.engine import pick_device, set_threads
-from agss_model.errors import ConfigError, OutputError
+from agss_model.errors import ConfigError, MediaError, OutputError
 from training.checkpoints import write_atomically, write_json
 from training.datasets.catalog import open_catalog
 from training.inspection import Found, contact_sheet, inspect
@@ -32,14 +32,16 @@ def inspect_sources(sources: Sequence[str], include: Include, sheet: Path | None
         note(entry.text)
     annotated = sum(len(video.annotated) for video in found)
     problems = sum(len(video.problems) for video in found)
-    stdout().print(f"{len(found)} videos, {annotated} annotated frames, {problems} problems", markup=False)
+    counts = ((len(found), "video"), (annotated, "annotated frame"), (problems, "problem"))
+    stdout().print(", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts), markup=False)
     if sheet is not None:
         _write_picture(sheet, contact_sheet(catalog, include))
         stdout().print(f"look at {sheet}", markup=False)
 
 
 def _table(found: Sequence[Found]) -> Table:
-    table = Table("video", "size", "frames", "annotated", "interpolated", "predicted", "objects", "masks", "area")
+    shown = ("video", "size", "frames", "annotated", "interpolated", "predicted", "objects", "masks")
+    table = Table(*shown, "area: least / middle / most")
     for video in found:
         area = "" if video.areas is None else " / ".join(f"{100 * share:.2g}" for share in video.areas) + " %"
         table.add_row(
@@ -97,6 +99,8 @@ def finetune_sources(
     wishes = Wishes(**wished)
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file; choose a folder for --out")
+    if wishes.stills is not None and not wishes.stills.is_dir():
+        raise MediaError(f"{wishes.stills} is no folder of photographs with masks; docs/training.md says what it holds")
     asked: dict[str, Any] = {
         "sources": [_absolute(source) for source in sources],
         "include": include,

@@ -18,8 +18,8 @@ import torch
 
 from agss_model.config import AgssConfig, preset
 from agss_model.errors import ConfigError, WeightsError
-from agss_model.weights.files import read_weights, sha256_of
-from agss_model.weights.store import locate
+from agss_model.weights.files import read_weights
+from agss_model.weights.store import digest_of, locate
 from training.checkpoints import write_json
 from training.datasets.video_config import VideoConfig
 from training.prepare import Prepared
@@ -32,6 +32,8 @@ RECORD = "finetune.json"
 TEAM, TEAM_STILLS, OTHER_STILLS = 0.5, 0.25, 0.25  # shares of the steps
 STEPS_PER_FRAME, FEWEST, MOST = 10, 200, 2000
 TIMED_STEPS = 3
+RATE, ENCODER_RATE = 3e-4, 3e-5
+TINT = 0.1  # a team's few videos show few colours
 LEAST_STEPS = 40  # below that nothing is learned, whatever the time
 
 
@@ -113,7 +115,7 @@ def _start(weights: str) -> tuple[Path, str, AgssConfig]:
     _, config, metadata = read_weights(path, expected)
     if metadata.get("kind"):
         raise WeightsError(f"{path} holds {metadata['kind']}, which is no segmentation network")
-    return path.resolve(), sha256_of(path), config
+    return path.resolve(), digest_of(weights), config
 
 
 def _settings(prepared: Prepared, wishes: Wishes, config: AgssConfig, start: Path) -> RunConfig:
@@ -130,8 +132,8 @@ def _settings(prepared: Prepared, wishes: Wishes, config: AgssConfig, start: Pat
         network={name: value for name, value in config.to_dict().items() if base.get(name) != value},
         init=str(start),
         seed=wishes.seed,
-        lr=1e-4,
-        encoder_lr=1e-5,
+        lr=RATE,
+        encoder_lr=ENCODER_RATE,
         frozen_blocks=3 if lite else 0,
         warm_up=20,
         ema=0.99,
@@ -144,7 +146,7 @@ def _settings(prepared: Prepared, wishes: Wishes, config: AgssConfig, start: Pat
         patience=_patience(steps),
         sources=_sources(wishes),
         stages=(shape,),
-        videos=VideoConfig(),
+        videos=VideoConfig(tint=TINT),
         synthesis=SynthesisConfig(),
     )
 

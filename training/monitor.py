@@ -120,7 +120,7 @@ class Monitor:
         with (self.out / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         if self._bar is None:
-            self.say(str(row))
+            self.say(f"step {self._at}: loss {loss:.3f}, IoU {iou:.3f}, {seconds:.2f} s a step")
         if self._board is not None:
             for key in ("loss", "iou", "s"):
                 self._board.add_scalar(f"training/{key}", row[key], self._at)

@@ -13,7 +13,7 @@ import torch
 from agss_model.errors import WeightsError
 from agss_model.weights.bundles import WEIGHTS, Bundle, add_bundle, check_name, find_bundle
 from agss_model.weights.files import read_weights, save_weights, sha256_of
-from agss_model.weights.store import locate, shipped_models
+from agss_model.weights.store import digest_of, shipped_models
 from training.checkpoints import write_json
 from training.finetune import RECORD
 from training.gate import Verdict, compare, open_sets
@@ -55,8 +55,10 @@ def candidate(run: Path) -> Candidate:
     try:
         old = json.loads((run / RECORD).read_text(encoding="utf-8"))["weights"]
         old = {key: str(old[key]) for key in ("name", "place", "sha256")}
+    except FileNotFoundError as error:
+        raise WeightsError(f"{run} is no folder of agss finetune: there is no {RECORD} in it") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{run} is no folder of agss finetune ({error!r})") from error
+        raise WeightsError(f"{run / RECORD} is damaged ({error!r}); fine-tune anew with another --out") from error
     best = run / "best.safetensors"
     if not best.is_file():
         raise WeightsError(f"{run} has no validated weights yet; go on with agss finetune ... --out {run}")
@@ -142,7 +144,7 @@ def _earlier(run: Path, old: str, found: Candidate, general: tuple[str, ...]) ->
         names = [part["name"] for part in record["sets"]]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    same = hashes == (sha256_of(locate(old)[0]), sha256_of(found.weights))
+    same = hashes == (digest_of(old), sha256_of(found.weights))
     expected = ["held_out", *(Path(part).name for part in general)]
     return record if same and names == expected and (run / PAGE).is_file() else None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from agss_model.errors import ConfigError
 
 HELD_OUT_SHARE = 0.25
-OWN_VALIDATION_FROM = 6  # videos; with fewer the held-out ones decide when to stop as well
+OWN_VALIDATION_FROM = 8  # videos; with fewer the held-out ones decide when to stop as well
 TIME_SHARE = 0.7  # of the annotated frames of a single video that are learned from
 
 
@@ -58,7 +58,7 @@ def split_videos(videos: Sequence[Facts], *, hold_out: Sequence[str] = (), seed:
     """
     if unknown := set(hold_out) - {video.name for video in videos}:
         names = ", ".join(sorted(video.name for video in videos))
-        raise ConfigError(f"there is no video {sorted(unknown)[0]!r} to hold out; there are {names}")
+        raise ConfigError(f"there is no video {sorted(unknown)[0]!r} to hold out; the videos are: {names}")
     groups = _groups(videos)
     if len(groups) == 1:
         return _by_time(groups[0])

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import threading
-import time
 
 import pytest
 import torch
 from little_data import make_stills
+from processes import start_python, wait_for_steps
 from safetensors.torch import load_file
 from team_data import little_weights, write_export
 from typer.testing import CliRunner
@@ -111,6 +109,18 @@ def test_a_run_ends_when_validation_no_longer_improves(team, tmp_path, monkeypat
         publish.candidate(tmp_path)
 
 
+def test_what_is_no_run_or_no_photographs_is_said_before_anything_is_read(team, tmp_path):
+    with pytest.raises(WeightsError, match=r"no folder of agss finetune: there is no finetune\.json"):
+        publish.candidate(tmp_path)
+    (tmp_path / "finetune.json").write_text("{")
+    with pytest.raises(WeightsError, match=r"finetune\.json is damaged"):
+        publish.candidate(tmp_path)
+    done = CliRunner().invoke(app, finetune_command(tmp_path / "run", team, "--stills", str(tmp_path / "none")))
+    assert done.exit_code == 2
+    assert "is no folder of photographs" in " ".join(done.output.split())
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.slow
 def test_from_annotations_to_published_weights_and_back(team, tmp_path, store, monkeypatch):
     run, out = CliRunner().invoke, tmp_path / "run"
@@ -148,18 +158,13 @@ def test_from_annotations_to_published_weights_and_back(team, tmp_path, store, m
 @pytest.mark.slow
 def test_ctrl_c_ends_after_a_step_and_the_same_command_goes_on(team, tmp_path):
     out = tmp_path / "run"
-
-    def interrupt():
-        while not (out / "log.jsonl").exists() or "step" not in (out / "log.jsonl").read_text():
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    done = CliRunner().invoke(app, finetune_command(out, team, "--steps", "400"))
-    thread.join()
-    assert done.exit_code == 0, done.output
-    assert "goes on from there" in done.output
+    command = finetune_command(out, team, "--steps", "400")
+    process = start_python("-m", "agss_model.cli", *command)
+    wait_for_steps(process, out, 1)
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=120)[0].decode()
+    assert process.returncode == 0, output
+    assert "goes on from there" in output
     before = torch.load(out / LATEST, weights_only=True)["step"]
     assert 0 < before < 400
     other = CliRunner().invoke(app, finetune_command(out, team, "--seed", "9"))

@@ -83,6 +83,7 @@ def test_names_become_different_folder_names(tmp_path):
         ("empty", "no source of annotated videos"),
         ("davis2016_dev", "for evaluation"),
         ("export.zip", "unpack it"),
+        ("clip.mp4", r"clip\.mp4 is no annotations\.xml; give that file"),
         ("cvat:host/tasks/x", "no place on a server"),
         ("fiftyone:name", "names no field"),
     ],
@@ -91,6 +92,7 @@ def test_what_is_no_source_is_explained(tmp_path, monkeypatch, source, message):
     for folder in ("empty", "davis2016_dev"):
         (tmp_path / folder).mkdir()
     (tmp_path / "export.zip").write_bytes(b"PK")
+    (tmp_path / "clip.mp4").write_bytes(b"no XML")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(AgssError, match=message):
         open_catalog([source])
@@ -145,7 +147,7 @@ def test_inspect_prints_numbers_and_problems_and_draws(tmp_path):
     source, sheet = write_export(tmp_path / "team", name="lake"), tmp_path / "sheet.png"
     done = CliRunner().invoke(app, ["data", "inspect", str(source), "--sheet", str(sheet)])
     assert done.exit_code == 0, done.output
-    assert "1 videos, 4 annotated frames, 0 problems" in done.output
+    assert "1 video, 4 annotated frames, 0 problems" in done.output
     assert "1 box, 2 box" in done.output
     assert Image.open(sheet).size == (5 * 320, 192)
     lonely = write_export(tmp_path / "lonely", annotated=(3,))

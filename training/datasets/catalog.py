@@ -75,7 +75,9 @@ def _open_path(path: Path, media: Path | None) -> tuple[list[TeamVideo], list[Pr
     if media is not None:
         refuse_evaluation_data(media)
     if path.suffix.lower() == ".zip":
-        raise MediaError(f"{path} is packed; unpack it and give the folder")
+        raise MediaError(f"{path} is packed; unpack it, put the video beside annotations.xml and give the folder")
+    if path.is_file() and path.suffix.lower() != ".xml":
+        raise MediaError(f"{path} is no {XML}; give that file, or the folder with it and the video")
     if path.is_file() or (path / XML).is_file():
         return read_export(path, media), []
     if is_folder_dataset(path):
