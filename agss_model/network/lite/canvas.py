@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -145,7 +146,8 @@ class Canvas(Region):
     def _gather(self, x: Tensor, index: Tensor, scale: int) -> Tensor:
         rows = x.permute(0, 2, 3, 1).reshape(-1, x.shape[1]).index_select(0, index)
         picture = rows.reshape(1, self.size[0] * scale, self.size[1] * scale, -1).permute(0, 3, 1, 2)
-        return picture * self.masks[scale]
+        picture *= self.masks[scale]
+        return picture
 
 
 def _fine(cells: npt.NDArray[np.generic], scale: int) -> npt.NDArray[np.generic]:
@@ -153,7 +155,7 @@ def _fine(cells: npt.NDArray[np.generic], scale: int) -> npt.NDArray[np.generic]
 
 
 def lay_out(inside: Tensor) -> Places:
-    """Pack the boxes of all objects on shelves, tall ones first.
+    """Pack the boxes of all objects on shelves, tall ones first, as wide as takes the fewest cells.
 
     Args:
         inside: (M, h, w) bool, each a box or empty.
@@ -163,23 +165,41 @@ def lay_out(inside: Tensor) -> Places:
     """
     _, height, width = inside.shape
     rows, columns = inside.any(2).cpu().numpy(), inside.any(1).cpu().numpy()
-    tops, lefts = rows.argmax(1), columns.argmax(1)
-    sizes = np.stack([rows.sum(1), columns.sum(1)], 1)
-    order = [int(m) for m in np.lexsort((-sizes[:, 1], -sizes[:, 0])) if sizes[m, 0]]
-    area = int((sizes + GAP).prod(1)[order].sum()) if order else 0
-    breadth = _rounded(max([area**0.5, *(int(sizes[m, 1]) for m in order)]), COLUMNS)
-    corners, x, y, shelf = dict[int, tuple[int, int]](), 0, 0, 0
-    for m in order:
-        if x and x + sizes[m, 1] > breadth:
-            x, y, shelf = 0, y + shelf + GAP, 0
-        corners[m] = (y, x)
-        x, shelf = x + int(sizes[m, 1]) + GAP, max(shelf, int(sizes[m, 0]))
-    canvas = np.full((_rounded(y + shelf, ROWS), breadth), -1, np.int64)
-    for m, (y, x) in corners.items():
-        high, wide = sizes[m]
-        first = (m * height + int(tops[m])) * width + int(lefts[m])
+    tops, lefts = rows.argmax(1).tolist(), columns.argmax(1).tolist()
+    sizes = zip(rows.sum(1).tolist(), columns.sum(1).tolist(), strict=True)
+    boxes = sorted(((high, wide, m) for m, (high, wide) in enumerate(sizes) if high), reverse=True)
+    size, corners = _best_shelves(boxes)
+    canvas = np.full(size, -1, np.int64)
+    for (high, wide, m), (y, x) in zip(boxes, corners, strict=True):
+        first = (m * height + tops[m]) * width + lefts[m]
         canvas[y : y + high, x : x + wide] = first + np.arange(high)[:, None] * width + np.arange(wide)
     return canvas
+
+
+_Box = tuple[int, int, int]
+"""Rows, columns, object."""
+_Shelves = tuple[tuple[int, int], list[tuple[int, int]]]
+"""Rows and columns of a canvas, and for each box its upper left corner there."""
+
+
+def _best_shelves(boxes: Sequence[_Box]) -> _Shelves:
+    """The smallest canvas of all breadths that make sense, the squarest of equals."""
+    narrowest = _rounded(max((wide for _, wide, _ in boxes), default=0), COLUMNS)
+    side = sum((high + GAP) * (wide + GAP) for high, wide, _ in boxes) ** 0.5
+    widest = max(narrowest, _rounded(2 * side, COLUMNS))
+    tried = (_shelves(boxes, breadth) for breadth in range(narrowest, widest + 1, COLUMNS))
+    return min(tried, key=lambda found: (found[0][0] * found[0][1], abs(found[0][0] - found[0][1])))
+
+
+def _shelves(boxes: Sequence[_Box], breadth: int) -> _Shelves:
+    """Boxes from left to right, a new shelf below where one is full."""
+    corners, x, y, shelf = list[tuple[int, int]](), 0, 0, 0
+    for high, wide, _ in boxes:
+        if x and x + wide > breadth:
+            x, y, shelf = 0, y + shelf + GAP, 0
+        corners.append((y, x))
+        x, shelf = x + wide + GAP, max(shelf, high)
+    return (_rounded(y + shelf, ROWS), breadth), corners
 
 
 def _rounded(length: float, step: int) -> int:

@@ -34,9 +34,11 @@ class Decoder(nn.Module):
             (B, 1, H/4, W/4) logit of the foreground.
         """
         x = self.refine_middle(attended * masks[2], masks[2])
-        x = upsample2_in_zeros(self.to_fine(F.relu(x)) * masks[2]) + shared
+        x = upsample2_in_zeros(self.to_fine(F.relu(x)).mul_(masks[2])) + shared
         if evidence is not None:
-            x = x + self.evidence_fine(F.pixel_shuffle(evidence, 4))
-        x = self.refine_fine(x * masks[4], masks[4])
-        out: Tensor = self.predict(F.relu(x) * masks[4])
+            x += self.evidence_fine(F.pixel_shuffle(evidence, 4))
+        x *= masks[4]
+        x = self.refine_fine(x, masks[4])
+        x *= masks[4]
+        out: Tensor = self.predict(F.relu(x, inplace=True))
         return out

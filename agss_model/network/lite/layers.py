@@ -25,9 +25,13 @@ class Residual(nn.Module):
             x: zero outside of the mask.
             mask: (B, 1, H, W) or (1, 1, H, W) of zeros and ones; both layers see zeros outside of it.
         """
-        inner = F.relu(self.first(F.relu(x)))
-        y: Tensor = self.second(inner if mask is None else inner * mask)
-        return x + y
+        # In place where nothing else needs the map: on a CPU the layers of an object wait for memory.
+        inner = self.first(F.relu(x))
+        if mask is not None:
+            inner *= mask
+        y: Tensor = self.second(F.relu(inner, inplace=True))
+        y += x
+        return y
 
 
 def upsample2(x: Tensor) -> Tensor:

@@ -161,7 +161,8 @@ class LiteAGSSVOS(AGSSVOS):
         own = torch.stack([memory.value, local, moved], 2)  # (B, N, 3, 16, h, w)
         if within is not None:
             own = own * F.max_pool2d(within.float(), 4)[:, :, None, None]
-        others = (own.sum(1, keepdim=True) - own)[:, :, ::2].mean(2).clamp_max(1)
+        claims = own[:, :, ::2].mean(2)
+        others = (claims.sum(1, keepdim=True) - claims).clamp_max(1)
         evidence = torch.cat([own.flatten(2, 3), others], 2)
         return evidence, own.amax(1).flatten(1, 2), memory.match
 
