@@ -31,7 +31,7 @@ def install() -> None:
 
 
 def copy_plugin(plugins: Path) -> Path:
-    """Copy the plugin folder, completely or not at all.
+    """Copy the plugin folder, completely or not at all, in place of an earlier copy.
 
     Args:
         plugins: FiftyOne's folder of plugins.
@@ -47,7 +47,9 @@ def copy_plugin(plugins: Path) -> Path:
 
     from agss_model.errors import OutputError
 
-    place = plugins / "agss-vos"
+    # Where `fiftyone plugins download` has put it: FiftyOne takes no two of one name.
+    downloaded = plugins / "@agss" / "vos"
+    place = downloaded if downloaded.exists() else plugins / "agss-vos"
     if place.is_symlink() or (place.exists() and not (place / "fiftyone.yml").is_file()):
         raise OutputError(f"{place} is not a copy of the plugin; move it away and run this again.")
     try:

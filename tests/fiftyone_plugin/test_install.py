@@ -30,6 +30,15 @@ def test_an_earlier_copy_is_replaced_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["plugins"]
 
 
+def test_a_copy_that_fiftyone_downloaded_is_replaced_where_it_is(tmp_path):
+    place = tmp_path / "plugins" / "@agss" / "vos"
+    place.mkdir(parents=True)
+    (place / "fiftyone.yml").write_text("name: '@agss/vos'\nversion: 0.0.1")
+    assert copy_plugin(tmp_path / "plugins") == place
+    assert [path.parent for path in tmp_path.rglob("fiftyone.yml")] == [place]
+    assert (place / "go_to_frame.js").is_file()
+
+
 def test_something_else_in_its_place_is_left_alone(tmp_path):
     (tmp_path / "agss-vos").mkdir()
     (tmp_path / "agss-vos" / "mine.txt").write_text("keep")

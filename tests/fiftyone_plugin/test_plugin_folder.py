@@ -7,12 +7,17 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 import yaml
+from fiftyone.plugins import load_plugin_requirements
 from fiftyone.plugins.context import build_plugin_contexts
 
 import fiftyone_plugin
@@ -62,6 +67,55 @@ def test_the_script_that_the_panel_needs_is_part_of_the_folder():
     script = (FOLDER / DEFINITION["js_bundle"]).read_text()
     assert 'name: "go_to_frame"' in script
     assert f'"{fiftyone_plugin.PLUGIN}"' in script
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """Address of an archive as a code host makes one of the whole repository, on a server of this machine."""
+    archive = tmp_path / "served" / "agss-vos.zip"
+    archive.parent.mkdir()
+    root = Path(fiftyone_plugin.__file__).parents[1]
+    files = [root / "pyproject.toml", root / "function.yaml", *(root / "fiftyone_plugin").rglob("*")]
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in files:
+            if path.is_file() and "__pycache__" not in path.parts:
+                packed.write(path, Path("agss-vos-main") / path.relative_to(root))
+    handler = partial(_Quiet, directory=archive.parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/{archive.name}"
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+def run_fiftyone(plugins, *arguments):
+    """The command line of FiftyOne, as users call it."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "from fiftyone.core.cli import main; main()", "plugins", *arguments],
+        env={**os.environ, "FIFTYONE_PLUGINS_DIR": str(plugins)}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_fiftyone_downloads_the_plugin_from_an_archive_of_the_repository(repository, tmp_path, monkeypatch):
+    """With its own command; the only step left out is the code host that makes the archive."""
+    home = tmp_path / "plugins"
+    run_fiftyone(home, "download", repository)
+    (place,) = [path.parent for path in home.rglob("fiftyone.yml")]
+    ours = {path.relative_to(FOLDER) for path in FOLDER.rglob("*") if "__pycache__" not in path.parts}
+    assert {path.relative_to(place) for path in place.rglob("*")} == ours
+    monkeypatch.setattr(fo.config, "plugins_dir", str(home))
+    (context,) = [c for c in build_plugin_contexts() if c.name == fiftyone_plugin.PLUGIN]
+    assert context.errors == []
+    assert {instance.config.name for instance in context.instances} == {*DEFINITION["operators"], *DEFINITION["panels"]}
+    assert load_plugin_requirements(fiftyone_plugin.PLUGIN) == ["agss-vos[fiftyone]>=0.1"]
+    assert "Skipping existing" in run_fiftyone(home, "download", repository)
 
 
 def in_another_process(plugins, code):
