@@ -33,6 +33,7 @@ TEAM, TEAM_STILLS, OTHER_STILLS = 0.5, 0.25, 0.25  # shares of the steps
 STEPS_PER_FRAME, FEWEST, MOST = 10, 200, 2000
 TIMED_STEPS = 3
 RATE, ENCODER_RATE = 3e-4, 3e-5
+KEPT = 0.3  # share of the weights it began with
 TINT = 0.1  # a team's few videos show few colours
 LEAST_STEPS = 40  # below that nothing is learned, whatever the time
 
@@ -137,6 +138,7 @@ def _settings(prepared: Prepared, wishes: Wishes, config: AgssConfig, start: Pat
         frozen_blocks=3 if lite else 0,
         warm_up=20,
         ema=0.99,
+        kept=KEPT,
         still_size=min(384, max(shape.shape.height, shape.shape.width)),
         validation_stills=0,
         validation_videos=0,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,10 @@ SHAKE = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))  # pixels by which a fixed ca
 TINT = 0.12  # a shadow darkens all colours alike, up to this
 ENTERED, LEFT = 0.01, 0.03  # shares of the frame from which on a clip begins, and below which it ends
 
+BLUER = 0.08  # rise of the logarithm of blue over red
+CLOSING = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
+SMALLEST = 0.06  # parts, of the largest one
+
 Scene = npt.NDArray[np.float32]
 
 
@@ -41,17 +45,26 @@ def empty_scene(source: FrameSource, first: int, last: int) -> Scene:
     return np.asarray(middle, np.float32)
 
 
-def moving(frame: Image, scene: Scene, *, rigid: bool = False) -> BoolMask:
+def moving(frame: Image, scene: Scene) -> BoolMask:
     """What differs from the empty scene, whatever the light and the camera's exposure do; its largest parts.
 
     Args:
         frame: (H, W, 3) uint8 RGB.
         scene: the same place, empty.
-        rigid: the thing is a body without gaps, such as a car: the hull of it, without the shadow beside it.
 
     Returns:
         (H, W) bool.
     """
+    return _different(frame, scene)[0]
+
+
+def rigid(frame: Image, scene: Scene) -> BoolMask:
+    """A body without gaps, such as a car: the hull of what moves, without the shadow beside it; see `moving`."""
+    return _hull(*_different(frame, scene))
+
+
+def _different(frame: Image, scene: Scene) -> tuple[BoolMask, Scene]:
+    """What moves, and the logarithm of the ratio to the empty scene in the present light."""
     picture = frame.astype(np.float32)
     ratio = np.log((picture + 4) / (scene + 4))
     noise = np.sqrt((picture + scene) / 2 + 8) / 8  # bright pixels tell a ratio better
@@ -63,8 +76,7 @@ def moving(frame: Image, scene: Scene, *, rigid: bool = False) -> BoolMask:
     light = _light(ratio, calm)
     moved = (np.log((picture + 4) / (np.roll(scene, by, (0, 1)) + 4)) for by in SHAKE)
     difference = np.minimum.reduce([(np.abs(one - light) * noise).max(-1) for one in moved])
-    found = _whole_parts(cv2.GaussianBlur(difference, (0, 0), 1.2) > THRESHOLD)
-    return _hull(found, ratio - light) if rigid else found
+    return _whole_parts(cv2.GaussianBlur(difference, (0, 0), 1.2) > THRESHOLD), ratio - light
 
 
 def _hull(found: BoolMask, ratio: Scene) -> BoolMask:
@@ -81,6 +93,30 @@ def _hull(found: BoolMask, ratio: Scene) -> BoolMask:
     return hull > 0
 
 
+def bluer(frame: Image, scene: Scene) -> BoolMask:
+    """What is bluer than the empty scene; neither hands, which are redder, nor shadows and reflections of light.
+
+    Args:
+        frame: (H, W, 3) uint8 RGB.
+        scene: the same place, empty.
+
+    Returns:
+        (H, W) bool, without holes.
+    """
+    found = (_blueness(frame.astype(np.float32)) - _blueness(scene) > BLUER).astype(np.uint8)
+    found = np.asarray(cv2.morphologyEx(found, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8)), np.uint8)
+    found = np.asarray(cv2.morphologyEx(found, cv2.MORPH_CLOSE, CLOSING), np.uint8)
+    outlines, _ = cv2.findContours(found, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    areas = [cv2.contourArea(outline) for outline in outlines]
+    whole = [o for o, area in zip(outlines, areas, strict=True) if area >= max(150.0, SMALLEST * max(areas))]
+    return np.asarray(cv2.drawContours(np.zeros_like(found), whole, -1, 1, -1)) > 0
+
+
+def _blueness(picture: Scene) -> Scene:
+    smooth = cv2.GaussianBlur(picture, (0, 0), 1.2)
+    return np.asarray(np.log((smooth[..., 2] + 8) / (smooth[..., 0] + 8)), np.float32)
+
+
 def _light(ratio: Scene, calm: BoolMask) -> Scene:
     """How much brighter each place has become, going by the calm pixels around it."""
     height, width = calm.shape
@@ -93,11 +129,11 @@ def _light(ratio: Scene, calm: BoolMask) -> Scene:
 
 def _whole_parts(found: BoolMask) -> BoolMask:
     mask = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
+    mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, CLOSING)
     _, parts, boxes, _ = cv2.connectedComponentsWithStats(np.asarray(mask, np.uint8))
     areas = boxes[:, cv2.CC_STAT_AREA].astype(float)
     areas[0] = 0
-    kept: BoolMask = np.isin(parts, np.flatnonzero(areas >= max(400.0, 0.06 * areas.max())))
+    kept: BoolMask = np.isin(parts, np.flatnonzero(areas >= max(400.0, SMALLEST * areas.max())))
     _, holes, boxes, _ = cv2.connectedComponentsWithStats((~kept).astype(np.uint8))
     small = [row for row in range(1, len(boxes)) if boxes[row, cv2.CC_STAT_AREA] < HOLE]
     return kept | np.isin(holes, small)
@@ -121,7 +157,12 @@ class Clip:
 
 
 def label(
-    source: FrameSource, empty: Sequence[tuple[int, int]], clip: Clip, step: int, out: Path, *, rigid: bool = False
+    source: FrameSource,
+    empty: Sequence[tuple[int, int]],
+    clip: Clip,
+    step: int,
+    out: Path,
+    find: Callable[[Image, Scene], BoolMask] = moving,
 ) -> int:
     """Write frames and masks of one clip in YouTube-VOS' layout; returns how many.
 
@@ -131,7 +172,7 @@ def label(
         clip: what to label.
         step: distance of the frames that are kept.
         out: folder of the data set.
-        rigid: see `moving`.
+        find: the thing in a frame, going by the empty scene.
     """
     scenes = [((low + high) / 2, empty_scene(source, low, high)) for low, high in empty]
     numbers = range(clip.first, clip.last + 1, step)
@@ -140,7 +181,7 @@ def label(
     for number, frame in zip(numbers, source.frames(clip.first, clip.last + 1, step), strict=True):
         scene = min(scenes, key=lambda entry: abs(entry[0] - number))[1]
         mask = np.zeros(frame.shape[:2], np.bool_)
-        mask[:, left:right] = moving(frame[:, left:right], scene[:, left:right], rigid=rigid)
+        mask[:, left:right] = find(frame[:, left:right], scene[:, left:right])
         found.append((frame, mask))
     shares = [float(mask.mean()) for _, mask in found]
     begin = next((row for row, share in enumerate(shares) if share >= ENTERED), len(found))
@@ -158,6 +199,9 @@ def _clip(text: str) -> Clip:
     name, _, rest = text.partition("=")
     stretch, mark, columns = rest.partition("@")
     return Clip(name, *_stretch(stretch), columns=_stretch(columns) if mark else None)
+
+
+FINDERS = {"moving": moving, "rigid": rigid, "bluer": bluer}
 
 
 def _stretch(text: str) -> tuple[int, int]:
@@ -181,7 +225,12 @@ def main(arguments: list[str] | None = None) -> None:
         metavar="NAME=FIRST-LAST[@LEFT-RIGHT]",
         help="one thing moves (between these columns); repeatable",
     )
-    parser.add_argument("--rigid", action="store_true", help="it is a body such as a car: its hull, without its shadow")
+    parser.add_argument(
+        "--find",
+        choices=FINDERS,
+        default="moving",
+        help="whatever differs; the hull of a body such as a car, without its shadow; what is bluer, such as glass",
+    )
     parser.add_argument("--step", type=int, default=1, help="keep every so-many-th frame")
     parser.add_argument("--out", type=Path, required=True, help="folder to write, in YouTube-VOS' layout")
     given = parser.parse_args(arguments)
@@ -192,7 +241,7 @@ def main(arguments: list[str] | None = None) -> None:
         clips = [_clip(text) for text in given.clip]
         with open_source(given.video) as source:
             for clip in clips:
-                count = label(source, empty, clip, given.step, given.out, rigid=given.rigid)
+                count = label(source, empty, clip, given.step, given.out, FINDERS[given.find])
                 print(f"{clip.name}: {count} frames", flush=True)
     except AgssError as error:
         raise SystemExit(f"error: {error}") from error

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from agss_model.config import AgssConfig, preset
 from agss_model.errors import AgssError, ConfigError, WeightsError
@@ -114,15 +115,20 @@ def poly(step: int, run: RunConfig) -> float:
 
 
 @torch.no_grad()
-def move_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Let the averaged weights follow; faster in the first steps, at once where `decay` is 0."""
+def move_average(
+    average: nn.Module, network: nn.Module, decay: float, step: int, first: Mapping[str, Tensor] | None, kept: float
+) -> None:
+    """Let the averaged weights follow; faster in the first steps, at once where `decay` is 0.
+
+    What they follow is the network, with a share `kept` of its first weights.
+    """
     share = 1 - min(decay, (1 + step) / (10 + step)) if decay else 1.0
     current = network.state_dict()
     for name, value in average.state_dict().items():
-        if value.is_floating_point():
-            value.lerp_(current[name], share)
-        else:
+        if not value.is_floating_point():
             value.copy_(current[name])
+        else:
+            value.lerp_(current[name] if first is None else current[name].lerp(first[name], kept), share)
 
 
 def main() -> None:

@@ -27,15 +27,12 @@ class RecurrentConfig:
         cross_entropy: weight of the pixel-wise cross-entropy beside the IoU loss of equation 7.
         still_share: share of clips whose masks are carried without flow, so that the network serves both.
         recent_share: probability that an earlier tracked frame stays in the memory beside the reference.
-        ghosts: probability that a carried mask gets a false part: the object's shape where it was earlier or where it
-            never was. Tracking makes such parts in long clips only, and what it carries on it believes.
     """
 
     tolerance: float = 0.5
     cross_entropy: float = 1.0
     still_share: float = 0.4
     recent_share: float = 0.5
-    ghosts: float = 0.0
 
 
 class ClipLoss(nn.Module):
@@ -93,8 +90,6 @@ class ClipLoss(nn.Module):
             yield t, self._enlarge(probabilities, clips.masks)
             told = known if clips.known is None else known & clips.known[:, t]
             carried = self._carry(probabilities.detach(), small[:, t], known, given, told)
-            if self.config.ghosts:
-                carried = self._haunt(carried, small[:, : t + 1], known, rng)
             previous = self._remember(features[t], carried, clips.entry <= t)
             memory.append(previous)
 
@@ -175,25 +170,6 @@ class ClipLoss(nn.Module):
         failed = told & (soft_iou(masks, truth) <= self.config.tolerance)
         masks = torch.where((failed | given)[:, :, None, None], truth, masks)
         return masks * (known | given)[:, :, None, None]
-
-    def _haunt(self, carried: Tensor, truth: Tensor, known: Tensor, rng: torch.Generator) -> Tensor:
-        """Give some masks a false part, where no other is carried.
-
-        Args:
-            carried: (B, N, h, w).
-            truth: (B, t, N, h, w), the true masks so far.
-            known: (B, N) bool, the objects that can get one.
-            rng: of the choices.
-        """
-        frame = int(torch.randint(truth.shape[1], (1,), generator=rng))
-        ghosts = truth[:, frame]
-        if _chance(rng, 0.5):
-            shift = [int(torch.randint(-side // 4, side // 4 + 1, (1,), generator=rng)) for side in ghosts.shape[-2:]]
-            ghosts = ghosts.roll(shift, (-2, -1))
-        strength = 0.3 + 0.7 * torch.rand(known.shape, generator=rng)
-        strength = strength * (torch.rand(known.shape, generator=rng) < self.config.ghosts)
-        free = (1 - carried.sum(1, keepdim=True)).clamp(0, 1)
-        return torch.maximum(carried, ghosts * free * (strength.to(carried.device) * known)[:, :, None, None])
 
 
 def reduce_flow(flow: Tensor, stride: int) -> Tensor:

@@ -101,6 +101,8 @@ class RunConfig:
         patience: steps without a better validation score after which the run ends, 0 for never. With it the first
             weights are validated too, so that the best ones are never worse than those the run began with.
         ema: decay of the averaged weights that are validated and shipped; 0 for none.
+        kept: share of the run's first weights in the averaged ones, so that little of what they knew is lost; 0 for
+            training that is to lead away from them.
         shards: tar shards of stills to train on, None for all.
         still_size: longest side at which stills are kept, pixels.
         validation_stills: stills kept out of training, from the end.
@@ -135,6 +137,7 @@ class RunConfig:
     clip_norm: float = 1.0
     patience: int = 0
     ema: float = 0.998
+    kept: float = 0.0
     shards: int | None = None
     still_size: int = 384
     validation_stills: int = 128
@@ -154,6 +157,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.stages or not self.sources:
             raise ConfigError("A run needs at least one of stages and one of sources.")
+        if not 0 <= self.kept < 1:
+            raise ConfigError(f"kept = {self.kept} is no share; choose from 0 up to below 1.")
         for name, allowed in (("optimizer", ("adamw", "adam")), ("mixed_precision", ("no", "bf16", "fp16"))):
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} = {getattr(self, name)!r} is not known; use one of {', '.join(allowed)}.")

@@ -46,6 +46,8 @@ class Trainer:
         self.loss, self.optimizer = self.accelerator.prepare(
             ClipLoss(self.network, run.recurrent, self.flow), optimizer
         )
+        state = self.network.state_dict()
+        self._first = {name: value.clone() for name, value in state.items()} if run.kept else None
         self.average: AGSSVOS = copy.deepcopy(self.network).requires_grad_(False)
         if run.compile:
             for module in self.network.children():
@@ -84,7 +86,7 @@ class Trainer:
             raise self._broken(clips, f"norm of the gradient became {float(norm)}")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        move_average(self.average, self.network, self.run.ema, self.step)
+        move_average(self.average, self.network, self.run.ema, self.step, self._first, self.run.kept)
         self.step += 1
         return value, float(iou)
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from agss_model.masks.files import read_label_map
-from training.fixed_camera import main, moving
+from training.fixed_camera import bluer, main, moving
 
 SIZE = (120, 160)
 
@@ -58,11 +58,22 @@ def test_of_a_body_the_hull_is_found_without_its_shadow_and_without_its_neighbou
             frame[50:60, 40:60] = scene[50:60, 40:60] * 0.5  # a dark window in it
             frame[other] = (220, 40, 40)
         Image.fromarray((frame + rng.normal(0, 1, scene.shape)).clip(0, 255).astype(np.uint8)).save(folder / f"{t}.png")
-    main([str(folder), "--empty", "0-1", "--rigid", "--clip", "car=2-3@0-100", "--out", str(tmp_path / "out")])
+    main([str(folder), "--empty", "0-1", "--find", "rigid", "--clip", "car=2-3@0-100", "--out", str(tmp_path / "out")])
     found = read_label_map(tmp_path / "out" / "Annotations" / "car" / "00000.png") == 1
     assert (found & body).sum() / (found | body).sum() > 0.9
     assert not found[:, 100:].any()
     assert (found & shadow).sum() < 0.1 * shadow.sum()
+
+
+def test_glass_in_a_hand_is_found_by_its_blue_without_hand_and_shadow():
+    scene = cv2.GaussianBlur(np.random.default_rng(3).integers(140, 180, (*SIZE, 3)).astype(np.float32), (0, 0), 1)
+    frame, glass = scene.copy(), np.zeros(SIZE, bool)
+    glass[30:100, 60:90] = True
+    frame[:, 90:120] *= 0.6  # shadow
+    frame[10:30, 50:110] = (190, 120, 90)  # hand
+    frame[glass] *= (0.75, 0.9, 1.05)
+    found = bluer(frame.clip(0, 255).astype(np.uint8), scene)
+    assert (found & glass).sum() / (found | glass).sum() > 0.9
 
 
 def test_a_camera_that_trembles_by_a_pixel_shows_nothing_new():

@@ -184,16 +184,3 @@ def test_packing_keeps_masks_with_their_entries():
     assert entry.tolist() == [[1, 0], [2, 4]]
     assert packed[0, 0, :, 0, 0].tolist() == [1, 2]
     assert packed[1, 0, 0, 0, 0] == 2
-
-
-def test_ghosts_are_shapes_of_the_same_object_where_nothing_else_is_carried():
-    network, clips = Echo(1), moving_square(frames=6, objects=2, step=4)
-    loss = ClipLoss(network, dataclasses.replace(PLAIN, tolerance=0, ghosts=1), None)
-    list(loss.track(clips, 0))
-    true = [m[:, :, ::4, ::4].bool() for m in clips.masks.unbind(1)]
-    first, *later = network.warped
-    assert torch.equal(first, true[0].float())
-    added = torch.stack(later) - first  # Echo carries the first masks on for ever
-    assert (added >= 0).all()
-    assert (added.sum((-2, -1)) > 1).any(0).all(), "each object got a ghost in some frame"
-    assert (added * first.flip(1) == 0).all(), "none lies where the other object is carried"

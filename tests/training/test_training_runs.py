@@ -14,7 +14,7 @@ from little_data import REPOSITORY, RUNS, make_stills, make_videos
 from processes import start_python, wait_for_steps
 from safetensors.torch import load_file
 
-from agss_model.errors import AgssError, MediaError, OutputError, WeightsError
+from agss_model.errors import AgssError, ConfigError, MediaError, OutputError, WeightsError
 from agss_model.evaluation import region_similarity
 from agss_model.network.lite.model import LiteAGSSVOS
 from agss_model.weights.store import load_model
@@ -22,6 +22,7 @@ from training import checkpoints, train
 from training.clips import ClipShape
 from training.datasets.stills import load_stills
 from training.monitor import Monitor, hours_in
+from training.optimisation import new_network
 from training.settings import read_run, rehearsal
 from training.synthesis import StillClips, SynthesisConfig
 from training.trainer import Trainer
@@ -93,6 +94,22 @@ def test_a_run_in_parts_equals_one_in_a_piece_also_when_batches_are_made_ahead(d
         go(data, parts, "prefetch = 2", steps=steps, validate_every=3)
     assert losses(parts) == losses(whole)
     assert_same_weights(parts, whole)
+
+
+def test_a_share_of_the_first_weights_stays_in_the_averaged_ones_also_after_resuming(data, tmp_path):
+    changes = ("kept = 0.25", "ema = 0.0")
+    first = new_network(read_run(TINY, changes)).state_dict()
+    go(data, tmp_path, *changes, steps=2)
+    trainer = go(data, tmp_path, *changes, steps=4)
+    moved = 0.0
+    for name, last in trainer.network.state_dict().items():
+        if last.is_floating_point():
+            kept = 0.75 * last + 0.25 * first[name]
+            assert torch.allclose(trainer.average.state_dict()[name], kept, atol=1e-6)
+            moved = max(moved, float((last - first[name]).abs().max()))
+    assert moved > 1e-4
+    with pytest.raises(ConfigError, match=r"kept = 1\.0 is no share"):
+        read_run(TINY, ["kept = 1.0"])
 
 
 @pytest.mark.slow
