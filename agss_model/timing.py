@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -15,11 +15,18 @@ class Clock:
     Args:
         device: CUDA work is waited for at every border when the clock is on.
         enabled: an idle clock does nothing.
+
+    Attributes:
+        now: seconds since some moment; `time.process_time` counts what the threads of this process worked, whatever
+            else the machine did.
     """
+
+    now: Callable[[], float]
 
     def __init__(self, device: torch.device | str = "cpu", *, enabled: bool = False) -> None:
         self.device = torch.device(device)
         self.enabled = enabled
+        self.now = time.perf_counter
         self._totals: dict[str, float] = {}
         self._stack: list[str] = []
         self._since = 0.0
@@ -49,7 +56,7 @@ class Clock:
     def _switch(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-        now = time.perf_counter()
+        now = self.now()
         if self._stack:
             self._totals[self._stack[-1]] = self._totals.get(self._stack[-1], 0.0) + now - self._since
         self._since = now

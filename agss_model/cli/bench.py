@@ -11,7 +11,7 @@ import torch
 import typer
 from rich.table import Table
 
-from agss_model.benchmark import MODULES, ObjectSize, Scene, Subject, Timing, measure_together, peak_mib
+from agss_model.benchmark import MODULES, ObjectSize, Scene, Subject, TimeKind, Timing, measure_together, peak_mib
 from agss_model.cli import options
 from agss_model.cli.console import note, stderr, stdout
 from agss_model.cli.engine import Engine, load_engine, pick_device, set_threads
@@ -58,10 +58,10 @@ class Model:
         network = build_network(preset(self.name)).eval().to(check_device(self.device))
         return Engine(network, None, "random numbers", use_engine(network, self.runs_on, self.threads))
 
-    def subject(self, scene: Scene, engine: Engine | None = None) -> Subject:
+    def subject(self, scene: Scene, engine: Engine | None = None, kind: TimeKind = "wall") -> Subject:
         """The network on a scene."""
         engine = engine or self.engine()
-        return Subject(engine.network, scene, engine.flow)
+        return Subject(engine.network, scene, engine.flow, kind)
 
 
 def bench(
@@ -72,6 +72,10 @@ def bench(
     object_size: Annotated[
         ObjectSize, typer.Option(help="Width of an object: 5, 12 or 25 % of the frame's, less where many must fit.")
     ] = "typical",
+    time: Annotated[
+        TimeKind,
+        typer.Option(help="On a machine that also does other things: processor, best with --threads 1 (CPU only)."),
+    ] = "wall",
     memory: Annotated[bool, typer.Option(help="Measure peak memory too, each in a process of its own.")] = True,
     json: Annotated[Path | None, typer.Option(help="Write the rows to this file.", show_default=False)] = None,
     plot: Annotated[
@@ -105,13 +109,15 @@ def bench(
     annotated = open_dataset(data, "davis", sequences.split(",") if sequences else None) if data else []
     device = pick_device(device)
     check_device(device)
+    if time == "processor" and device != "cpu":
+        raise ConfigError(f"--time processor says nothing about {device}; use --time wall, or --device cpu.")
     set_threads(threads)
     chosen = _models(models, weights, device, threads, engine)
     engines = [model.engine() for model in chosen]
     rows = []
     for count in counts:
         scene = Scene(count, width, height, object_size, seed)
-        subjects = [model.subject(scene, engine) for model, engine in zip(chosen, engines, strict=True)]
+        subjects = [model.subject(scene, engine, time) for model, engine in zip(chosen, engines, strict=True)]
         timings = measure_together(subjects, frames)
         del subjects
         for model, own, timing in zip(chosen, engines, timings, strict=True):
@@ -124,6 +130,7 @@ def bench(
         "size": [width, height],
         "object_size": object_size,
         "frames": frames,
+        "time": time,
         "machine": machine(device),
         "versions": versions(),
         "commit": commit(),
@@ -134,7 +141,7 @@ def bench(
     if plot is not None:
         from agss_model.cli.plot import draw_plot
 
-        draw_plot(rows, plot, f"{width}x{height}, {report['machine']['cpu']}")  # type: ignore[index]
+        draw_plot(rows, plot, f"{width}x{height}, {time} time, {report['machine']['cpu']}")  # type: ignore[index]
 
 
 def _counts(text: str) -> list[int]:

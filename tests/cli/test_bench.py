@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 
 import cv2
 import pytest
+
+from agss_model.tracker import Tracker
 
 SMALL = ["--size", "96x64", "--frames", "2", "--device", "cpu", "--engine", "torch"]
 PARTS = {"flow", "warp", "agnostic", "specific", "decoder", "labels", "other"}
@@ -27,6 +30,23 @@ def test_rows_for_every_model_and_count_and_a_plot(agss, tmp_path):
         assert (row["modules"]["specific"] > 0) == (row["model"] == "lite")  # rgmp has no such module
     assert {"machine", "versions", "commit"} <= report.keys()
     assert cv2.imread(str(tmp_path / "bench.png")) is not None
+
+
+def test_processor_time_does_not_count_waiting(agss, tmp_path, monkeypatch):
+    step = Tracker.step
+
+    def slow(*arguments):
+        time.sleep(1)
+        return step(*arguments)
+
+    monkeypatch.setattr(Tracker, "step", slow)
+    words = ["--models", "lite", "--objects", "1", "--frames", "1", "--no-memory", "--json", tmp_path / "bench.json"]
+    for kind, waits in (("wall", True), ("processor", False)):
+        result = agss("bench", *SMALL, *words, "--time", kind)
+        assert result.exit_code == 0, result.output
+        report = json.loads((tmp_path / "bench.json").read_text())
+        assert report["time"] == kind
+        assert (report["rows"][0]["seconds_per_frame"] > 1) == waits
 
 
 def test_peak_memory_is_of_a_process_of_its_own(agss, tmp_path):
