@@ -19,6 +19,7 @@ from fiftyone_plugin.evaluation import Evaluation, EvaluationRun, write_scores
 from fiftyone_plugin.fields import MASKS, Field, input_field, label_fields
 from fiftyone_plugin.operators.common import STORE, Base, Job, ask_order, choose_field
 from fiftyone_plugin.outcome import Progress
+from fiftyone_plugin.scores import track_fields
 from fiftyone_plugin.writing import guarded
 
 LAST = "evaluation"
@@ -106,9 +107,10 @@ class EvaluateTracking(Base):
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Fields and key."""
-        fields = label_fields(view, MASKS[:1])
-        choose_field(inputs, view, "pred_field", "Tracked field", MASKS[:1], default=fields[-1] if fields else None)
-        choose_field(inputs, view, "gt_field", "Ground truth", MASKS[:1])
+        tracked = next(iter(track_fields(ctx.dataset)), None)
+        others = [name for name in label_fields(view, MASKS[:1]) if name != tracked]
+        choose_field(inputs, view, "pred_field", "Tracked field", MASKS[:1], default=tracked)
+        choose_field(inputs, view, "gt_field", "Ground truth", MASKS[:1], default=others[0] if others else None)
         inputs.str("eval_key", label="Evaluation key", default="tracking", description="Names the evaluation")
         ask_order(inputs, view)
 

@@ -25,6 +25,7 @@ from fiftyone_plugin.review import (
     review_field,
     write_queue,
 )
+from fiftyone_plugin.scores import track_fields
 
 THRESHOLD, LIMIT = 0.5, 200
 
@@ -39,7 +40,8 @@ class ReviewQueue(Base):
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Field, threshold, name of the view."""
-        choose_field(inputs, view, "field", "Tracked field", MASKS[:1])
+        tracked = next(iter(track_fields(ctx.dataset)), None)
+        choose_field(inputs, view, "field", "Tracked field", MASKS[:1], default=tracked)
         inputs.float(
             "threshold", label="Scores below", default=THRESHOLD, min=0, max=1,
             description="Lost objects, jumps and disagreeing directions are listed whatever their score",

@@ -94,17 +94,21 @@ def main():
             if (name := progress.label.split(":")[0]) != clip:
                 clip = name
                 sizes.append(round(process.memory_info().rss / 2**20))
-        total, stored = time.process_time() - before[0], sum(mongod.cpu_times()[:2]) - before[1]
-    summary = run.summary
-    labels = summary.label_seconds
-    out = {
-        "runs_on": type(network.runner).__name__, "videos": summary.tracked, "frames": summary.frames,
-        "objects": summary.objects, "failed": summary.failed, "process_s": total, "labels_s": labels,
-        "database_s": stored, "share_of_tracking": labels / (total - labels),
-        "share_with_database": (labels + stored) / (total - labels), "ms_a_frame": 1000 * total / summary.frames,
-        "labels_ms_a_frame": 1000 * labels / summary.frames, "rss_mib": sizes,
+                total, stored = time.process_time() - before[0], sum(mongod.cpu_times()[:2]) - before[1]
+                print(json.dumps(numbers(run.summary, total, stored)), flush=True)  # so far, as it takes long
+    print(json.dumps({"runs_on": type(network.runner).__name__, "failed": run.summary.failed, "rss_mib": sizes}))
+
+
+def numbers(summary, total, stored):
+    """Seconds of processor time, and what they come to."""
+    labels, frames = summary.label_seconds, max(summary.frames, 1)
+    return {
+        "videos": summary.tracked, "frames": summary.frames, "objects": summary.objects,
+        "process_s": round(total, 2), "labels_s": round(labels, 2), "database_s": round(stored, 2),
+        "share_of_tracking": round(labels / (total - labels), 4),
+        "share_with_database": round((labels + stored) / (total - labels), 4),
+        "ms_a_frame": round(1000 * total / frames, 1), "labels_ms_a_frame": round(1000 * labels / frames, 2),
     }  # fmt: skip
-    print(json.dumps(out, indent=1))
 
 
 if __name__ == "__main__":

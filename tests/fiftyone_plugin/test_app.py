@@ -20,12 +20,16 @@ import pytest
 from browser import open_page
 from conftest import PLUGIN
 from database import free_port
+from fiftyone.operators.store import ExecutionStore
 from PIL import Image
 
 import agss_model
 from agss_model.masks import read_label_map, to_masks
 from agss_model.video import VideoWriter, open_source
+from fiftyone_plugin.fields import Field, declare, remember_order
 from fiftyone_plugin.labels import decode_label, encode_mask
+from fiftyone_plugin.operators.common import STORE
+from fiftyone_plugin.operators.evaluate import LAST
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -64,6 +68,31 @@ def walkers(plugins, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def street(walkers, tmp_path_factory):
+    """The same frames as images, with masks that wander to the right; a saved view shows them as one sequence."""
+    folder = tmp_path_factory.mktemp("images")
+    people = to_masks(read_label_map(CLIP / "pedestrians_first.png"))
+    dataset = fo.Dataset("street", persistent=True)
+    with open_source(walkers.first().filepath) as source:
+        for t, frame in enumerate(source.frames()):
+            Image.fromarray(frame).save(folder / f"{t:03d}.jpg")
+            found = []
+            for index, mask in people.items():
+                box, inside = encode_mask(np.roll(mask, 3 * t, axis=1))
+                score = 0.2 if index == 3 and t > 7 else 0.9
+                found.append(fo.Detection(label="person", bounding_box=box, mask=inside, index=index, confidence=score))
+            labels = fo.Detections(detections=found)
+            dataset.add_sample(fo.Sample(str(folder / f"{t:03d}.jpg"), camera="north", order=t, tracks=labels))
+    field = Field("tracks", of_frames=False)
+    declare(dataset, field)
+    remember_order(dataset, field, "order", "camera")
+    dataset.compute_metadata()
+    dataset.save_view("sequences", dataset.group_by("camera", order_by="order"))
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture(scope="module")
 def app(walkers):
     """Address of an App of our own."""
     port = free_port()
@@ -77,7 +106,7 @@ def app(walkers):
         assert server.poll() is None, "the App's server ended"
         assert time.monotonic() < end, "the App does not answer"
         time.sleep(0.2)
-    yield f"{address}/datasets/{walkers.name}"
+    yield f"{address}/datasets"
     os.killpg(server.pid, signal.SIGKILL)
     server.wait()
 
@@ -93,17 +122,17 @@ def _answers(address):
 def window(browser, app):
     """The App with the dataset; each test goes on where the one before ended, as starting takes longest."""
     with open_page(browser) as page:
-        yield _opened(page, app)
+        yield _opened(page, f"{app}/walkers", "frames.people")
 
 
-def _opened(page, app):
+def _opened(page, address, field):
     page.set_default_timeout(PATIENCE)
     page.set_default_navigation_timeout(PATIENCE)
     # An offer of the Enterprise edition covers the page some time after it was opened, or lies behind a form by then.
     offer = page.get_by_role("button", name="Dismiss")
     page.add_locator_handler(offer, lambda button: button.dispatch_event("click"))
-    page.goto(app)
-    page.get_by_text("frames.people").first.wait_for()
+    page.goto(address)
+    page.get_by_text(field).first.wait_for()
     return page
 
 
@@ -124,6 +153,15 @@ def open_operator(page, label):
 def open_panel(page):
     page.get_by_title("New panel").first.click()
     page.get_by_text("Tracking scores").first.click()
+
+
+def click_frame(page, number):
+    """Click on a frame of the timeline; frames 1 to 16 lie between 0.5 and 16.5."""
+    area = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
+    x, y = area["x"] + area["width"] * (number - 0.5) / FRAMES, area["y"] + area["height"] / 2
+    page.mouse.move(x, y)
+    page.locator(".hoverlayer").get_by_text(f"frame {number}").first.wait_for()  # Plotly clicks on what it hovers over
+    page.mouse.click(x, y)
 
 
 def tracked(dataset, field):
@@ -212,22 +250,66 @@ def test_the_panel_leads_to_the_frame_and_the_masks_are_on_the_video(window, app
         pytest.skip("needs the masks of the first test of this file")
     open_panel(window)
     window.get_by_text(f"7 objects, {FRAMES} frames").wait_for()
-    plot = window.locator(".js-plotly-plot .nsewdrag").first
-    plot.wait_for(state="attached")
+    window.locator(".js-plotly-plot .nsewdrag").first.wait_for(state="attached")
     window.wait_for_timeout(2000)
     look(window, "panel")
-    area = plot.bounding_box()
-    # The frames 1 to 16 lie between 0.5 and 16.5; the eleventh is at 1.0 seconds.
-    x, y = area["x"] + area["width"] * (11 - 0.5) / FRAMES, area["y"] + area["height"] / 2
-    window.mouse.move(x, y)
-    window.locator(".hoverlayer").get_by_text("frame 11").first.wait_for()  # Plotly clicks on what it hovers over
-    window.mouse.click(x, y)
+    click_frame(window, 11)  # which is at 1.0 seconds
     window.locator("[data-cy=modal-looker-container]").first.wait_for()
     look(window, "opened")
     window.get_by_text("0:01.00 / 0:01.60").first.wait_for()
     # An open video lists fields that are new since the page was loaded only when it is loaded again.
-    window.goto(f"{app}?id={walkers.first().id}")
+    window.goto(f"{app}/walkers?id={walkers.first().id}")
     window.get_by_text("/ 0:01.60").first.wait_for()
     window.evaluate("window.__foo__.executeOperator('@agss/vos/go_to_frame', {frame_number: 11})")
     window.get_by_text("0:01.00 / 0:01.60").first.wait_for()
     check_masks(window, walkers, "people_propagated", 11)
+
+
+def test_the_numbers_of_an_evaluation_are_seen_in_the_panel(window, app, walkers):
+    if not tracked(walkers, "people_propagated"):
+        pytest.skip("needs the masks of the first test of this file")
+    truth = {}
+    for number, frame in walkers.first().frames.items():
+        found = []
+        for label in frame["people_propagated"].detections:
+            box, inside = encode_mask(np.roll(decode_label(label, *size_of(walkers)), 1, axis=1))
+            found.append(fo.Detection(label="person", bounding_box=box, mask=inside, index=label.index))
+        truth[number] = fo.Detections(detections=found)
+    walkers.set_values("frames.ground_truth", {walkers.first().id: truth}, key_field="id")
+    window.goto(f"{app}/walkers")
+    window.get_by_text("frames.ground_truth").first.wait_for()
+    open_panel(window)
+    window.get_by_role("button", name="Evaluate", exact=True).click()
+    window.get_by_text("Evaluation key").wait_for()
+    look(window, "evaluate")
+    window.get_by_role("button", name="Execute", exact=True).click()
+    window.get_by_text("over 7 objects in 1 clips").first.wait_for()
+    window.get_by_role("button", name="Done").click()
+    last = ExecutionStore.create(STORE, walkers._doc.id).get(LAST)
+    assert (last["pred_field"], last["gt_field"]) == ("people_propagated", "ground_truth")
+    assert 0.5 < last["J"] < 1
+    assert last["identity"] == 1
+    window.get_by_text("Last evaluation").wait_for()
+    window.get_by_text("person 7").last.scroll_into_view_if_needed()
+    look(window, "numbers")
+    row = f"dataset {last['JF']:.3f} {last['J']:.3f} {last['F']:.3f}"
+    assert row in " ".join(window.get_by_role("row").filter(has_text="dataset").first.inner_text().split())
+
+
+def size_of(dataset):
+    return dataset.first().metadata.frame_width, dataset.first().metadata.frame_height
+
+
+def test_the_panel_shows_a_sequence_of_images_and_leads_to_the_image(window, app, street):
+    window.goto(f"{app}/street")
+    window.get_by_text("camera").first.wait_for()
+    open_panel(window)
+    window.get_by_text(f"7 objects, {FRAMES} frames, 8 with a score below 0.5").wait_for()
+    window.locator(".js-plotly-plot .nsewdrag").first.wait_for(state="attached")
+    window.wait_for_timeout(2000)
+    look(window, "images")
+    click_frame(window, 11)
+    window.locator("[data-cy=modal-looker-container]").first.wait_for()
+    expected = street.match({"order": 10}).first().id
+    wait_until(lambda: expected in window.url, window)
+    look(window, "image")
