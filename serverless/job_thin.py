@@ -30,6 +30,7 @@ _SMOOTHING = 17  # samples, a quarter of a pixel each
 _LARGE = 250_000  # pixels of a box above which the table is coarser
 _SAMPLES = 256
 _MARGIN_OF_PAIRS = 0.5  # pixels along the outline
+_SHARES = (0.95, 0.85, 0.7)  # of the tolerance, that simplifying may use up
 _STEPS_GONE = 0.9  # pixels from which on simplifying removes the steps of slanted edges
 
 Floats = npt.NDArray[np.float64]
@@ -127,6 +128,7 @@ def thin(frames: Sequence[int], outlines: Sequence[Ring], tolerance: float) -> l
     keys: list[Key] = []
     place = 0
     while place < len(frames):
+        start = place
         polygon, positions = _vertices(shapes[place], tolerance)
         keys.append(Key(frames[place], polygon))
         while (reached := _farthest(frames, shapes, place, polygon, positions, tolerance)) is not None:
@@ -134,6 +136,8 @@ def thin(frames: Sequence[int], outlines: Sequence[Ring], tolerance: float) -> l
                 passed.forget()
             place, polygon, positions = reached
             keys.append(Key(frames[place], polygon))
+        if place == start:
+            keys[-1] = Key(frames[place], _fewest(shapes[place], polygon, tolerance))
         shapes[place].forget()
         place += 1
     return keys
@@ -147,6 +151,15 @@ def _vertices(outline: Outline, tolerance: float) -> tuple[Ring, Floats]:
         if len(corners) >= 3 and _fits(outline.ring[corners], outline, tolerance):
             return outline.ring[corners], outline.places[corners]
     return outline.ring, outline.places[:-1]
+
+
+def _fewest(outline: Outline, polygon: Ring, tolerance: float) -> Ring:
+    """Fewer corners than `polygon` for a keyframe from which nothing is interpolated: it may use all of the tolerance."""
+    for share in _SHARES:
+        corners = _simplified(outline.ring, share * tolerance)
+        if 3 <= len(corners) < len(polygon) and _fits(outline.ring[corners], outline, tolerance):
+            return outline.ring[corners]
+    return polygon
 
 
 def _simplified(ring: Ring, tolerance: float) -> list[int]:

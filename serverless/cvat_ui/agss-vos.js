@@ -193,6 +193,13 @@
         return [...keep].sort((a, b) => a - b).flatMap((i) => [x(i), y(i)]);
     }
 
+    /** The corners that are followed from frame to frame: without the steps of slanted edges, and with tolerance to spare. */
+    function fewCorners(outline, tolerance) {
+        return simplify(outline, Math.min(Math.max(tolerance / 2, STEPS_GONE), 0.75 * tolerance));
+    }
+
+    const STEPS_GONE = 0.9; // pixels from which on simplifying removes these steps
+
     /** Length along a closed ring up to each of its points, and at the end all of it: n + 1 numbers. */
     function lengthsOf(ring) {
         const n = ring.length;
@@ -409,8 +416,24 @@
 
     /* ---------------------------------------------------------------- keyframes */
 
+    /**
+     * Whether CVAT pairs the corners of two polygons by their numbers: it takes, for each corner, the one that lies at
+     * the nearest share of the other's length. By a margin of half a pixel, because corners are rounded afterwards.
+     */
+    function paired(one, two) {
+        const [a, b] = [lengthsOf(one), lengthsOf(two)];
+        const n = one.length / 2;
+        const [sizeA, sizeB] = [a[n], b[n]];
+        const margin = 0.5 / Math.min(sizeA, sizeB);
+        return a.every((length, i) => {
+            const away = (j) => Math.abs(length / sizeA - b[j] / sizeB);
+            return [i - 1, i + 1].every((j) => j < 0 || j > n || away(i) + margin < away(j));
+        });
+    }
+
     /** Whether on every frame between two keyframes the interpolated polygon stays within `tolerance` of the outline. */
     function straight(from, between, to, tolerance) {
+        if (between.length && !paired(from.ring, to.ring)) return false;
         return between.every(({ frame, fit }) => {
             const t = (frame - from.frame) / (to.frame - from.frame);
             const ring = from.ring.map((value, i) => value + t * (to.ring[i] - value));
@@ -429,15 +452,33 @@
     class Keyframes {
         constructor(tolerance) {
             this.tolerance = tolerance;
-            this.keys = []; // {frame, ring}, in the order of tracking
+            this.keys = []; // {frame, ring}, in the order of tracking; the last one also {outline, free}
             this.waiting = []; // {frame, fit} since the last key, not yet known to be needed
         }
 
         /** A polygon that a person drew: a keyframe exactly as it is, from whose corners the next ones are made. */
         draw(frame, ring) {
+            this.begin({ frame, ring });
+        }
+
+        begin(key) {
             this.flush();
-            this.keys.push({ frame, ring });
-            this.last = ring;
+            this.push(key, 0);
+            this.last = key.ring;
+        }
+
+        /** `skipped`: frames between the key and the one before, on which CVAT interpolates. */
+        push(key, skipped) {
+            if (skipped) delete this.keys[this.keys.length - 1].outline;
+            else this.relax();
+            this.keys.push({ ...key, free: !skipped });
+        }
+
+        /** A last keyframe from and to which nothing is interpolated may have fewer corners and use all of the tolerance. */
+        relax() {
+            const key = this.keys[this.keys.length - 1];
+            if (key?.free && key.outline) key.ring = simplify(key.outline, this.tolerance);
+            delete key?.outline;
         }
 
         /** The exact outline of the next frame. */
@@ -445,7 +486,7 @@
             // Some of the tolerance is left for the frames that follow and for those between.
             const fit = this.last && matchRing(outline, this.last, 0.75 * this.tolerance);
             if (!fit) {
-                this.draw(frame, simplify(outline, this.tolerance / 2));
+                this.begin({ frame, ring: fewCorners(outline, this.tolerance), outline });
                 return;
             }
             const here = { frame, ring: fit.ring };
@@ -463,12 +504,13 @@
 
         flush() {
             const last = this.waiting.pop();
-            if (last) this.keys.push({ frame: last.frame, ring: last.fit.ring });
+            if (last) this.push({ frame: last.frame, ring: last.fit.ring, outline: last.fit.outline }, this.waiting.length);
             this.waiting = [];
         }
 
         finish() {
             this.flush();
+            this.relax();
             return this.keys;
         }
     }
@@ -712,7 +754,7 @@
     }
 
     function ringOf(shape, mask, tolerance) {
-        return shape.type === 'polygon' ? shape.points : simplify(outlineOf(decodeMask(mask)), tolerance / 2);
+        return shape.type === 'polygon' ? shape.points : fewCorners(outlineOf(decodeMask(mask)), tolerance);
     }
 
     /**

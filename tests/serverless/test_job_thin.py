@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from thinning_cases import CASES, check
 
 from agss_model.errors import ConfigError
 from agss_model.masks.shapes import largest_part
@@ -83,6 +84,12 @@ def test_every_frame_keeps_within_the_tolerance(seed, count, speed, change, tole
     for frame, ring in zip(frames, rings, strict=True):
         polygon = shown(keys, frame)
         assert apart(polygon, ring) <= tolerance
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.tolerance}")
+def test_the_table_that_the_button_keeps_too(case):
+    keys = thin(range(case.frames), [largest_part(mask).outer for mask in case.masks()], case.tolerance)
+    check(case, {key.frame: key.points for key in keys})
 
 
 def test_what_only_moves_needs_two_keyframes():

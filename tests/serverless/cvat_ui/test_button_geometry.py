@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from thinning_cases import CASES, check
 
 from agss_model.masks import Polygon, decode_cvat_mask, encode_cvat_mask, mask_to_polygons, polygons_to_mask
 
@@ -196,6 +197,12 @@ def test_tracks_stay_within_the_tolerance_on_every_frame(script, kind, tolerance
             outline = max((p.outer for p in mask_to_polygons(mask)), key=area)
             polygon = interpolated(keys, frame)
             assert max(distance(outline, polygon), distance(polygon, outline)) <= tolerance + 1e-6
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.tolerance}")
+def test_the_table_that_the_job_keeps_too(script, case):
+    for order in (list(range(case.frames)), list(range(case.frames - 1, -1, -1))):
+        check(case, keyframes(script, case.masks(), case.tolerance, order))
 
 
 def test_a_moving_object_needs_two_keyframes(script):
