@@ -154,7 +154,7 @@ def _vertices(outline: Outline, tolerance: float) -> tuple[Ring, Floats]:
 
 
 def _fewest(outline: Outline, polygon: Ring, tolerance: float) -> Ring:
-    """Fewer corners than `polygon` for a keyframe from which nothing is interpolated: it may use all of the tolerance."""
+    """Fewer corners for a keyframe from which nothing is interpolated, because it may use all of the tolerance."""
     for share in _SHARES:
         corners = _simplified(outline.ring, share * tolerance)
         if 3 <= len(corners) < len(polygon) and _fits(outline.ring[corners], outline, tolerance):

@@ -1,7 +1,7 @@
 """What both thinnings of polygon tracks must keep, the job's in Python and the button's in JavaScript.
 
-They choose differently, but one table of clips holds for both: within the tolerance on every frame as CVAT shows it, and not
-more keyframes or corners than the table says.
+They choose differently, but one table of clips holds for both: within the tolerance on every frame as CVAT shows it,
+and not more keyframes or corners than the table says.
 """
 
 from __future__ import annotations
