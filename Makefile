@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PINS := requirements/dev.txt
 READY := $(VENV)/.ready
+TRIAL := $(VENV)/.trial
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test quick check bench clean system
@@ -16,7 +17,8 @@ help: ## show this list
 
 venv: $(READY) ## create .venv, or bring it up to date
 
-demo: $(READY) ## track the shipped clip into demo_output/
+# A first look needs a tenth of what the tests need; where they were set up already, nothing more is installed.
+demo: $(if $(wildcard $(READY)),$(READY),$(TRIAL)) ## track the shipped clip into demo_output/
 	$(BIN)/agss demo $(ARGS)
 
 system: ## programs that some tests use, where apt-get may install them
@@ -44,13 +46,14 @@ clean: ## remove caches, builds and the demo's output; .venv stays
 
 # The stamp comes last, so an interrupted installation is taken up again. torch goes first: only it may come from
 # TORCH_INDEX, and everything it needs comes from the usual index with the second line.
-$(READY): pyproject.toml $(PINS)
+$(READY): EXTRAS := [dev]
+$(READY) $(TRIAL): pyproject.toml $(PINS)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
 	  echo "$(PYTHON) is missing or is not Python 3.10 to 3.13; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(MAKE) --no-print-directory new-venv
 	$(BIN)/python -m pip install --disable-pip-version-check -c $(PINS) \
 	  $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX)) "$$(grep '^torch==' $(PINS))"
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c $(PINS) -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c $(PINS) -e '.$(EXTRAS)'
 	@touch $@
 
 # Distributions such as Debian package ensurepip apart; the interpreter's own pip can stand in for it.
