@@ -37,6 +37,7 @@ class AgssConfig:
         evidence_threshold: share of a carried pixel from which an object can be in its cell (lite, paper).
         top_k: similarities kept per cell when reading the memory, 0 for all.
         cutoff: similarities kept are those whose weight is at least exp(-cutoff) of the best one's, 0 for all (lite).
+        human_weight: how much a cell of a human frame counts against one of a tracked frame (lite).
         max_references: human frames kept; beyond it the first and the newest stay.
         max_recent: confident tracked frames kept beside the references.
         recent_stride: every so many frames one becomes a recent frame.
@@ -61,6 +62,7 @@ class AgssConfig:
     evidence_threshold: float = 0.05
     top_k: int = 0
     cutoff: float = 2.0
+    human_weight: float = 2.0
     max_references: int = 8
     max_recent: int = 3
     recent_stride: int = 5
@@ -106,6 +108,7 @@ class AgssConfig:
 _LOWEST: dict[str, float] = {
     "max_side": 16, "small_object": 0, "small_object_max_side": 16,
     "max_enlargement": 1.0, "key_channels": 8, "temperature": 1e-4, "window": 0, "top_k": 0, "cutoff": 0.0,
+    "human_weight": 0.01,
     "max_references": 1, "max_recent": 0, "recent_stride": 1,
 }  # fmt: skip
 
@@ -131,6 +134,7 @@ PRESETS: dict[str, AgssConfig] = {
         temperature=0.1,
         window=12,
         top_k=7,
+        human_weight=1.0,
         max_recent=7,
         recent_stride=1,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -226,7 +227,8 @@ class Tracker:
         if features is None or geometry is None:
             raise ConfigError("No frame has been looked at.")
         memory = self.memory
-        human = [entry.arranged(self._ids) for entry in memory.permanent]
+        weight = self.network.config.human_weight
+        human = [replace(entry.arranged(self._ids), weight=weight) for entry in memory.permanent]
         references = human + [entry.arranged(self._ids) for entry in memory.recent]
         previous = memory.previous.arranged(self._ids) if memory.previous else None
         moved = self._masks

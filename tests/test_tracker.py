@@ -130,6 +130,23 @@ def test_human_masks_stay_and_tracked_frames_are_few(lite, scene):
     assert max(sizes) <= 1 + lite.config.max_recent
 
 
+def test_human_frames_outweigh_tracked_ones(lite, scene, monkeypatch):
+    seen = []
+    segment = type(lite).segment
+
+    def watched(self, features, references, *rest, **named):
+        seen.append([r.weight for r in references])
+        return segment(self, features, references, *rest, **named)
+
+    monkeypatch.setattr(type(lite), "segment", watched)
+    tracker = Tracker(lite)
+    tracker.add(scene.frame(0), scene.masks(0))
+    run(tracker, scene, 2, 1)
+    tracker.memory.recent = [tracker.memory.previous]
+    run(tracker, scene, 3, 2)
+    assert seen == [[2.0], [2.0, 1.0]]
+
+
 def test_empty_correction_says_that_the_object_is_gone(lite, scene):
     tracker = Tracker(lite)
     tracker.add(scene.frame(0), scene.masks(0))

@@ -46,11 +46,13 @@ class Reference:
         key: (B, K, h, w) what all objects share.
         value: (B, N, V, h, w) what each object left there; V is 0 for networks that remember only the union.
         known: (B, N) bool, False where the frame says nothing of the object (it was annotated only later).
+        weight: how much it counts against other references, above 0; for networks that average what they match.
     """
 
     key: Tensor
     value: Tensor
     known: Tensor
+    weight: float = 1.0
 
     def select(self, slots: Sequence[int | None]) -> Reference:
         """The same frame for another list of objects.
@@ -60,7 +62,7 @@ class Reference:
         """
         rows = [self.value[:, s] if s is not None else torch.zeros_like(self.value[:, 0]) for s in slots]
         flags = [self.known[:, s] if s is not None else torch.zeros_like(self.known[:, 0]) for s in slots]
-        return Reference(self.key, torch.stack(rows, 1), torch.stack(flags, 1))
+        return Reference(self.key, torch.stack(rows, 1), torch.stack(flags, 1), self.weight)
 
 
 class AGSSVOS(nn.Module, ABC):

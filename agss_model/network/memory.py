@@ -5,6 +5,7 @@ Similarities are cosines, so every reference weighs the same whatever its contra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,7 +27,7 @@ class Reading:
 
     Attributes:
         value: (B, N, V, h, w) average of what the matched cells hold, over the references that know the object.
-        match: (B, 1, h, w) cosine of the best match, in [-1, 1].
+        match: (B, 1, h, w) cosine of the best match, in [-1, 1], plus temperature times log weight of its reference.
     """
 
     value: Tensor
@@ -53,7 +54,7 @@ def read(
     top_k: int = 0,
     cutoff: float = 0.0,
 ) -> Reading:
-    """Average the references' values by softmax(cosine / temperature) over all their cells.
+    """Average the references' values by softmax(cosine / temperature + log weight) over all their cells.
 
     Args:
         query: (B, K, h, w) unit length along K.
@@ -151,7 +152,7 @@ def _all(
         if near is not None and last is not None:
             alone = scores[:, :, -counts[-1] :].masked_fill(~near[rows], OUTSIDE)
             nearby.append(last.average(torch.softmax(alone, 2)))
-        parts.append(_weighted(scores, counts, held, cutoff))
+        parts.append(_weighted(_raised(scores, counts, references), counts, held, cutoff))
     match, value, weight = (torch.cat(part, -1) for part in zip(*parts, strict=True))
     return _Found(match, value, weight), torch.cat(nearby, 3) if nearby else cells.new_zeros(0)
 
@@ -162,6 +163,16 @@ def _limited(scores: Tensor, counts: Sequence[int], windows: Sequence[Tensor | N
         return scores
     parts = zip(torch.split(scores, list(counts), 2), windows, strict=True)
     return torch.cat([s if w is None else s.masked_fill(~w, OUTSIDE) for s, w in parts], 2)
+
+
+def _raised(scores: Tensor, counts: Sequence[int], references: Sequence[Reference]) -> Tensor:
+    """Scores raised by the logarithm of each reference's weight; in place."""
+    start = 0
+    for count, reference in zip(counts, references, strict=True):
+        if reference.weight != 1:
+            scores[:, :, start : start + count] += math.log(reference.weight)
+        start += count
+    return scores
 
 
 def _weighted(scores: Tensor, counts: Sequence[int], held: Holdings, cutoff: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -189,7 +200,8 @@ def _best(
     parts = []
     for start in range(0, cells.shape[1], CHUNK):
         rows = slice(start, start + CHUNK)
-        best, index = _strongest(cells[:, rows], keys, [None if w is None else w[rows] for w in windows], top_k)
+        inside = [None if w is None else w[rows] for w in windows]
+        best, index = _strongest(cells[:, rows], references, keys, inside, top_k)
         picked = held.gather(2, index.flatten(1)[:, None].expand(-1, held.shape[1], -1))
         picked = picked.reshape(batch, objects * channels, *index.shape[1:])
         weights = torch.softmax(best, 2)
@@ -201,12 +213,16 @@ def _best(
 
 
 def _strongest(
-    cells: Tensor, keys: Sequence[Tensor], windows: Sequence[Tensor | None], top_k: int
+    cells: Tensor,
+    references: Sequence[Reference],
+    keys: Sequence[Tensor],
+    windows: Sequence[Tensor | None],
+    top_k: int,
 ) -> tuple[Tensor, Tensor]:
     """(B, Q, k) scores in falling order and the cells they belong to, counted through all references."""
     found, places, offset = [], [], 0
-    for key, window in zip(keys, windows, strict=True):
-        scores = cells @ key
+    for reference, key, window in zip(references, keys, windows, strict=True):
+        scores = _raised(cells @ key, [key.shape[2]], [reference])
         scores = scores if window is None else scores.masked_fill(~window, OUTSIDE)
         best, index = scores.topk(min(top_k, key.shape[2]), 2)
         found.append(best)

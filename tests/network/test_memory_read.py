@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -11,10 +13,10 @@ from agss_model.network.holdings import Blocks, Everything, hold
 from agss_model.network.memory import inside_window, read, read_twice
 
 
-def reference(keys, values, known=None):
+def reference(keys, values, known=None, weight=1.0):
     value = torch.as_tensor(values, dtype=torch.float32)
     flags = torch.ones(value.shape[:2], dtype=torch.bool) if known is None else torch.tensor(known)
-    return Reference(F.normalize(keys, dim=1), value, flags)
+    return Reference(F.normalize(keys, dim=1), value, flags, weight)
 
 
 @pytest.fixture
@@ -34,7 +36,8 @@ def brute_force(query, references, temperature, top_k=0, cutoff=0.0):
                 scores, owners = [], []
                 for r, ref in enumerate(references):
                     for cell in range(ref.key.shape[2] * ref.key.shape[3]):
-                        scores.append(query[b, :, y, x] @ ref.key[b].flatten(1)[:, cell] / temperature)
+                        score = query[b, :, y, x] @ ref.key[b].flatten(1)[:, cell] / temperature
+                        scores.append(score + math.log(ref.weight))
                         owners.append((r, cell))
                 scores = torch.stack(scores)
                 lowest = scores.topk(top_k).values[-1] if top_k else scores.max() - (cutoff or float("inf"))
@@ -49,11 +52,12 @@ def brute_force(query, references, temperature, top_k=0, cutoff=0.0):
 
 
 @pytest.mark.parametrize("choice", [{}, {"top_k": 5}, {"cutoff": 1.5}])
+@pytest.mark.parametrize("weight", [1.0, 3.0])
 @pytest.mark.parametrize("known", [[[True, True], [True, True]], [[True, False], [True, True]]])
-def test_read_is_the_weighted_mean_over_references_that_know_the_object(frames, known, choice):
+def test_read_is_the_weighted_mean_over_references_that_know_the_object(frames, known, choice, weight):
     values = [torch.rand(2, 2, 3, 3, 4) for _ in range(2)]
     values[1] = values[1] * torch.tensor(known)[:, :, None, None, None]
-    references = [reference(frames[0], values[0]), reference(frames[1], values[1], known)]
+    references = [reference(frames[0], values[0], weight=weight), reference(frames[1], values[1], known)]
     got = read(frames[2], references, 0.3, **choice).value
     torch.testing.assert_close(got, brute_force(frames[2], references, 0.3, **choice), atol=1e-5, rtol=1e-4)
 
