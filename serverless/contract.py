@@ -59,12 +59,6 @@ class UnusableError(RequestError):
     status = 422
 
 
-class BusyError(RequestError):
-    """No room at the moment; trying again later may work."""
-
-    status = 503
-
-
 class Message(BaseModel):
     """Base of all messages: immutable, no guessing of types, unknown keys are not looked at."""
 

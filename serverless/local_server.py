@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import socket
 import threading
 import time
@@ -168,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "GET" and self.path.split("?")[0].rstrip("/").startswith(CATALOGUE):
             return self._send(self._catalogue())
         length = self.headers.get("Content-Length", "0")
-        if not length.isdecimal() or "Transfer-Encoding" in self.headers:
+        if not re.fullmatch(r"[0-9]{1,15}", length) or "Transfer-Encoding" in self.headers:
             self.close_connection = True
             return self._send(_plain(411, "Send the body with its Content-Length."))
         if int(length) > self.server.function.body_limit:

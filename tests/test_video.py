@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import gc
+import struct
 import threading
 import weakref
+import zlib
 from fractions import Fraction
 
 import av
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agss_model.errors import MediaError, OutputError
-from agss_model.video import FrameSource, VideoWriter, open_source, prefetch, videofile
+from agss_model.video import FrameSource, VideoWriter, images, open_source, prefetch, videofile
 
 WIDTH, HEIGHT, COUNT = 64, 48, 60
 
@@ -377,6 +379,29 @@ def test_unusable_folders_and_images_are_refused(tmp_path):
     cv2.imwrite(str(tmp_path / "wide.png"), np.zeros((1, 16385), np.uint8))
     with pytest.raises(MediaError, match="16385x1"):
         open_source(tmp_path / "wide.png")
+
+
+def png_that_claims(width, height):
+    """The start of a PNG of that size."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">II", zlib.crc32(chunk), 100) + b"IDAT"
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (16_385, 2), (16_000, 16_000)])
+def test_an_image_that_claims_too_many_pixels_is_refused_before_there_is_room_for_them(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(images.cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
+    (tmp_path / "0.png").write_bytes(png_that_claims(*size) + b"\0" * 100)
+    with pytest.raises(MediaError, match=r"too large|at most 16384"):
+        open_source(tmp_path / "0.png")
+
+
+def test_what_is_called_an_image_is_read_as_nothing_else(tmp_path, monkeypatch):
+    """OpenCV knows many more formats than the suffixes promise."""
+    monkeypatch.setattr(images.cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
+    (tmp_path / "0.png").write_bytes(b"P6 2 1 255\n" + bytes(6))
+    with pytest.raises(MediaError, match="not an image"):
+        open_source(tmp_path / "0.png")
 
 
 # Writing

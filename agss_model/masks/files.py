@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 16384
 _LOSSLESS = ("PNG", "BMP", "TIFF", "GIF")
+_KNOWN = (*_LOSSLESS, "JPEG", "WEBP")  # the last two are only named in the message; no other parser is tried
 _WHITE = 0xFFFFFF
 # Pillow stretches 2-bit and 4-bit grey to 0..255; these divisors give the stored sample back.
 _GREY_STRETCH = {2: 85, 4: 17}
@@ -70,7 +71,7 @@ def _open_image(path: Path) -> PillowImage:
     if not path.is_file():
         raise MediaError(f"mask {path} does not exist or is not a file; check the path")
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=_KNOWN)
     except UnidentifiedImageError as error:
         raise MediaError(f"mask {path} is not an image; save masks as indexed PNG") from error
     except Image.DecompressionBombError as error:

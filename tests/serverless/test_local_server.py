@@ -163,6 +163,13 @@ def test_a_client_that_hangs_up_harms_nobody(two):
     assert two.about()["method"] == "POST"
 
 
+@pytest.mark.parametrize("length", ["-1", "1e3", "+5", "9" * 16, "9" * 5000, ""])
+def test_a_length_that_is_none_is_refused(two, length):
+    with socket.create_connection(("127.0.0.1", two.server.server_port)) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: " + length.encode() + b"\r\n\r\n{}")
+        assert connection.recv(100).startswith(b"HTTP/1.1 411 ")
+
+
 def test_cvat_finds_the_function_as_in_nuclios_dashboard(two):
     functions = two.about("/api/functions", method="GET", body=None)
     assert functions["odd"] == two.about("/api/functions/odd", method="GET", body=None)
