@@ -92,9 +92,9 @@ class Summary:
         return {**self.__dict__, "summary": str(self)}
 
 
-def count(number: int, what: str) -> str:
+def count(number: int, what: str, several: str | None = None) -> str:
     """Such as "1 clip" and "2 clips"."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{number} {what}" if number == 1 else f"{number} {several or what + 's'}"
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -18,7 +18,7 @@ from fiftyone_plugin.collections import readable, unfiltered
 from fiftyone_plugin.evaluation import Evaluation, EvaluationRun, write_scores
 from fiftyone_plugin.fields import MASKS, Field, input_field, label_fields
 from fiftyone_plugin.operators.common import STORE, Base, Job, ask_order, choose_field
-from fiftyone_plugin.outcome import Progress
+from fiftyone_plugin.outcome import Progress, count
 from fiftyone_plugin.scores import track_fields
 from fiftyone_plugin.writing import guarded
 
@@ -109,6 +109,7 @@ class EvaluateTracking(Base):
         """Fields and key."""
         tracked = next(iter(track_fields(ctx.dataset)), None)
         others = [name for name in label_fields(view, MASKS[:1]) if name != tracked]
+        others.sort(key=lambda name: "truth" not in name and name != "gt")
         choose_field(inputs, view, "pred_field", "Tracked field", MASKS[:1], default=tracked)
         choose_field(inputs, view, "gt_field", "Ground truth", MASKS[:1], default=others[0] if others else None)
         inputs.str("eval_key", label="Evaluation key", default="tracking", description="Names the evaluation")
@@ -217,8 +218,9 @@ def _rows(found: dict[str, Any]) -> list[dict[str, Any]]:
 def _sentence(found: dict[str, Any]) -> str:
     objects = sum(len(clip["objects"]) for clip in found["clips"])
     words = (
-        f"J&F {found['JF']:.3f} (J {found['J']:.3f}, F {found['F']:.3f}) over {objects} objects in "
-        f"{len(found['clips'])} clips; identity kept {found['identity']:.1%}, {found['switches']} switches."
+        f"J&F {found['JF']:.3f} (J {found['J']:.3f}, F {found['F']:.3f}) over {count(objects, 'object')} in "
+        f"{count(len(found['clips']), 'clip')}; identity kept {found['identity']:.1%}, "
+        f"{count(found['switches'], 'switch', 'switches')}."
     )
     words += f" Nothing to score in {', '.join(found['bare'][:5])}." if found["bare"] else ""
     return words + "".join(f" Failed: {name}: {reason}" for name, reason in found["failed"].items())

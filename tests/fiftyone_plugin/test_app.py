@@ -283,7 +283,7 @@ def test_the_numbers_of_an_evaluation_are_seen_in_the_panel(window, app, walkers
     window.get_by_text("Evaluation key").wait_for()
     look(window, "evaluate")
     window.get_by_role("button", name="Execute", exact=True).click()
-    window.get_by_text("over 7 objects in 1 clips").first.wait_for()
+    window.get_by_text("over 7 objects in 1 clip").first.wait_for()
     window.get_by_role("button", name="Done").click()
     last = ExecutionStore.create(STORE, walkers._doc.id).get(LAST)
     assert (last["pred_field"], last["gt_field"]) == ("people_propagated", "ground_truth")
