@@ -30,10 +30,10 @@ from training.trainer import Trainer
 
 RECORD = "finetune.json"
 TEAM, TEAM_STILLS, OTHER_STILLS = 0.5, 0.25, 0.25  # shares of the steps
-STEPS_PER_FRAME, FEWEST, MOST = 10, 200, 2000
+STEPS_PER_FRAME, FEWEST, MOST = 3, 100, 2000
 TIMED_STEPS = 3
 RATE, ENCODER_RATE = 3e-4, 3e-5
-KEPT = 0.3  # share of the weights it began with
+KEPT = 0.5  # share of the weights it began with
 TINT = 0.1  # a team's few videos show few colours
 LEAST_STEPS = 40  # below that nothing is learned, whatever the time
 
@@ -45,7 +45,7 @@ class Wishes:
     Attributes:
         weights: name or file of the weights to begin with.
         stills: folder of photographs with masks to mix in, None for only the team's own frames.
-        steps: optimiser steps, 0 for ten per annotated frame.
+        steps: optimiser steps, 0 for three per annotated frame.
         minutes: steps are cut so that they take no longer on this machine, 0 for as long as it takes.
         seed: of data and order.
         size: longest side of the clips, pixels; 0 for 448 on a CPU, 640 on a GPU.

@@ -81,8 +81,8 @@ def test_steps_are_cut_to_the_time_there_is(team, tmp_path, monkeypatch):
     prepared = prepared_in(tmp_path, team)
     for name in "abc":
         (tmp_path / name).mkdir()
-    assert plan(prepared, tmp_path / "a", wishes(team, steps=0, minutes=4)).run.total_steps == 110
-    assert plan(prepared, tmp_path / "b", wishes(team, steps=0, minutes=60)).run.total_steps == 200
+    assert plan(prepared, tmp_path / "a", wishes(team, steps=0, minutes=3)).run.total_steps == 80
+    assert plan(prepared, tmp_path / "b", wishes(team, steps=0, minutes=60)).run.total_steps == 100
     assert plan(prepared, tmp_path / "c", wishes(team, steps=300, minutes=1)).run.total_steps == 300
 
 
