@@ -8,10 +8,11 @@ from typing import Any
 from agss_model.errors import OutputError
 
 _ORDER = ("flow", "warp", "agnostic", "specific", "decoder", "labels", "other")
+Rows = list[dict[str, Any]]
 
 
-def draw_plot(rows: list[dict[str, Any]], path: Path, title: str) -> None:
-    """Draw both figures side by side, and between them the first once more, relative to one object.
+def draw_plot(rows: Rows, path: Path, title: str) -> None:
+    """Draw both figures side by side: time, and time relative to one object; then each model by its parts.
 
     Args:
         rows: as `agss bench --json` writes them.
@@ -24,37 +25,45 @@ def draw_plot(rows: list[dict[str, Any]], path: Path, title: str) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(16, 4.5), layout="constrained")
+    models = {row["model"]: _sorted_rows(rows, row["model"]) for row in rows}
+    figure = Figure(figsize=(4.2 * (2 + len(models)), 4.5), layout="constrained")
     FigureCanvasAgg(figure)
-    lines, ratios, bars = figure.subplots(1, 3)
-    models = list(dict.fromkeys(row["model"] for row in rows))
-    for model in models:
-        own = sorted((row for row in rows if row["model"] == model), key=lambda row: row["objects"])
+    lines, ratios, *parts = figure.subplots(1, 2 + len(models))
+    for model, own in models.items():
         counts, seconds = [row["objects"] for row in own], [row["seconds_per_frame"] for row in own]
         lines.plot(counts, seconds, "o-", label=model)
         ratios.plot(counts, [value / seconds[0] for value in seconds], "o-", label=model)
+    lines.set(ylabel="seconds per frame", yscale="log")
+    ratios.set(ylabel="time, relative to the fewest objects", yscale="log")
     for axes in (lines, ratios):
         axes.set_xticks(sorted({row["objects"] for row in rows}))
         axes.set(xlabel="objects")
         axes.legend()
-    lines.set(ylabel="seconds per frame", ylim=(0, None))
-    ratios.set(ylabel="time, relative to the fewest objects", yscale="log")
-    rows = sorted(rows, key=lambda row: (models.index(row["model"]), row["objects"]))
-    names = [f"{row['model']}\n{row['objects']}" for row in rows]
-    base = [0.0] * len(rows)
-    for part in _ORDER:
-        heights = [max(0.0, row["modules"].get(part, 0.0)) for row in rows]
-        bars.bar(range(len(rows)), heights, bottom=base, label=part)
-        base = [low + height for low, height in zip(base, heights, strict=True)]
-    bars.set_xticks(range(len(rows)), names, fontsize=7)
-    bars.set(xlabel="model and objects", ylabel="seconds per frame")
-    bars.legend(fontsize=8)
+    for axes, (model, own) in zip(parts, models.items(), strict=True):
+        _draw_parts(axes, model, own)
+    parts[-1].legend(fontsize=8)
     figure.suptitle(title)
     part_file = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        figure.savefig(part_file, dpi=120)
+        figure.savefig(part_file, dpi=90)
         part_file.replace(path)
     except (OSError, ValueError) as error:
         raise OutputError(f"cannot write {path}: {error}; give a name such as bench.png") from error
     finally:
         part_file.unlink(missing_ok=True)
+
+
+def _sorted_rows(rows: Rows, model: str) -> Rows:
+    """Those of one model, by the number of objects."""
+    return sorted((row for row in rows if row["model"] == model), key=lambda row: row["objects"])
+
+
+def _draw_parts(axes: Any, model: str, rows: Rows) -> None:  # noqa: ANN401 - matplotlib has no types
+    """Bars of one model, each as high as a frame takes, by part."""
+    base = [0.0] * len(rows)
+    for part in _ORDER:
+        heights = [max(0.0, row["modules"].get(part, 0.0)) for row in rows]
+        axes.bar(range(len(rows)), heights, bottom=base, label=part)
+        base = [low + height for low, height in zip(base, heights, strict=True)]
+    axes.set_xticks(range(len(rows)), [str(row["objects"]) for row in rows])
+    axes.set(title=model, xlabel="objects", ylabel="seconds per frame")
