@@ -83,6 +83,9 @@ def finetune(
     minutes: Annotated[float, typer.Option(help="Do fewer steps where they would take longer; 0 for any time.")] = 15,
     steps: Annotated[int, typer.Option(help="Steps.", show_default="three per annotated frame, 100 to 2000")] = 0,
     size: Annotated[int, typer.Option(help="Longest side of clips.", show_default="448 on a CPU, 640 on a GPU")] = 0,
+    kept: Annotated[
+        float, typer.Option(help="Share of the weights it began with that stays: more of it forgets less, learns less.")
+    ] = 0.5,
     threads: options.Threads = None,
     seed: options.Seed = 0,
     debug: options.Debug = False,
@@ -92,7 +95,7 @@ def finetune(
 
     commands.finetune_sources(
         sources, out, include, tuple(hold_out or ()), threads,
-        weights=weights, stills=stills, steps=steps, minutes=minutes, seed=seed, size=size,
+        weights=weights, stills=stills, steps=steps, minutes=minutes, seed=seed, size=size, kept=kept,
     )  # fmt: skip
 
 

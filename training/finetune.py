@@ -33,7 +33,6 @@ TEAM, TEAM_STILLS, OTHER_STILLS = 0.5, 0.25, 0.25  # shares of the steps
 STEPS_PER_FRAME, FEWEST, MOST = 3, 100, 2000
 TIMED_STEPS = 3
 RATE, ENCODER_RATE = 3e-4, 3e-5
-KEPT = 0.5  # share of the weights it began with
 TINT = 0.1  # a team's few videos show few colours
 LEAST_STEPS = 40  # below that nothing is learned, whatever the time
 
@@ -49,6 +48,7 @@ class Wishes:
         minutes: steps are cut so that they take no longer on this machine, 0 for as long as it takes.
         seed: of data and order.
         size: longest side of the clips, pixels; 0 for 448 on a CPU, 640 on a GPU.
+        kept: share of the weights it began with that stays; the more, the less is forgotten, and learned.
     """
 
     weights: str = "lite"
@@ -57,6 +57,7 @@ class Wishes:
     minutes: float = 15
     seed: int = 0
     size: int = 0
+    kept: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _settings(prepared: Prepared, wishes: Wishes, config: AgssConfig, start: Pat
         frozen_blocks=3 if lite else 0,
         warm_up=20,
         ema=0.99,
-        kept=KEPT,
+        kept=wishes.kept,
         still_size=min(384, max(shape.shape.height, shape.shape.width)),
         validation_stills=0,
         validation_videos=0,

@@ -83,6 +83,8 @@ def test_steps_are_cut_to_the_time_there_is(team, tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
     assert plan(prepared, tmp_path / "a", wishes(team, steps=0, minutes=3)).run.total_steps == 80
     assert plan(prepared, tmp_path / "b", wishes(team, steps=0, minutes=60)).run.total_steps == 100
+    (tmp_path / "d").mkdir()
+    assert plan(prepared, tmp_path / "d", wishes(team, kept=0.75)).run.kept == 0.75
     assert plan(prepared, tmp_path / "c", wishes(team, steps=300, minutes=1)).run.total_steps == 300
 
 
