@@ -9,6 +9,8 @@ from agss_model.errors import OutputError
 
 _ORDER = ("flow", "warp", "agnostic", "specific", "decoder", "labels", "other")
 Rows = list[dict[str, Any]]
+_WIDE = 10.0
+"""Times further apart than this are drawn on a logarithmic scale."""
 
 
 def draw_plot(rows: Rows, path: Path, title: str) -> None:
@@ -33,11 +35,18 @@ def draw_plot(rows: Rows, path: Path, title: str) -> None:
         counts, seconds = [row["objects"] for row in own], [row["seconds_per_frame"] for row in own]
         lines.plot(counts, seconds, "o-", label=model)
         ratios.plot(counts, [value / seconds[0] for value in seconds], "o-", label=model)
-    lines.set(ylabel="seconds per frame", yscale="log")
-    ratios.set(ylabel="time, relative to the fewest objects", yscale="log")
+    lines.set(ylabel="seconds per frame")
+    ratios.set(ylabel="time, relative to the fewest objects")
+    ticks = sorted({row["objects"] for row in rows})
     for axes in (lines, ratios):
-        axes.set_xticks(sorted({row["objects"] for row in rows}))
-        axes.set(xlabel="objects")
+        axes.set(xlabel="objects", xscale="log")
+        axes.set_xticks(ticks, [str(count) for count in ticks])
+        low, high = axes.dataLim.intervaly
+        if high > _WIDE * low:  # models that are far apart
+            axes.set_yscale("log")
+        else:
+            axes.set_ylim(0, None)
+        axes.minorticks_off()
         axes.legend()
     for axes, (model, own) in zip(parts, models.items(), strict=True):
         _draw_parts(axes, model, own)
