@@ -83,24 +83,25 @@ class TrackingScores(foo.Panel):
             ctx.trigger("set_frame_number", {"frame_number": frame})
 
     def _show(self, ctx: foo.ExecutionContext) -> None:
+        # Every assignment is a message to the App, which draws anew: each value is set once.
         state = ctx.panel.state
-        state.sample, state.objects, state.problem = None, 0, ""
+        problem, shown = "", None
         try:
             shown = _shown(ctx)
         except AgssError as error:
-            state.problem = str(error)
-            return
+            problem = str(error)
+        state.problem, state.sample = problem, shown.clip.key if shown else None
         if shown is None:
+            state.objects = 0
             return
-        state.sample = shown.clip.key
         dataset = unfiltered(flat(ctx.dataset))
         timeline = read_timeline(dataset, shown.clip, field_of(dataset, state.field))
-        state.objects = len(timeline.names)
         state.title = (
-            f"**{shown.clip.name}**: {state.objects} objects, {timeline.frames} frames, "
+            f"**{shown.clip.name}**: {len(timeline.names)} objects, {timeline.frames} frames, "
             f"{timeline.doubtful(THRESHOLD)} with a score below {THRESHOLD}"
         )
         ctx.panel.data.timeline = traces(timeline)
+        state.objects = len(timeline.names)
 
     def render(self, ctx: foo.ExecutionContext) -> types.Property:
         """Buttons, field, timeline, numbers."""
