@@ -15,7 +15,7 @@ from fiftyone_plugin.clips import Clip, find_clips
 from fiftyone_plugin.collections import readable, unfiltered
 from fiftyone_plugin.fields import MASKS, input_field
 from fiftyone_plugin.operators.common import Base, Job, ask_order, choose_field
-from fiftyone_plugin.outcome import Progress
+from fiftyone_plugin.outcome import Progress, count
 from fiftyone_plugin.review import (
     Entry,
     check_review_field,
@@ -134,8 +134,8 @@ class _Queue:
         about = f"{shown} of {total} places to look at in {self._field.name}, worst first"
         self._view._dataset.save_view(self._saved, view, description=about, overwrite=True)
         clips = sum(bool(found) for found in queue.values())
-        where = f"in {clips} of {len(queue)} clips"
-        words = f"{total} places to look at {where}; saved as view {self._saved!r}, worst first."
+        where = f"in {clips} of {count(len(queue), 'clip')}"
+        words = f"{count(total, 'place')} to look at {where}; saved as view {self._saved!r}, worst first."
         worst = sorted(((e, clip.name) for clip, found in queue.items() for e in found), key=lambda pair: pair[0].score)
         listed = [{"clip": n, "frame": e.worst + 1, "score": e.score, "reason": e.reason} for e, n in worst[:20]]
         return {"view": self._saved, "entries": shown, "worst": listed, "summary": words}
