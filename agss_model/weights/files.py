@@ -54,7 +54,10 @@ def save_weights(
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        usual = partial.stat().st_mode  # safetensors would let nobody else read it, such as a service
         save_file(tensors, partial, metadata={_RECORD: record})
+        partial.chmod(usual)
         digest = sha256_of(partial)
         _move(partial, path)
         summary = {"file": path.name, "sha256": digest, **about}

@@ -43,6 +43,12 @@ def header(path):
     return length, json.loads(content[8 : 8 + length])
 
 
+def test_weights_can_be_read_by_whoever_can_read_other_files(tmp_path):
+    (tmp_path / "other").touch()
+    save_weights(tmp_path / "model.safetensors", STATE, PRESETS["paper"], {})
+    assert (tmp_path / "model.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_what_was_saved_comes_back(saved):
     tensors, config, metadata = read_weights(saved, sha256_of(saved).upper())
     assert {name: value.tolist() for name, value in tensors.items()} == {n: v.tolist() for n, v in STATE.items()}
