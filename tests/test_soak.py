@@ -71,7 +71,9 @@ def test_memory_is_flat_over_many_frames_with_objects_coming_and_going(lite, mak
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 @pytest.mark.skipif("lite" not in shipped_models(), reason="no weights are shipped")
-@pytest.mark.skipif(not LENGTH, reason="takes thousands of frames, until every size of canvas was met: set AGSS_SOAK_FRAMES")
+@pytest.mark.skipif(
+    not LENGTH, reason="takes thousands of frames, until every size of canvas was met: set AGSS_SOAK_FRAMES"
+)
 def test_memory_is_flat_with_the_shipped_weights():
     first = to_masks(read_label_map(DEMO / "pedestrians_first.png"))
     run(Tracker(load_model("lite")), [DEMO / "pedestrians.mp4"], lambda number: first, int(LENGTH or 0))
