@@ -194,9 +194,7 @@ def _paste(studio: _Studio, cuts: list[list[Instance]], frames: Tensor, own: Ten
     return frames, (masks > HALF).float()
 
 
-def _moving_cut(
-    studio: _Studio, cuts: list[Instance], carriers: list[Carrier | None]
-) -> tuple[Tensor, list[Carrier]]:
+def _moving_cut(studio: _Studio, cuts: list[Instance], carriers: list[Carrier | None]) -> tuple[Tensor, list[Carrier]]:
     """(L, T, 4, H, W) objects on their way: colours multiplied by alpha, and soft alpha; and what can carry others."""
     pool, shape, config, rng = studio.pool, studio.shape, studio.config, studio.rng
     layers = len(cuts)

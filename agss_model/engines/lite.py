@@ -52,6 +52,7 @@ class LiteRunner:
             engine: "onnx" or "openvino".
             threads: of the engine, None for as many as torch has.
         """
+
         def maps(*sizes: tuple[int, int]) -> list[Tensor]:
             """An example of 3 x 4 cells for each (channels, scale)."""
             return [torch.ones(1, channels, 3 * scale, 4 * scale) for channels, scale in sizes]

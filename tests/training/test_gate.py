@@ -100,8 +100,9 @@ def test_what_the_gate_complains_about():
     same = [result("a", 0.8, 4), result("b", 0.9, 2)]
     assert gate._complaints(compared(same, same), rules) == []
     worse = [result("a", 0.75, 4), result("b", 0.9, 2)]
-    assert "mean J&F falls from 0.850 to 0.825, by 2.5 points where 0.5 are allowed; most on a 0.800 -> 0.750" in (
-        gate._complaints(compared(same, worse), rules)[0]
+    assert (
+        "mean J&F falls from 0.850 to 0.825, by 2.5 points where 0.5 are allowed; most on a 0.800 -> 0.750"
+        in (gate._complaints(compared(same, worse), rules)[0])
     )
     more = [result("a", 0.8, 7), result("b", 0.9, 1)]
     assert gate._complaints(compared(same, more), rules) == ["team: corrections rise from 6 to 8; most on a 4 -> 7"]

@@ -107,9 +107,7 @@ class Canvas(Region):
         cells = lay_out(inside)
         self.size = cells.shape
         full = torch.from_numpy(cells >= 0)[None, None].float()
-        self.masks = {
-            s: full.repeat_interleave(s, 2).repeat_interleave(s, 3).to(inside.device) for s in (1, 2, 4)
-        }
+        self.masks = {s: full.repeat_interleave(s, 2).repeat_interleave(s, 3).to(inside.device) for s in (1, 2, 4)}
         self._cells = cells.clip(0)
         self._device = inside.device
         self._drawn = torch.from_numpy((_fine(cells >= 0, 4)).reshape(-1).nonzero()[0]).to(self._device)
