@@ -39,12 +39,14 @@ class _Parts:
     """Connected parts of one object's mask.
 
     Attributes:
-        labels: (h, w) int32, 0 outside, then 1..P.
+        box: rows and columns that hold the mask.
+        labels: int32, of the pixels in the box: 0 outside, then 1..P.
         boxes: (P, 2) widths and heights.
         shares: (P, C) float32, which share of each part lies in which cell.
         areas: (P,) pixels.
     """
 
+    box: tuple[slice, slice]
     labels: npt.NDArray[np.int32]
     boxes: npt.NDArray[np.int32]
     shares: npt.NDArray[np.float32]
@@ -69,10 +71,13 @@ def without_false_parts(found: Tensor, network: AGSSVOS, features: Features, ref
         return told
 
     false = false_parts((found > 0.5).cpu().numpy(), network.stride // network.mask_stride, resemblance)
-    if not false.any():
+    haunted = np.flatnonzero(false.any((1, 2)))
+    if not len(haunted):
         return found
-    margin = np.stack([cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8)) for mask in false])  # its soft edge
-    return found * torch.from_numpy(1 - margin).to(found.device)
+    kept = np.ones(false.shape, np.uint8)
+    for n in haunted:
+        kept[n] -= cv2.dilate(false[n].view(np.uint8), np.ones((3, 3), np.uint8))  # with its soft edge
+    return found * torch.from_numpy(kept).to(found.device)
 
 
 def false_parts(masks: BoolMask, cell: int, resemblance: Resemblance) -> BoolMask:
@@ -87,32 +92,43 @@ def false_parts(masks: BoolMask, cell: int, resemblance: Resemblance) -> BoolMas
         (N, h, w) bool, a subset of `masks`. Of no object everything.
     """
     false = np.zeros_like(masks)
-    several = {n: parts for n, mask in enumerate(masks) if (parts := _parts(mask, cell)) is not None}
+    boxes = zip(_intervals(np.any(masks, axis=2)), _intervals(np.any(masks, axis=1)), strict=True)
+    several = {n: parts for n, box in enumerate(boxes) if (parts := _parts(masks[n], box, cell)) is not None}
     if not several:
         return false
     cells = np.flatnonzero(sum(parts.shares.sum(0) for parts in several.values()))
     alike = resemblance(cells)
     for n, parts in several.items():
         for part in _false(parts, parts.shares[:, cells] @ alike[n]):
-            false[n] |= parts.labels == part + 1
+            false[n][parts.box] |= parts.labels == part + 1
     return false
 
 
-def _parts(mask: BoolMask, cell: int) -> _Parts | None:
-    """The parts of a mask, None where it has one at most."""
-    count, found, table, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
+def _intervals(occupied: BoolMask) -> list[slice]:
+    """(N, L) bool -> for each row from the first True to the last; empty where there is none."""
+    first, last = occupied.argmax(1), occupied.shape[1] - occupied[:, ::-1].argmax(1)
+    ends = np.where(occupied.any(1), last, first)
+    return [slice(a, b) for a, b in zip(first.tolist(), ends.tolist(), strict=True)]
+
+
+def _parts(mask: BoolMask, box: tuple[slice, slice], cell: int) -> _Parts | None:
+    """The parts of a mask in the box around it, None where it has one at most."""
+    rows, columns = box
+    if rows.start == rows.stop:
+        return None
+    inside = np.ascontiguousarray(mask[box]).view(np.uint8)
+    count, found, table, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
     labels, stats = found.astype(np.int32, copy=False), table.astype(np.int32, copy=False)
     areas = stats[1:, cv2.CC_STAT_AREA]
     if np.count_nonzero(areas >= SMALLEST) < 2:
         return None
-    height, width = mask.shape
+    height, width = (side // cell for side in mask.shape)
     y, x = np.nonzero(labels)
-    columns = width // cell
-    cells = height // cell * columns
-    place = (labels[y, x] - 1) * cells + y // cell * columns + x // cell
-    inside = np.bincount(place, minlength=(count - 1) * cells).reshape(count - 1, cells)
+    place = (y + rows.start) // cell * width + (x + columns.start) // cell
+    pixels = np.bincount((labels[y, x] - 1) * height * width + place, minlength=(count - 1) * height * width)
+    shares = pixels.reshape(count - 1, -1) / areas[:, None]
     boxes = stats[1:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]]
-    return _Parts(labels, boxes, (inside / areas[:, None]).astype(np.float32), areas)
+    return _Parts(box, labels, boxes, shares.astype(np.float32), areas)
 
 
 def _false(parts: _Parts, alike: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:

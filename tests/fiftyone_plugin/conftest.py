@@ -33,3 +33,17 @@ def operator():
     if not (plugins / "agss-vos").exists():
         (plugins / "agss-vos").symlink_to(PLUGIN)
     return lambda name: foo.get_operator(f"@agss/vos/{name}")
+
+
+@pytest.fixture
+def data(scene, tmp_path):
+    """Two videos of four frames, every frame drawn by a human."""
+    import fiftyone as fo
+    from little_videos import drawn, video_sample, write_video
+
+    made = fo.Dataset()
+    for name in ("a", "b"):
+        path = write_video(tmp_path / f"{name}.mp4", scene, 4)
+        made.add_sample(video_sample(path, {t: drawn(scene, t) for t in range(4)}))
+    yield made
+    made.delete()

@@ -15,18 +15,7 @@ from agss_model.evaluation import open_dataset
 from agss_model.masks import encode_cvat_mask, read_label_map
 
 SIZE = (128, 96)
-FRAMES = 4
-
-
-@pytest.fixture
-def data(scene, tmp_path):
-    """Two videos, every frame drawn by a human."""
-    made = fo.Dataset()
-    for name in ("a", "b"):
-        path = write_video(tmp_path / f"{name}.mp4", scene, FRAMES)
-        made.add_sample(video_sample(path, {t: drawn(scene, t) for t in range(FRAMES)}))
-    yield made
-    made.delete()
+FRAMES = 4  # of each video in `data`
 
 
 @pytest.mark.parametrize("layout", ["davis", "youtube-vos"])
