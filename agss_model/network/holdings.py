@@ -37,7 +37,7 @@ def hold(values: Sequence[Tensor]) -> Holdings:
         object_of, cell = occupied.nonzero(as_tuple=True)
         if len(cell) < FULL * occupied.numel():
             return _blocks(flat[0], occupied.sum(1), object_of, cell)
-    return Everything(_fractions(flat))
+    return Everything(fractions(flat))
 
 
 def _together(values: Sequence[Tensor]) -> Tensor:
@@ -45,7 +45,7 @@ def _together(values: Sequence[Tensor]) -> Tensor:
     return torch.cat([value.flatten(3) for value in values], 3)
 
 
-def _fractions(value: Tensor) -> Tensor:
+def fractions(value: Tensor) -> Tensor:
     """Values as float; bytes are 255ths."""
     return value.float() / 255 if value.dtype == torch.uint8 else value.float()
 
@@ -63,7 +63,7 @@ class Everything:
     @classmethod
     def of(cls, values: Sequence[Tensor]) -> Everything:
         """As for `hold`."""
-        return cls(_fractions(_together(values)))
+        return cls(fractions(_together(values)))
 
     def average(self, weights: Tensor) -> Tensor:
         """See `Holdings.average`."""
@@ -112,5 +112,5 @@ def _blocks(values: Tensor, count: Tensor, object_of: Tensor, cell: Tensor) -> B
     place = (blocks.cumsum(0) - blocks)[object_of] * BLOCK + rank
     cells = cell.new_zeros(len(owner) * BLOCK).scatter(0, place, cell)
     held = values.new_zeros(len(cells), values.shape[1], dtype=torch.float32)
-    held[place] = _fractions(values[object_of, :, cell])
+    held[place] = fractions(values[object_of, :, cell])
     return Blocks(cells, held.view(len(owner), BLOCK, values.shape[1]), (slots[:, None] == owner).float())

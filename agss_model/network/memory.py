@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from agss_model.network.base import Reference
-from agss_model.network.holdings import Everything, Holdings, hold
+from agss_model.network.holdings import Everything, hold
+from agss_model.network.weighing import OUTSIDE, Found, weighing
 
-OUTSIDE = -1e4  # score outside of a window: no weight is left after the softmax
 CHUNK = 256  # target cells compared at a time: what they are compared with then stays in the cache
 
 
@@ -106,16 +105,7 @@ def read_twice(
     return _finish(query, everything, temperature, found), nearby
 
 
-@dataclass(frozen=True)
-class _Found:
-    """(B, Q) best score, (B, N, V, Q) weighted values and (B, R, Q) weight of each reference."""
-
-    match: Tensor
-    value: Tensor
-    weight: Tensor
-
-
-def _finish(query: Tensor, references: Sequence[Reference], temperature: Tensor | float, found: _Found) -> Reading:
+def _finish(query: Tensor, references: Sequence[Reference], temperature: Tensor | float, found: Found) -> Reading:
     """Average over the references that know an object only."""
     batch, _, height, width = query.shape
     value = found.value
@@ -139,22 +129,21 @@ def _all(
     windows: Sequence[Tensor | None],
     cutoff: float,
     near: Tensor | None = None,
-) -> tuple[_Found, Tensor]:
+) -> tuple[Found, Tensor]:
     """Weights over every cell; also (B, N, V, Q) of the last reference alone within `near`, empty without."""
     cells, keys = _cells(query, references, temperature)
-    held = hold([r.value for r in references])
-    last = hold([references[-1].value]) if near is not None else None
     counts, together = [key.shape[2] for key in keys], torch.cat(keys, 2)
-    parts, nearby = [], []
+    taker = weighing(query, references, cutoff)
+    last = hold([references[-1].value]) if near is not None else None
+    nearby = []
     for start in range(0, cells.shape[1], CHUNK):
         rows = slice(start, start + CHUNK)
         scores = _limited(cells[:, rows] @ together, counts, [None if w is None else w[rows] for w in windows])
         if near is not None and last is not None:
             alone = scores[:, :, -counts[-1] :].masked_fill(~near[rows], OUTSIDE)
             nearby.append(last.average(torch.softmax(alone, 2)))
-        parts.append(_weighted(_raised(scores, counts, references), counts, held, cutoff))
-    match, value, weight = (torch.cat(part, -1) for part in zip(*parts, strict=True))
-    return _Found(match, value, weight), torch.cat(nearby, 3) if nearby else cells.new_zeros(0)
+        taker.take(_raised(scores, counts, references))
+    return taker.found(), torch.cat(nearby, 3) if nearby else cells.new_zeros(0)
 
 
 def _limited(scores: Tensor, counts: Sequence[int], windows: Sequence[Tensor | None]) -> Tensor:
@@ -175,22 +164,13 @@ def _raised(scores: Tensor, counts: Sequence[int], references: Sequence[Referenc
     return scores
 
 
-def _weighted(scores: Tensor, counts: Sequence[int], held: Holdings, cutoff: float) -> tuple[Tensor, Tensor, Tensor]:
-    best = scores.amax(2)
-    if cutoff:
-        scores = F.threshold(scores - best[:, :, None], -cutoff, OUTSIDE, inplace=True)
-    weights = torch.softmax(scores, 2)
-    share = torch.stack([part.sum(2) for part in torch.split(weights, list(counts), 2)], 1)
-    return best, held.average(weights), share
-
-
 def _best(
     query: Tensor,
     references: Sequence[Reference],
     temperature: Tensor | float,
     windows: Sequence[Tensor | None],
     top_k: int,
-) -> _Found:
+) -> Found:
     """Weights over the `top_k` best only, a chunk of target cells at a time, so that little memory is needed."""
     cells, keys = _cells(query, references, temperature)
     batch, objects, channels = references[0].value.shape[:3]
@@ -209,7 +189,7 @@ def _best(
         share = [(weights * (owner[index] == r)).sum(2) for r in range(len(keys))]
         parts.append((best[..., 0], value, torch.stack(share, 1)))
     match, value, weight = (torch.cat(part, -1) for part in zip(*parts, strict=True))
-    return _Found(match, value, weight)
+    return Found(match, value, weight)
 
 
 def _strongest(

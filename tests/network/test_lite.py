@@ -13,6 +13,7 @@ from agss_model.errors import ConfigError
 from agss_model.network import build_network
 from agss_model.network.lite.canvas import NOWHERE, lay_out, support
 from agss_model.network.lite.efficientnet import EfficientNetLite0, SameConv
+from agss_model.network.lite.layers import conv, conv_to_one
 
 
 def pieces(network, objects=3, size=(160, 224), seed=0):
@@ -84,6 +85,24 @@ def test_each_place_of_a_canvas_is_one_cell_and_boxes_keep_apart(seed, objects):
     for one, other in ((owner[1:], owner[:-1]), (owner[:, 1:], owner[:, :-1]), (owner[1:, 1:], owner[:-1, :-1]),
                        (owner[1:, :-1], owner[:-1, 1:])):  # fmt: skip
         assert ((one == other) | (one < 0) | (other < 0)).all()
+
+
+def test_low_boxes_lie_on_top_of_each_other():
+    inside = torch.zeros(4, 12, 20, dtype=torch.bool)
+    inside[0, :12, :7] = True
+    for low in (1, 2, 3):
+        inside[low, :3, 5:19] = True
+    canvas = lay_out(inside)
+    assert canvas.shape == (12, 24)  # 7 + 1 + 14 columns, and 3 + 1 + 3 + 1 + 3 rows beside the tall one
+
+
+@given(st.integers(1, 3), st.integers(1, 9), st.integers(1, 9), st.booleans())
+def test_nine_products_laid_over_each_other_are_the_convolution(batch, height, width, channels_last):
+    torch.manual_seed(0)
+    layer = conv(5, 1)
+    x = torch.randn(batch, 5, height, width)
+    x = x.to(memory_format=torch.channels_last) if channels_last else x
+    torch.testing.assert_close(conv_to_one(x, layer), layer(x), atol=1e-5, rtol=1e-5)
 
 
 def test_support_is_the_box_around_the_evidence_with_one_cell_of_slack():

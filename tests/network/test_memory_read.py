@@ -11,6 +11,7 @@ from agss_model.network import memory
 from agss_model.network.base import Reference
 from agss_model.network.holdings import Blocks, Everything, hold
 from agss_model.network.memory import inside_window, read, read_twice
+from agss_model.network.weighing import All, Few, weighing
 
 
 def reference(keys, values, known=None, weight=1.0):
@@ -134,12 +135,40 @@ def test_looking_only_at_occupied_cells_changes_nothing(objects):
     assert torch.equal(sparse.match, dense.match)
 
 
+@pytest.mark.parametrize("chunk", [256, 5])
+@pytest.mark.parametrize("cutoff", [0.5, 2.0, 9.0])
+def test_looking_only_at_cells_within_the_cutoff_changes_nothing(monkeypatch, frames, cutoff, chunk):
+    monkeypatch.setattr(memory, "CHUNK", chunk)
+    query = frames[2][:1]
+    known = [[[True, True]], [[True, False]]]
+    references = [
+        reference(frame[:1], torch.rand(1, 2, 3, 3, 4) * torch.tensor(flags)[:, :, None, None, None], flags, weight)
+        for frame, flags, weight in zip(frames, known, (2.0, 1.0), strict=False)
+    ]
+    everything = read(query, references, 0.3, cutoff=cutoff)
+    with torch.no_grad():
+        assert isinstance(weighing(query, references, cutoff), Few)
+        few = read(query, references, 0.3, cutoff=cutoff)
+    torch.testing.assert_close(few.value, everything.value, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(few.value, brute_force(query, references, 0.3, cutoff=cutoff), atol=1e-5, rtol=1e-4)
+    assert torch.equal(few.match, everything.match)
+
+
+def test_training_and_batches_multiply_everything(frames):
+    one = [reference(frames[0][:1], torch.rand(1, 2, 1, 3, 4))]
+    assert isinstance(weighing(frames[1][:1], one, 2.0), All)  # gradients
+    with torch.no_grad():
+        assert isinstance(weighing(frames[1], [reference(frames[0], torch.rand(2, 2, 1, 3, 4))], 2.0), All)
+        assert isinstance(weighing(frames[1][:1], one, 0.0), All)
+
+
 @torch.no_grad()
-def test_nothing_in_the_memory_reads_as_nothing():
+@pytest.mark.parametrize("cutoff", [0.0, 2.0])
+def test_nothing_in_the_memory_reads_as_nothing(cutoff):
     query, references = sparse_frames(2)
     for reference_ in references:
         reference_.value.zero_()
-    assert read(query, references, 0.1).value.abs().max() == 0
+    assert read(query, references, 0.1, cutoff=cutoff).value.abs().max() == 0
 
 
 @torch.no_grad()

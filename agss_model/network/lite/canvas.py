@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -153,7 +154,9 @@ def _fine(cells: npt.NDArray[np.generic], scale: int) -> npt.NDArray[np.generic]
 
 
 def lay_out(inside: Tensor) -> Places:
-    """Pack the boxes of all objects on shelves, tall ones first, as wide as takes the fewest cells.
+    """Pack the boxes of all objects on shelves, as wide as takes the fewest cells.
+
+    Tall ones come first, and low ones lie on top of each other where there is room.
 
     Args:
         inside: (M, h, w) bool, each a box or empty.
@@ -182,22 +185,56 @@ _Shelves = tuple[tuple[int, int], list[tuple[int, int]]]
 
 def _best_shelves(boxes: Sequence[_Box]) -> _Shelves:
     """The smallest canvas of all breadths that make sense, the squarest of equals."""
-    narrowest = _rounded(max((wide for _, wide, _ in boxes), default=0), COLUMNS)
+    broadest = max((wide for _, wide, _ in boxes), default=0)
     side = sum((high + GAP) * (wide + GAP) for high, wide, _ in boxes) ** 0.5
+    narrowest = _rounded(max(broadest, side / 2), COLUMNS)
     widest = max(narrowest, _rounded(2 * side, COLUMNS))
     tried = (_shelves(boxes, breadth) for breadth in range(narrowest, widest + 1, COLUMNS))
     return min(tried, key=lambda found: (found[0][0] * found[0][1], abs(found[0][0] - found[0][1])))
 
 
+@dataclass
+class _Shelf:
+    """A row of stacks, as high as its first box.
+
+    Attributes:
+        top: its first row on the canvas.
+        high: rows.
+        end: first column that is free.
+        stacks: of each its first column, its columns, and the rows taken, with the gap below.
+    """
+
+    top: int
+    high: int
+    end: int = 0
+    stacks: list[list[int]] = field(default_factory=list)
+
+    def place(self, high: int, wide: int, breadth: int) -> tuple[int, int] | None:
+        """Where a box goes, under a broader one or beside the last; None where there is no room."""
+        for stack in self.stacks:
+            x, room, below = stack
+            if wide <= room and below + high <= self.high:
+                stack[2] += high + GAP
+                return self.top + below, x
+        if self.end + wide > breadth:
+            return None
+        x = self.end
+        self.stacks.append([x, wide, high + GAP])
+        self.end += wide + GAP
+        return self.top, x
+
+
 def _shelves(boxes: Sequence[_Box], breadth: int) -> _Shelves:
-    """Boxes from left to right, a new shelf below where one is full."""
-    corners, x, y, shelf = list[tuple[int, int]](), 0, 0, 0
+    """Each box on the first shelf with room, or on a new one below the others."""
+    corners, shelves, bottom = list[tuple[int, int]](), list[_Shelf](), 0
     for high, wide, _ in boxes:
-        if x and x + wide > breadth:
-            x, y, shelf = 0, y + shelf + GAP, 0
-        corners.append((y, x))
-        x, shelf = x + wide + GAP, max(shelf, high)
-    return (_rounded(y + shelf, ROWS), breadth), corners
+        corner = next((c for s in shelves if (c := s.place(high, wide, breadth)) is not None), None)
+        if corner is None:
+            shelves.append(_Shelf(bottom, high))
+            corner = shelves[-1].place(high, wide, breadth) or (bottom, 0)
+            bottom += high + GAP
+        corners.append(corner)
+    return (_rounded(max(bottom - GAP, 0), ROWS), breadth), corners
 
 
 def _rounded(length: float, step: int) -> int:

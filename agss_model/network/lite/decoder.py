@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agss_model.network.lite.instance import SOURCES
-from agss_model.network.lite.layers import Residual, conv, upsample2_in_zeros
+from agss_model.network.lite.layers import Residual, conv, conv_to_one, upsample2_in_zeros
 
 
 class Decoder(nn.Module):
@@ -40,5 +40,4 @@ class Decoder(nn.Module):
         x *= masks[4]
         x = self.refine_fine(x, masks[4])
         x *= masks[4]
-        out: Tensor = self.predict(F.relu(x, inplace=True))
-        return out
+        return conv_to_one(F.relu(x, inplace=True), self.predict)

@@ -1,0 +1,138 @@
+"""From scores to what is read: softmax over the memory's cells, and the average of what they hold.
+
+With a cut-off about five cells in four thousand have a say in a target cell. `Few` looks for these and sums up no
+others; `All` multiplies everything out, which can be differentiated, and never asks a GPU how many there are.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from agss_model.network.base import Reference
+from agss_model.network.holdings import fractions, hold
+
+OUTSIDE = -1e4  # score outside of a window or below the cut-off: no weight is left after the softmax
+
+
+@dataclass(frozen=True)
+class Found:
+    """What Q target cells read from R references.
+
+    Attributes:
+        match: (B, Q) best score.
+        value: (B, N, V, Q) sum of weight times value.
+        weight: (B, R, Q) sum of the weights in each reference; they add up to 1.
+    """
+
+    match: Tensor
+    value: Tensor
+    weight: Tensor
+
+
+class Weighing(ABC):
+    """Takes scores a few target cells at a time.
+
+    Args:
+        references: R frames with M cells in all.
+        cutoff: cells take part whose weight is at least exp(-cutoff) of the best one's, 0 for all.
+    """
+
+    def __init__(self, references: Sequence[Reference], cutoff: float) -> None:
+        self._values = [reference.value for reference in references]
+        self._counts = [value.shape[-2] * value.shape[-1] for value in self._values]
+        self._cutoff = cutoff
+
+    @abstractmethod
+    def take(self, scores: Tensor) -> None:
+        """(B, q, M) scores of the next target cells; they may be overwritten."""
+
+    @abstractmethod
+    def found(self) -> Found:
+        """Of all target cells taken, in their order."""
+
+
+def weighing(query: Tensor, references: Sequence[Reference], cutoff: float) -> Weighing:
+    """The cheapest way for this query, arguments as for `agss_model.network.memory.read`."""
+    few = cutoff and len(query) == 1 and query.device.type == "cpu" and not torch.is_grad_enabled()
+    return (Few if few else All)(references, cutoff)
+
+
+class All(Weighing):
+    """Every cell, of any number of clips, with gradients."""
+
+    def __init__(self, references: Sequence[Reference], cutoff: float) -> None:
+        super().__init__(references, cutoff)
+        self._held = hold(self._values)
+        self._parts: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def take(self, scores: Tensor) -> None:
+        """See `Weighing.take`."""
+        best = scores.amax(2)
+        if self._cutoff:
+            scores = F.threshold(scores - best[:, :, None], -self._cutoff, OUTSIDE, inplace=True)
+        weights = torch.softmax(scores, 2)
+        shares = torch.stack([part.sum(2) for part in torch.split(weights, self._counts, 2)], 1)
+        self._parts.append((best, self._held.average(weights), shares))
+
+    def found(self) -> Found:
+        """See `Weighing.found`."""
+        match, value, weight = (torch.cat(part, -1) for part in zip(*self._parts, strict=True))
+        return Found(match, value, weight)
+
+
+class Few(Weighing):
+    """Only the cells within the cut-off, of one clip, on a CPU, without gradients.
+
+    numpy finds them: a comparison and a search through scores take it a fifth of torch's time.
+    """
+
+    def __init__(self, references: Sequence[Reference], cutoff: float) -> None:
+        super().__init__(references, cutoff)
+        self._best: list[Tensor] = []
+        self._rows: list[npt.NDArray[np.int64]] = []
+        self._cells: list[npt.NDArray[np.int64]] = []
+        self._scores: list[npt.NDArray[np.float32]] = []
+
+    def take(self, scores: Tensor) -> None:
+        """See `Weighing.take`."""
+        best = scores.amax(2)[0]
+        array = scores[0].numpy()
+        places = np.flatnonzero(array >= (best - self._cutoff).numpy()[:, None])
+        rows, cells = np.divmod(places, array.shape[1])
+        self._rows.append(rows + sum(map(len, self._best)))
+        self._cells.append(cells)
+        self._scores.append(array.reshape(-1)[places] - best.numpy()[rows])
+        self._best.append(best)
+
+    def found(self) -> Found:
+        """See `Weighing.found`."""
+        best = torch.cat(self._best)
+        rows, cells = np.concatenate(self._rows), np.concatenate(self._cells)
+        weights = np.exp(np.concatenate(self._scores))
+        weights /= np.bincount(rows, weights, len(best)).astype(np.float32)[rows]
+        counts = np.bincount(rows, minlength=len(best))
+        held = torch.cat([value[0].flatten(2).permute(2, 0, 1).flatten(1) for value in self._values])  # (M, N * V)
+        value = F.embedding_bag(
+            torch.from_numpy(cells),
+            fractions(held),
+            torch.from_numpy(counts.cumsum() - counts),
+            mode="sum",
+            per_sample_weights=torch.from_numpy(weights),
+        )
+        owner = np.searchsorted(list(accumulate(self._counts)), cells, side="right")
+        shares = np.bincount(owner * len(best) + rows, weights, len(self._counts) * len(best)).astype(np.float32)
+        objects, channels = self._values[0].shape[1:3]
+        return Found(
+            best[None],
+            value.t().reshape(1, objects, channels, -1),
+            torch.from_numpy(shares).reshape(1, len(self._counts), -1),
+        )
