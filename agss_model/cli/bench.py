@@ -13,7 +13,7 @@ from rich.table import Table
 
 from agss_model.benchmark import MODULES, ObjectSize, Scene, Subject, TimeKind, Timing, measure_together, peak_mib
 from agss_model.cli import options
-from agss_model.cli.console import note, stderr, stdout
+from agss_model.cli.console import note, stdout
 from agss_model.cli.engine import Engine, load_engine, pick_device, set_threads
 from agss_model.cli.evaluate import Stopwatch, score_sequences
 from agss_model.cli.run_folder import check_writable, write_json
@@ -95,7 +95,7 @@ def bench(
 ) -> None:
     """Measure the time per frame by object count and by module, on a made-up clip.
 
-    Time is from decoded frame to label map; models take turns frame by frame. Each frame starts from the true masks of
+    Time is from decoded frame to label map; models and object counts take turns frame by frame. Each frame starts from the true masks of
     the one before, so networks without trained weights are measured with random ones.
     """
     counts = _counts(objects)
@@ -114,16 +114,16 @@ def bench(
     set_threads(threads)
     chosen = _models(models, weights, device, threads, engine)
     engines = [model.engine() for model in chosen]
+    cases = [
+        (model, own, Scene(count, width, height, object_size, seed))
+        for count in counts
+        for model, own in zip(chosen, engines, strict=True)
+    ]
+    timings = measure_together([model.subject(scene, own, time) for model, own, scene in cases], frames)
     rows = []
-    for count in counts:
-        scene = Scene(count, width, height, object_size, seed)
-        subjects = [model.subject(scene, engine, time) for model, engine in zip(chosen, engines, strict=True)]
-        timings = measure_together(subjects, frames)
-        del subjects
-        for model, own, timing in zip(chosen, engines, timings, strict=True):
-            peak = peak_mib(partial(model.subject, scene)) if memory else None
-            rows.append(_row(model, own, count, timing, peak))
-            stderr().print(f"{model.name}, {count} object(s): {timing.seconds:.3f} s per frame", markup=False)
+    for (model, own, scene), timing in zip(cases, timings, strict=True):
+        peak = peak_mib(partial(model.subject, scene)) if memory else None
+        rows.append(_row(model, own, scene.objects, timing, peak))
     report = {
         "rows": rows,
         "accuracy": _accuracy(chosen, engines, annotated),
@@ -212,11 +212,16 @@ def _row(model: Model, engine: Engine, count: int, timing: Timing, peak: float |
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
     names = [*MODULES, "other"]
-    table = Table("model", "objects", "ms", *names, "MiB", box=None, padding=(0, 1, 0, 0))
+    table = Table("model", "objects", "ms", "ratio", *names, "MiB", box=None, padding=(0, 1, 0, 0))
+    fewest = {row["model"]: row["seconds_per_frame"] for row in sorted(rows, key=lambda row: -row["objects"])}
     for row in rows:
         times = [row["seconds_per_frame"], *(row["modules"][name] for name in names)]
         peak = "-" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}"
-        table.add_row(row["model"], str(row["objects"]), *(f"{1000 * seconds:.0f}" for seconds in times), peak)
+        numbers = [f"{1000 * seconds:.0f}" for seconds in times]
+        ratio = f"{row['seconds_per_frame'] / fewest[row['model']]:.2f}"
+        table.add_row(row["model"], str(row["objects"]), numbers[0], ratio, *numbers[1:], peak)
     stdout().print(table)
-    stdout().print("ms: a frame, and the parts of it; medians. agnostic: encoder, agnostic module and memory together.")
+    stdout().print(
+        "ms: a frame, and its parts; medians. ratio: to the fewest objects. agnostic: encoder, agnostic module and memory together."
+    )
     stdout().print("MiB: peak of the whole process, libraries included; on a GPU, of its memory alone.")
