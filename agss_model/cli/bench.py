@@ -95,8 +95,8 @@ def bench(
 ) -> None:
     """Measure the time per frame by object count and by module, on a made-up clip.
 
-    Time is from decoded frame to label map; models and object counts take turns frame by frame. Each frame starts from the true masks of
-    the one before, so networks without trained weights are measured with random ones.
+    Time is from decoded frame to label map; models and object counts take turns frame by frame. Each frame starts from
+    the true masks of the one before, so networks without trained weights are measured with random ones.
     """
     counts = _counts(objects)
     width, height = _size(size)
@@ -221,7 +221,6 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         ratio = f"{row['seconds_per_frame'] / fewest[row['model']]:.2f}"
         table.add_row(row["model"], str(row["objects"]), numbers[0], ratio, *numbers[1:], peak)
     stdout().print(table)
-    stdout().print(
-        "ms: a frame, and its parts; medians. ratio: to the fewest objects. agnostic: encoder, agnostic module and memory together."
-    )
+    stdout().print("ms: a frame, and its parts; medians. ratio: to the fewest objects.")
+    stdout().print("agnostic: encoder, agnostic module and memory together.")
     stdout().print("MiB: peak of the whole process, libraries included; on a GPU, of its memory alone.")

@@ -29,6 +29,7 @@ def test_rows_for_every_model_and_count_and_a_plot(agss, tmp_path):
         assert row["modules"]["decoder"] > 0
         assert (row["modules"]["specific"] > 0) == (row["model"] == "lite")  # rgmp has no such module
     assert {"machine", "versions", "commit"} <= report.keys()
+    assert result.stdout.count(" 1.00 ") == 2  # the ratio of each model's fewest objects to itself
     assert cv2.imread(str(tmp_path / "bench.png")) is not None
 
 
