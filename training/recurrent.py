@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -80,7 +80,8 @@ class ClipLoss(nn.Module):
         features = self._encode(clips.frames)
         carried = small[:, 0] * (clips.entry == 0)[:, :, None, None]
         previous = self._remember(features[0], carried, clips.entry <= 0)
-        memory = [self._reference(features, small, clips, previous)]
+        human = self._reference(features, small, clips, previous)
+        memory = [replace(human, weight=self.network.config.human_weight)]  # as the tracker does
         for t in range(1, clips.frames.shape[1]):
             known, given = clips.entry < t, clips.entry == t
             warped = self._warp(clips, t, carried, rng)
