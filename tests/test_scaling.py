@@ -26,6 +26,6 @@ def one() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("objects", "bound"), [(10, 1.45), (20, 1.8)])
+@pytest.mark.parametrize(("objects", "bound"), [(10, 1.4), (20, 1.7)])
 def test_operations_hardly_grow_with_the_number_of_objects(one, objects, bound):
     assert one < operations(objects) < bound * one
