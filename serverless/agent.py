@@ -189,7 +189,7 @@ def create(
     Args:
         weights: a name from `agss weights list`, or a .safetensors file; None for the default.
         device: cpu, cuda, cuda:N or mps; auto takes the first GPU, else the CPU.
-        engine: torch, onnx, openvino or compile; auto takes the fastest that is installed and has torch's masks.
+        engine: torch, onnx, int8, openvino or compile; auto takes the fastest that is installed and has torch's masks.
         threads: CPU threads, 0 for all cores.
         max_states: objects whose states are kept, about 1 MiB each.
         cache_mib: of features kept between requests.

@@ -123,18 +123,17 @@ def _case(sequence: Sequence, known: Known) -> Case:
 
 def demo_case() -> Case:
     """The shipped clip: seven pedestrians, judged by the masks of its last frame."""
-    from agss_model.cli import demo
+    from agss_model import demo_clip
     from agss_model.masks.files import read_label_map
     from agss_model.video import open_source
 
-    folder = Path(demo.__file__).parents[1] / "demo_clip"
-    first, last = (read_label_map(folder / f"pedestrians_{which}.png") for which in ("first", "last"))
-    with open_source(folder / "pedestrians.mp4") as frames:
+    first, last = read_label_map(demo_clip.FIRST), read_label_map(demo_clip.LAST)
+    with open_source(demo_clip.VIDEO) as frames:
         end = len(frames) - 1
     ids = object_ids(first)
     return Case(
         name="demo clip",
-        open=lambda: open_source(folder / "pedestrians.mp4"),
+        open=lambda: open_source(demo_clip.VIDEO),
         first_masks={0: lambda: first},
         truth=lambda index: (last, np.zeros(last.shape, np.bool_), frozenset(ids)),
         judged={object_id: frozenset({end}) for object_id in ids},

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-import agss_model
+from agss_model import demo_clip
 from agss_model.cli import options
 from agss_model.cli.console import stdout
 from agss_model.cli.engine import load_engine
@@ -18,8 +18,6 @@ from agss_model.cli.track import run
 from agss_model.evaluation import boundary_f, region_similarity
 from agss_model.masks import object_ids, read_label_map
 from agss_model.video import open_source
-
-_CLIP = Path(agss_model.__file__).parent / "demo_clip"
 
 
 def demo(
@@ -35,16 +33,14 @@ def demo(
     debug: options.Debug = False,
 ) -> None:
     """Track seven pedestrians through the shipped clip; nothing is downloaded."""
-    first, last = _CLIP / "pedestrians_first.png", _CLIP / "pedestrians_last.png"
-    path = _CLIP / "pedestrians.mp4"
-    with open_source(path) as clip:
+    with open_source(demo_clip.VIDEO) as clip:
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
-        job = make_job(clip, path, read_keyframes(first, clip), loaded, out)
+        job = make_job(clip, demo_clip.VIDEO, read_keyframes(demo_clip.FIRST, clip), loaded, out)
         # Only what is known to be of a run is replaced: the folder may be somebody's own of the same name.
         run(job, overwrite=RunFolder(out).record.exists())
         end = len(clip) - 1
-    if last.exists():
-        j, f = _agreement(job.folder.mask(end), last, job.keyframes.ids)
+    if demo_clip.LAST.exists():
+        j, f = _agreement(job.folder.mask(end), demo_clip.LAST, job.keyframes.ids)
         stdout().print(f"Last frame against its hand-drawn masks: J {j:.3f}, F {f:.3f}, J&F {(j + f) / 2:.3f}")
     stdout().print(f"Watch {job.folder.overlay}", markup=False)
 

@@ -36,9 +36,9 @@ Engine = Annotated[
     str,
     typer.Option(
         "--engine",
-        help="What runs lite: torch; on a CPU onnx (same masks, sooner) or openvino (soonest where the processor has "
-        "bfloat16, masks differ a little); compile, torch's compiler, for GPUs. auto takes onnx on a CPU where it is "
-        "installed, else torch.",
+        help="What runs lite: torch; on a CPU onnx (same masks, sooner), int8 (sooner still, masks differ a little) or "
+        "openvino (soonest where the processor has bfloat16, masks differ a little); compile, torch's compiler, for "
+        "GPUs. auto takes onnx on a CPU where it is installed, else torch.",
     ),
 ]
 Threads = Annotated[

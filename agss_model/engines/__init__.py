@@ -1,7 +1,8 @@
 """What runs the layers of `lite`: torch itself; on a CPU ONNX Runtime or OpenVINO; torch's compiler, meant for GPUs.
 
 ONNX Runtime gives torch's masks, sooner, and is what "auto" takes. OpenVINO is faster still where the processor
-computes in bfloat16, but masks then differ from torch's by more than rounding (IoU about 0.99): it must be asked for.
+computes in bfloat16, and "int8" lets ONNX Runtime encode frames in eight bits; masks then differ from torch's by more
+than rounding, so both must be asked for.
 
 The layers are exported when an engine is chosen, in a second, into memory: nothing is written, and one file of weights
 serves every engine. Reading the memory and laying out the objects stay in torch.
@@ -14,8 +15,9 @@ from importlib.util import find_spec
 from agss_model.errors import ConfigError
 from agss_model.network.base import AGSSVOS
 
-ENGINES = ("auto", "torch", "onnx", "openvino", "compile")
-NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("onnx", "onnxscript", "openvino")}
+ENGINES = ("auto", "torch", "onnx", "int8", "openvino", "compile")
+_ONNX = ("onnx", "onnxscript", "onnxruntime")
+NEEDED = {"onnx": _ONNX, "int8": _ONNX, "openvino": ("onnx", "onnxscript", "openvino")}
 """Packages by engine."""
 
 
@@ -40,7 +42,8 @@ def pick_engine(engine: str, network: AGSSVOS) -> str:
             raise ConfigError(f"The engine {engine} runs {obstacle}; use the engine torch.")
         if not installed(engine):
             missing = ", ".join(name for name in NEEDED[engine] if find_spec(name) is None)
-            raise ConfigError(f'The engine {engine} needs {missing}; install: pip install "agss-vos[{engine}]"')
+            extra = "openvino" if engine == "openvino" else "onnx"
+            raise ConfigError(f'The engine {engine} needs {missing}; install: pip install "agss-vos[{extra}]"')
     return engine
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,12 +53,18 @@ def export(
     return bytes(model.SerializeToString())
 
 
-def on_onnxruntime(graph: bytes, threads: int) -> Graph:
-    """Run a graph with ONNX Runtime on the CPU."""
+def import_onnxruntime() -> Any:  # noqa: ANN401 - the package has no types
+    """ONNX Runtime; imported here only."""
     # Its builds of 2026 keep an id in the user's cache and report uses to their maker unless told before the import.
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime
 
+    return onnxruntime
+
+
+def on_onnxruntime(graph: bytes, threads: int) -> Graph:
+    """Run a graph with ONNX Runtime on the CPU."""
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agss_model.engines.eight_bit import frames_of_the_demo, quantised
 from agss_model.engines.graphs import Array, Graph, export, on_onnxruntime, on_openvino
 from agss_model.network.lite.agnostic import EVIDENCE_CELLS
 from agss_model.network.lite.efficientnet import CHANNELS
 from agss_model.network.lite.model import LiteAGSSVOS, Shared
 
-_RUN = {"onnx": on_onnxruntime, "openvino": on_openvino}
+_RUN = {"onnx": on_onnxruntime, "int8": on_onnxruntime, "openvino": on_openvino}
 _HEIGHT, _WIDTH = 2, 3
 _ANY = (_HEIGHT, _WIDTH)
 
@@ -49,7 +50,7 @@ class LiteRunner:
 
         Args:
             network: in eval mode on the CPU, with both modules, and without a runner.
-            engine: "onnx" or "openvino".
+            engine: "onnx", "int8" or "openvino".
             threads: of the engine, None for as many as torch has.
         """
 
@@ -59,6 +60,8 @@ class LiteRunner:
 
         def prepare(module: nn.Module, example: list[Tensor], names: str, outputs: str) -> Graph:
             graph = export(module.eval(), example, dict.fromkeys(names.split(), _ANY), outputs.split())
+            if engine == "int8" and isinstance(module, _Look):
+                graph = quantised(graph, ({names: frame} for frame in frames_of_the_demo(network)))
             return _RUN[engine](graph, threads or torch.get_num_threads())
 
         self._look = prepare(_Look(network), maps((3, 16)), "scaled", "fine middle coarse key")

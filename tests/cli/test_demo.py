@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from agss_model.cli import demo
+from agss_model import demo_clip
 
 
 @pytest.fixture
@@ -14,7 +14,12 @@ def small_demo(clip, tmp_path, monkeypatch):
     shutil.copy(clip / "clip.mp4", folder / "pedestrians.mp4")
     shutil.copy(clip / "truth" / "00000.png", folder / "pedestrians_first.png")
     shutil.copy(clip / "truth" / "00009.png", folder / "pedestrians_last.png")
-    monkeypatch.setattr(demo, "_CLIP", folder)
+    for name, file in (
+        ("VIDEO", "pedestrians.mp4"),
+        ("FIRST", "pedestrians_first.png"),
+        ("LAST", "pedestrians_last.png"),
+    ):
+        monkeypatch.setattr(demo_clip, name, folder / file)
 
 
 def test_the_demo_writes_an_overlay_and_can_be_repeated(agss, small_demo, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from agss_model import engines
 from agss_model.config import preset
 from agss_model.engines import pick_engine, use_engine
 from agss_model.engines.compiled import CompiledRunner
+from agss_model.engines.eight_bit import quantised
+from agss_model.engines.graphs import export, on_onnxruntime
 from agss_model.errors import ConfigError
 from agss_model.network import build_network
 from agss_model.tracker import Tracker
@@ -70,6 +73,22 @@ def test_onnx_runtime_tells_its_maker_nothing(torch_and_onnx, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_eight_bits_are_right_to_their_steps():
+    if not engines.installed("int8"):
+        pytest.skip("needs the extra onnx")
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU6(), torch.nn.Conv2d(8, 4, 1)).eval()
+    frames = [torch.rand(1, 3, 12, 14) for _ in range(4)]
+    graph = export(module, [torch.ones(1, 3, 8, 8)], {"x": [2, 3]}, ["y"])
+    level = logging.getLogger().level
+    run = on_onnxruntime(quantised(graph, ({"x": frame.numpy()} for frame in frames)), 1)
+    expected = module(frames[1]).detach()
+    (found,) = run([frames[1].numpy()])
+    error = (torch.from_numpy(found) - expected).abs().max()
+    assert 0 < error < 0.03 * (expected.max() - expected.min())  # not the single precision, but close to it
+    assert logging.getLogger().level == level
+
+
 @torch.inference_mode()
 def test_the_compilers_graphs_give_the_probabilities_of_torch():
     """Traced as for a GPU but run as they are: what is tested is that every size can be traced and is the same."""
@@ -101,9 +120,9 @@ def test_training_stays_in_torch():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+@pytest.mark.parametrize("engine", ["onnx", "int8", "openvino"])
 def test_masks_of_the_shipped_weights_agree(engine, make_scene):
-    """IoU with torch's masks at least 0.995; 0.97 where an engine computes in bfloat16."""
+    """IoU with torch's masks at least 0.995; 0.97 where an engine computes in fewer bits."""
     if not engines.installed(engine):
         pytest.skip(f"needs the extra {engine}")
     if "lite" not in shipped_models():
@@ -131,7 +150,7 @@ def test_auto_takes_onnx_where_it_is_installed_and_can_run(monkeypatch):
 
 
 def test_what_cannot_be_done_is_refused_with_a_way_out(monkeypatch):
-    with pytest.raises(ConfigError, match=r"abacus.*torch, onnx, openvino, compile"):
+    with pytest.raises(ConfigError, match=r"abacus.*torch, onnx, int8, openvino, compile"):
         pick_engine("abacus", small())
     with torch.device("meta"):
         paper = build_network(preset("paper"))

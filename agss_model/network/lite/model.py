@@ -88,9 +88,14 @@ class LiteAGSSVOS(AGSSVOS):
 
     def encode(self, image: Tensor) -> Features:
         """See `AGSSVOS.encode`; the key has `config.key_channels` channels of unit length at 1/16."""
-        scaled = (image * 255 - 127) / 128
+        scaled = self.scaled(image)
         *levels, key = self._layers.look(scaled)
         return Features(scaled, tuple(levels), key)
+
+    @staticmethod
+    def scaled(image: Tensor) -> Tensor:
+        """(B, 3, H, W) RGB in [0, 1] -> as the encoder wants it."""
+        return (image * 255 - 127) / 128
 
     def look(self, scaled: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The encoder's three levels and the key, from (B, 3, H, W) float32, (RGB in 0..255 - 127) / 128."""
