@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+EPSILON = 1e-5
+
 
 def soft_iou(probabilities: Tensor, truth: Tensor) -> Tensor:
     """Intersection over union of soft masks: sum of minima over sum of maxima.
@@ -37,3 +39,21 @@ def iou_loss(probabilities: Tensor, truth: Tensor, valid: Tensor | None = None) 
         return 1 - iou.mean()
     weight = valid.to(iou.dtype)
     return ((1 - iou) * weight).sum() / weight.sum().clamp_min(1)
+
+
+def divergence(probabilities: Tensor, wanted: Tensor) -> Tensor:
+    """Mean Kullback-Leibler divergence from wanted to given probabilities, over all pixels, background included.
+
+    Args:
+        probabilities: (B, N, H, W) float in [0, 1], normalised over the objects.
+        wanted: likewise.
+
+    Returns:
+        Scalar, at least 0, in nats; 0 where both agree.
+    """
+    given, wanted = _with_background(probabilities), _with_background(wanted)
+    return (wanted * (wanted.log() - given.log())).sum(1).mean()
+
+
+def _with_background(probabilities: Tensor) -> Tensor:
+    return torch.cat([1 - probabilities.sum(1, keepdim=True), probabilities], 1).clamp_min(EPSILON)

@@ -127,7 +127,7 @@ def _run(training: Training) -> str:
         ("steps", f"{training.step} of {run.total_steps}, {training.hours:.1f} hours"),
         ("stages", stages),
         ("optimiser", f"{run.optimizer}, lr {run.lr}, encoder {run.encoder_lr}, weight decay {run.weight_decay}"),
-        ("frozen blocks of the encoder", str(run.frozen_blocks)),
+        ("frozen", ", ".join(run.frozen) or f"{run.frozen_blocks} blocks of the encoder"),
         ("moving average", str(run.ema)),
         ("precision", run.mixed_precision),
         ("hardware", _machine(about["machine"])),

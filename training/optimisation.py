@@ -85,25 +85,28 @@ def new_optimizer(network: AGSSVOS, flow: FlowEstimator | None, run: RunConfig) 
 
 
 def parameter_groups(network: nn.Module, run: RunConfig) -> list[dict[str, Any]]:
-    """Everything at `lr`, the encoder at `encoder_lr`, the object path at `object_lr`; frozen blocks not at all.
+    """Everything at `lr`, the encoder at `encoder_lr`, the object path at `object_lr`; what is frozen not at all.
 
     Raises:
-        ConfigError: blocks are to be frozen that the network does not have.
+        ConfigError: something is to be frozen that the network does not have.
     """
-    frozen = ("encoder.stem.", *(f"encoder.blocks.{index}." for index in range(run.frozen_blocks)))
-    rest, encoder, objects, fixed = [], [], [], 0
+    names = [name for name, _ in network.named_parameters()]
+    if unknown := [start for start in run.frozen if not any(name.startswith(start) for name in names)]:
+        raise ConfigError(f"frozen names {unknown[0]!r}, but no parameter of {run.preset} begins so.")
+    blocks = ("encoder.stem.", *(f"encoder.blocks.{index}." for index in range(run.frozen_blocks)))
+    if run.frozen_blocks and not any(name.startswith(blocks) for name in names):
+        raise ConfigError(f"frozen_blocks = {run.frozen_blocks}, but {run.preset} has no such blocks; leave it out.")
+    frozen = (*run.frozen, *(blocks if run.frozen_blocks else ()))
+    rest, encoder, objects = [], [], []
     for name, parameter in network.named_parameters():
-        if run.frozen_blocks and name.startswith(frozen):
+        if name.startswith(frozen):
             parameter.requires_grad_(False)
-            fixed += 1
         elif name.startswith("encoder."):
             encoder.append(parameter)
         elif run.object_lr is not None and name.startswith(OBJECT_PATH):
             objects.append(parameter)
         else:
             rest.append(parameter)
-    if run.frozen_blocks and not fixed:
-        raise ConfigError(f"frozen_blocks = {run.frozen_blocks}, but {run.preset} has no such blocks; leave it out.")
     groups = [(rest, run.lr), (encoder, run.encoder_lr), (objects, run.object_lr)]
     return [{"params": parameters, "lr": rate} for parameters, rate in groups if parameters]
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from agss_model.flow.base import FlowEstimator
 from agss_model.flow.warp import warp
-from agss_model.losses import iou_loss, soft_iou
+from agss_model.losses import divergence, iou_loss, soft_iou
 from agss_model.network import aggregation
 from agss_model.network.base import AGSSVOS, Features, Reference
 from agss_model.quality import reach
@@ -27,12 +27,15 @@ class RecurrentConfig:
         cross_entropy: weight of the pixel-wise cross-entropy beside the IoU loss of equation 7.
         still_share: share of clips whose masks are carried without flow, so that the network serves both.
         recent_share: probability that an earlier tracked frame stays in the memory beside the reference.
+        taught: weight of the divergence from what the run's first weights say, on clips made from stills; for
+            fine-tuning, so that little is forgotten. What makes features and memory must be frozen: both share them.
     """
 
     tolerance: float = 0.5
     cross_entropy: float = 1.0
     still_share: float = 0.4
     recent_share: float = 0.5
+    taught: float = 0.0
 
 
 class ClipLoss(nn.Module):
@@ -42,13 +45,21 @@ class ClipLoss(nn.Module):
         network: what is trained.
         config: how.
         flow: estimator of the motion between frames, None for none; one that is a module is trained too.
+        teacher: the network as it was at first, for `RecurrentConfig.taught`.
     """
 
-    def __init__(self, network: AGSSVOS, config: RecurrentConfig, flow: FlowEstimator | None) -> None:
+    def __init__(
+        self,
+        network: AGSSVOS,
+        config: RecurrentConfig,
+        flow: FlowEstimator | None,
+        teacher: AGSSVOS | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.config = config
         self.flow = flow
+        self.teacher = teacher
 
     def forward(self, clips: Clips, seed: int) -> tuple[Tensor, Tensor]:
         """Track the clips and say how wrong it was.
@@ -61,8 +72,10 @@ class ClipLoss(nn.Module):
             Scalar loss, and scalar mean IoU of all tracked frames without gradient. Where `clips.known` says that
             nothing is known, nothing counts; of every batch some frame after the first must be known.
         """
-        scores = []
-        for t, probabilities in self.track(clips, seed):
+        scores, lessons = [], list[Tensor]()
+        # Where only some frames are known the clip is one to learn something new from.
+        teacher = self.teacher if clips.known is None else None
+        for t, probabilities in self._track(clips, seed, teacher, lessons):
             valid = clips.entry < t
             if clips.known is None:
                 scores.append(self._score(probabilities, clips.masks[:, t], valid))
@@ -71,10 +84,19 @@ class ClipLoss(nn.Module):
             if (rows := valid.any(1)).any():
                 scores.append(self._score(probabilities[rows], clips.masks[rows, t], valid[rows]))
         losses, ious = zip(*scores, strict=True)
-        return torch.stack(losses).mean(), torch.stack(ious).mean()
+        loss = torch.stack(losses).mean()
+        if lessons:
+            loss = loss + self.config.taught * torch.stack(lessons).mean()
+        return loss, torch.stack(ious).mean()
 
     def track(self, clips: Clips, seed: int) -> Iterator[tuple[int, Tensor]]:
         """Number of each frame after the first, and the (B, N, H, W) probabilities there."""
+        return self._track(clips, seed, None, [])
+
+    def _track(
+        self, clips: Clips, seed: int, teacher: AGSSVOS | None, lessons: list[Tensor]
+    ) -> Iterator[tuple[int, Tensor]]:
+        """See `track`; to the lessons comes for each frame the divergence from the teacher, asked the same."""
         rng = torch.Generator().manual_seed(seed)
         small = _reduce(clips.masks, self.network.mask_stride)
         features = self._encode(clips.frames)
@@ -88,6 +110,10 @@ class ClipLoss(nn.Module):
             seen = [m for i, m in enumerate(memory) if i == 0 or _chance(rng, self.config.recent_share)]
             within = self._within(warped)
             probabilities = self.network.segment(features[t], seen, previous, warped, known, within).float()
+            if teacher is not None:
+                with torch.no_grad():
+                    lesson = teacher.segment(features[t], seen, previous, warped, known, within).float()
+                lessons.append(divergence(probabilities, lesson))
             yield t, self._enlarge(probabilities, clips.masks)
             told = known if clips.known is None else known & clips.known[:, t]
             carried = self._carry(probabilities.detach(), small[:, t], known, given, told)

@@ -94,6 +94,7 @@ class RunConfig:
         object_lr: of the object path (instance module and decoder), None for `lr`.
         flow_lr: of a flow that is a network; 0 leaves it as it is.
         frozen_blocks: blocks of the encoder of `lite`, from the stem on, that are not trained.
+        frozen: beginnings of the names of further parameters that are not trained.
         warm_up: steps in which the rate rises.
         power: of the poly schedule.
         weight_decay: of the optimizer.
@@ -131,6 +132,7 @@ class RunConfig:
     object_lr: float | None = None
     flow_lr: float = 0.0
     frozen_blocks: int = 0
+    frozen: tuple[str, ...] = ()
     warm_up: int = 50
     power: float = 0.9
     weight_decay: float = 1e-4
@@ -209,6 +211,8 @@ def from_dict(values: dict[str, Any], where: str) -> RunConfig:
             read["stages"] = tuple(_stage(stage) for stage in read["stages"])
         if "validation" in read:
             read["validation"] = _stage(read["validation"])
+        if "frozen" in read:
+            read["frozen"] = tuple(read["frozen"])
         if "sources" in read:
             read["sources"] = tuple(Source(**source) for source in read["sources"])
         for name, kind in (("synthesis", SynthesisConfig), ("videos", VideoConfig), ("recurrent", RecurrentConfig)):

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch import nn
 
-from agss_model.errors import AgssError, OutputError
+from agss_model.errors import AgssError, ConfigError, OutputError
 from agss_model.network.base import AGSSVOS
 from training.checkpoints import save_batch
 from training.clips import Clips, ClipSource
@@ -19,6 +19,9 @@ from training.motion import FlowAhead
 from training.optimisation import move_average, new_flow, new_network, new_optimizer, poly
 from training.recurrent import ClipLoss
 from training.settings import RunConfig
+
+SHARED = ("encoder.", "project_key.")
+"""Parameters of `lite` that make what the object path and the memory are given."""
 
 
 class Trainer:
@@ -44,7 +47,7 @@ class Trainer:
         self.flow = new_flow(run, self.network)
         optimizer = new_optimizer(self.network, self.flow, run)
         self.loss, self.optimizer = self.accelerator.prepare(
-            ClipLoss(self.network, run.recurrent, self.flow), optimizer
+            ClipLoss(self.network, run.recurrent, self.flow, _teacher(self.network, run)), optimizer
         )
         state = self.network.state_dict()
         self._first = {name: value.clone() for name, value in state.items()} if run.kept else None
@@ -115,6 +118,16 @@ def new_accelerator(run: RunConfig) -> Accelerator:
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)  # modules may be switched off
     without_gpu = not torch.cuda.is_available()  # said aloud, or several processes on CPUs would not find each other
     return Accelerator(cpu=without_gpu, mixed_precision=run.mixed_precision, kwargs_handlers=[unused])
+
+
+def _teacher(network: AGSSVOS, run: RunConfig) -> AGSSVOS | None:
+    """The network as it is now, to hold on to; its parameters must have been frozen or not by then."""
+    if not run.recurrent.taught:
+        return None
+    moving = [name for name, p in network.named_parameters() if p.requires_grad and name.startswith(SHARED)]
+    if moving:
+        raise ConfigError(f"recurrent.taught needs frozen features and keys, but {moving[0]} is trained; see `frozen`.")
+    return copy.deepcopy(network).requires_grad_(False)
 
 
 class BrokenStepError(AgssError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agss_model.losses import iou_loss, soft_iou
+from agss_model.losses import divergence, iou_loss, soft_iou
 from agss_model.network.aggregation import labels, normalise, normalise_logits, union, upsample
 
 
@@ -49,6 +51,15 @@ def test_sure_pixels_stay_finite():
 def test_labels_by_hand():
     found = labels(pixels([0.2, 0.6, 0.3], [0.1, 0.3, 0.5]))
     assert found.tolist() == [[[0, 1, 2]]]
+
+
+def test_divergence_by_hand():
+    given = torch.tensor([0.5, 0.25]).reshape(1, 2, 1, 1)
+    wanted = torch.tensor([0.8, 0.1]).reshape(1, 2, 1, 1)
+    expected = 0.8 * math.log(0.8 / 0.5) + 0.1 * math.log(0.1 / 0.25) + 0.1 * math.log(0.1 / 0.25)
+    assert divergence(given, wanted).item() == pytest.approx(expected, rel=1e-5)
+    assert divergence(wanted, wanted).item() == 0
+    assert divergence(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 1, 1)).isfinite()
 
 
 def test_iou_loss_by_hand():

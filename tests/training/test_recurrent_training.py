@@ -8,6 +8,7 @@ from torch import nn
 
 from agss_model.config import preset
 from agss_model.flow import DISFlow
+from agss_model.losses import divergence
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS, Features, Reference
 from training.clips import Clips, join, pack
@@ -148,6 +149,21 @@ def test_a_flow_that_is_a_network_learns_from_the_masks():
         value.backward()
         optimizer.step()
     assert flow.shift.item() == pytest.approx(-4, abs=1.0)
+
+
+def test_a_teacher_holds_on_where_everything_is_known_and_lets_the_team_be_learned():
+    config = dataclasses.replace(PLAIN, taught=2.0)
+    clips = moving_square()
+    sparse = dataclasses.replace(clips, known=torch.ones(1, 4, 1, dtype=torch.bool))
+    alone = ClipLoss(Echo(0.9), config, None)(clips, 0)[0].item()
+    agreed = ClipLoss(Echo(0.9), config, None, Echo(0.9))(clips, 0)[0].item()
+    taught = ClipLoss(Echo(0.9), config, None, Echo(0.6))(clips, 0)[0].item()
+    assert agreed == pytest.approx(alone, abs=1e-6)
+    carried = nn.functional.avg_pool2d(clips.masks[0, :1], 4)
+    expected = [2.0 * divergence(0.9**t * carried, 0.6 * 0.9 ** (t - 1) * carried).item() for t in (1, 2, 3)]
+    assert taught - alone == pytest.approx(sum(expected) / 3, rel=1e-3)
+    one, other = (ClipLoss(Echo(0.9), config, None, teacher)(sparse, 0)[0] for teacher in (None, Echo(0.6)))
+    assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("name", ["lite", "paper"])

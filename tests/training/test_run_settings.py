@@ -14,6 +14,7 @@ from agss_model.weights.files import save_weights
 from training.optimisation import new_flow, new_network, new_optimizer, parameter_groups, poly
 from training.settings import Stage, from_dict, read_run, rehearsal, to_dict
 from training.sources import batches
+from training.trainer import Trainer
 
 FILES = sorted(path.name for path in RUNS.glob("*.toml"))
 
@@ -104,6 +105,28 @@ def test_blocks_of_a_network_without_such_blocks_cannot_be_frozen():
     run = read_run(RUNS / "tiny.toml", ["preset = 'rgmp'", "frozen_blocks = 3"])
     with pytest.raises(ConfigError, match="frozen_blocks"):
         parameter_groups(build_network(preset("rgmp")), run)
+
+
+def test_parameters_are_frozen_by_the_beginning_of_their_name():
+    run = read_run(RUNS / "tiny.toml", ["frozen = ['encoder.', 'log_temperature']"])
+    assert from_dict(to_dict(run), "again") == run
+    network = new_network(run)
+    rates = {id(p) for group in parameter_groups(network, run) for p in group["params"]}
+    for name, parameter in network.named_parameters():
+        frozen = name.startswith("encoder.") or name == "log_temperature"
+        assert parameter.requires_grad is not frozen
+        assert (id(parameter) in rates) is not frozen
+    with pytest.raises(ConfigError, match=r"'encode_r.*no parameter of lite"):
+        parameter_groups(network, dataclasses.replace(run, frozen=("encode_r",)))
+
+
+def test_a_teacher_needs_features_that_stay():
+    settings = ["recurrent.taught = 1.0", "frozen = ['encoder.']"]
+    with pytest.raises(ConfigError, match=r"project_key\S+ is trained"):
+        Trainer(read_run(RUNS / "tiny.toml", settings), None)
+    trainer = Trainer(read_run(RUNS / "tiny.toml", [settings[0], "frozen = ['encoder.', 'project_key.']"]), None)
+    assert not any(p.requires_grad for p in trainer.loss.teacher.parameters())
+    assert trainer.averaged().teacher is None  # what is measured is the network alone
 
 
 def test_a_run_starts_from_its_seed_or_from_a_file(tmp_path):
