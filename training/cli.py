@@ -81,7 +81,7 @@ def finetune(
         ),
     ] = None,
     minutes: Annotated[float, typer.Option(help="Do fewer steps where they would take longer; 0 for any time.")] = 15,
-    steps: Annotated[int, typer.Option(help="Steps.", show_default="three per annotated frame, 100 to 2000")] = 0,
+    steps: Annotated[int, typer.Option(help="Steps.", show_default="four per annotated frame, 120 to 2000")] = 0,
     size: Annotated[int, typer.Option(help="Longest side of clips.", show_default="448 on a CPU, 640 on a GPU")] = 0,
     kept: Annotated[
         float, typer.Option(help="Share of the weights it began with that stays: more of it forgets less, learns less.")

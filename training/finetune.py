@@ -1,7 +1,8 @@
 """Fine-tuning on a team's own annotations: settings for `training.train`, which does the work.
 
-What differs from training from scratch: small rates, the beginning of the encoder fixed, clips of the team's videos
-mixed with synthetic ones so that the network does not forget, and an end as soon as the validation videos say so.
+What differs from training from scratch: a small rate, encoder and keys fixed, clips of the team's videos mixed with
+synthetic ones on which the first weights are the teacher so that the network does not forget, and an end as soon as the
+validation videos say so.
 """
 
 from __future__ import annotations
@@ -23,16 +24,19 @@ from agss_model.weights.store import digest_of, locate
 from training.checkpoints import write_json
 from training.datasets.video_config import VideoConfig
 from training.prepare import Prepared
+from training.recurrent import RecurrentConfig
 from training.settings import RunConfig, Source, Stage, from_dict, to_dict
 from training.sources import open_sources
 from training.synthesis import SynthesisConfig
-from training.trainer import Trainer
+from training.trainer import SHARED, Trainer
 
 RECORD = "finetune.json"
-TEAM, TEAM_STILLS, OTHER_STILLS = 0.5, 0.25, 0.25  # shares of the steps
-STEPS_PER_FRAME, FEWEST, MOST = 3, 100, 2000
+TEAM, TEAM_STILLS, OTHER_STILLS = 0.4, 0.1, 0.5  # shares of the steps
+STEPS_PER_FRAME, FEWEST, MOST = 4, 120, 2000
 TIMED_STEPS = 3
-RATE, ENCODER_RATE = 3e-4, 3e-5
+RATE = 3e-4
+FROZEN = (*SHARED, "log_temperature")  # of lite: what features and memory are made of
+TAUGHT = 6.0  # weight of the divergence from the first weights
 TINT = 0.1  # a team's few videos show few colours
 LEAST_STEPS = 40  # below that nothing is learned, whatever the time
 
@@ -44,7 +48,7 @@ class Wishes:
     Attributes:
         weights: name or file of the weights to begin with.
         stills: folder of photographs with masks to mix in, None for only the team's own frames.
-        steps: optimiser steps, 0 for three per annotated frame.
+        steps: optimiser steps, 0 for four per annotated frame.
         minutes: steps are cut so that they take no longer on this machine, 0 for as long as it takes.
         seed: of data and order.
         size: longest side of the clips, pixels; 0 for 448 on a CPU, 640 on a GPU.
@@ -135,8 +139,9 @@ def _settings(prepared: Prepared, wishes: Wishes, config: AgssConfig, start: Pat
         init=str(start),
         seed=wishes.seed,
         lr=RATE,
-        encoder_lr=ENCODER_RATE,
-        frozen_blocks=3 if lite else 0,
+        encoder_lr=RATE / 10,
+        frozen=FROZEN if lite else (),
+        recurrent=RecurrentConfig(taught=TAUGHT if lite else 0.0),
         warm_up=20,
         ema=0.99,
         kept=wishes.kept,

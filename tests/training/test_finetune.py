@@ -82,10 +82,19 @@ def test_steps_are_cut_to_the_time_there_is(team, tmp_path, monkeypatch):
     for name in "abc":
         (tmp_path / name).mkdir()
     assert plan(prepared, tmp_path / "a", wishes(team, steps=0, minutes=3)).run.total_steps == 80
-    assert plan(prepared, tmp_path / "b", wishes(team, steps=0, minutes=60)).run.total_steps == 100
+    assert plan(prepared, tmp_path / "b", wishes(team, steps=0, minutes=60)).run.total_steps == 120
     (tmp_path / "d").mkdir()
     assert plan(prepared, tmp_path / "d", wishes(team, kept=0.75)).run.kept == 0.75
     assert plan(prepared, tmp_path / "c", wishes(team, steps=300, minutes=1)).run.total_steps == 300
+
+
+def test_what_features_are_made_of_stays_and_the_first_weights_teach(team, tmp_path):
+    run_it(tmp_path, team)
+    before, after = load_file(team / "start.safetensors"), load_file(tmp_path / "latest.safetensors")
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed
+    assert not [name for name in changed if name.startswith(("encoder.", "project_key.", "log_temperature"))]
+    assert json.loads((tmp_path / "finetune.json").read_text())["run"]["recurrent"]["taught"] > 0
 
 
 @pytest.mark.slow
