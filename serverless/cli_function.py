@@ -29,7 +29,9 @@ def serve(
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option(help="torch, onnx, int8, openvino, compile or auto; see agss track.", show_default="as the file says"),
+        typer.Option(
+            help="torch, onnx, int8, openvino, compile or auto; see agss track.", show_default="as the file says"
+        ),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes.", show_default="as the file says", min=1)] = None,
     threads: Annotated[

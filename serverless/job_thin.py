@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from agss_model.annotations.pairing import paired, relative
 from agss_model.errors import ConfigError
 from agss_model.masks.polygons import Ring
 
@@ -29,7 +30,6 @@ _MARGIN = 8  # pixels around the outline in that table
 _SMOOTHING = 17  # samples, a quarter of a pixel each
 _LARGE = 250_000  # pixels of a box above which the table is coarser
 _SAMPLES = 256
-_MARGIN_OF_PAIRS = 0.5  # pixels along the outline
 _SHARES = (0.95, 0.85, 0.7)  # of the tolerance, that simplifying may use up
 _STEPS_GONE = 0.9  # pixels from which on simplifying removes the steps of slanted edges
 
@@ -65,7 +65,7 @@ class Outline:
         self._around = np.column_stack([np.interp(around, corners, closed[:, axis]) for axis in (0, 1)])
         self.samples: Floats = self._around[:-1]
         """(S, 2), corners and points between them, a quarter of a pixel apart."""
-        self._places = _relative(_smoothed(self.samples))
+        self._places = relative(_smoothed(self.samples))
         self.places: Floats = self._places[np.rint(4 * corners).astype(int)]
         """Relative position along the outline of each corner, and 1 at the end."""
 
@@ -214,36 +214,13 @@ def _holds(
     tolerance: float,
 ) -> bool:
     """CVAT pairs the vertices as they are meant, and every frame on the way keeps within the tolerance."""
-    if not _paired(one, two):
+    if not paired(one, two):
         return False
     for place in range(end, start, -1):  # the far ones fail first
         progress = (frames[place] - frames[start]) / (frames[end] - frames[start])
         if not _fits(one + (two - one) * progress, shapes[place], tolerance):
             return False
     return True
-
-
-def _paired(one: Ring, two: Ring) -> bool:
-    """CVAT pairs vertices by relative arc length, each with the nearest; that must be the one of the same number.
-
-    It must be so by a margin, because the last digits of points may change (see `agss_model.annotations.seals`).
-    """
-    a, b = _relative(one), _relative(two)
-    apart = np.abs(a[:, None] - b[None])
-    meant = np.diagonal(apart) + _MARGIN_OF_PAIRS / min(_perimeter(one), _perimeter(two))
-    np.fill_diagonal(apart, np.inf)
-    return bool((meant < apart.min(axis=1)).all())
-
-
-def _relative(ring: Ring) -> Floats:
-    """Relative arc length at each vertex of a closed curve, and 1 at the end."""
-    lengths = np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T) + 1e-9
-    places: Floats = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
-    return places
-
-
-def _perimeter(ring: Ring) -> float:
-    return float(np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T).sum())
 
 
 def _fits(polygon: Ring, outline: Outline, tolerance: float) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from agss_model.annotations.cvat_meta import Task, recorded
 from agss_model.annotations.identity import Loose, Piece
+from agss_model.annotations.pairing import paired
 from agss_model.annotations.records import Appearance, Problem, Shape, VideoAnnotations
 from agss_model.annotations.seals import is_sealed
 from agss_model.annotations.shapes import HUMAN_SOURCES, checked_shape
@@ -138,7 +139,7 @@ class _Reply:
                 elif not drawn[left].outside:
                     filled[index] = between
         if lost:
-            text = f"{what}: {lost} frames between keyframes with different numbers of points were left out"
+            text = f"{what}: {lost} frames between keyframes whose points cannot be paired were left out"
             self._found.append(Problem("interpolation", text))
         return filled
 
@@ -148,11 +149,15 @@ class _Reply:
 
 
 def _between(one: Appearance, two: Appearance, share: float) -> Appearance | None:
-    """A polygon on the way from one keyframe to the next; None where points cannot be matched."""
+    """A polygon on the way from one keyframe to the next; None where CVAT would not move each point to its like."""
     if one.outside or two.outside or one is two:
         return Appearance(one.shapes, one.human, interpolated=True)
     first, second = one.shapes[0], two.shapes[0]
-    if first.kind != "polygon" or second.kind != "polygon" or first.points.size != second.points.size:
+    if (
+        first.kind != "polygon"
+        or second.kind != "polygon"
+        or not paired(first.points.reshape(-1, 2), second.points.reshape(-1, 2))
+    ):
         return None
     points = first.points + share * (second.points - first.points)
     return Appearance((Shape("polygon", np.asarray(points), first.z_order),), one.human, interpolated=True)

@@ -131,6 +131,18 @@ def test_interpolated_polygons_count_only_when_asked_for(tmp_path):
     assert not video.label_map(3).any()
 
 
+@pytest.mark.parametrize(("corners", "filled"), [([1, 1, 9, 1, 9, 9, 1, 9], True), ([1, 1, 9, 1, 9, 1.5, 9, 9], False)])
+def test_frames_between_keyframes_are_filled_only_where_cvat_moves_each_point_to_its_like(corners, filled):
+    shapes = [
+        {"type": "polygon", "frame": frame, "points": points, "outside": False, "z_order": 0, "attributes": []}
+        for frame, points in ((0, [0, 0, 8, 0, 8, 8, 0, 8]), (2, corners), (3, corners))
+    ]
+    track = {"id": 1, "label_id": 1, "frame": 0, "group": 0, "source": "manual", "shapes": shapes, "attributes": []}
+    video = from_cvat_api({"shapes": [], "tracks": [track]}, Task(1, "clip", 48, 32, 4), {1: "cat"})
+    assert video.frames("interpolated") == ((0, 1, 2, 3) if filled else (0, 2, 3))
+    assert bool([p for p in video.problems if "cannot be paired" in p.text]) is not filled
+
+
 def test_predictions_nobody_touched_are_no_truth(tmp_path):
     tracks = mask_track(0, 0, mask_of(1, 1), group=1) + mask_track(1, 1, mask_of(2, 1), group=1, source="auto")
     video = read_cvat_xml(export(tmp_path / "a.xml", tracks))[0]

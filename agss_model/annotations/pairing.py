@@ -1,0 +1,40 @@
+"""Which vertices CVAT moves where between two keyframes of a polygon track."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+_MARGIN = 0.5  # pixels along the outline
+
+
+def paired(one: Floats, two: Floats) -> bool:
+    """Whether CVAT pairs vertex i of both polygons, for every i; only then is what lies between known.
+
+    It pairs vertices by relative arc length, each with the nearest; that must be the one of the same number. It must be
+    so by a margin, because the last digits of points may change (see `agss_model.annotations.seals`).
+
+    Args:
+        one: (N, 2) vertices.
+        two: (M, 2) vertices of the same object later.
+    """
+    if len(one) != len(two):
+        return False
+    a, b = relative(one), relative(two)
+    meant = np.abs(a - b) + _MARGIN / min(_perimeter(one), _perimeter(two))
+    # Positions ascend, so that the nearest other one is a neighbour.
+    before, after = np.abs(a[1:] - b[:-1]), np.abs(a[:-1] - b[1:])
+    return bool((meant[1:] < before).all() and (meant[:-1] < after).all())
+
+
+def relative(ring: Floats) -> Floats:
+    """Relative arc length at each vertex of a closed curve, and 1 at the end."""
+    lengths = np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T) + 1e-9
+    places: Floats = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
+    return places
+
+
+def _perimeter(ring: Floats) -> float:
+    return float(np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T).sum())
