@@ -1,9 +1,10 @@
 """The function without Docker: a server that behaves as Nuclio's processor does, set up by the same function.yaml.
 
-Worker processes take turns, first come first served. A body above the limit is 400; no free worker in time is 503; a
-request that takes too long is 408 and its worker is replaced; a worker that dies in a request is 500. Beyond Nuclio: a
-worker that ends is replaced while the others go on (Nuclio restarts the container), and the server answers the two
-requests with which CVAT looks for functions, so that a small team needs no Nuclio dashboard.
+Worker processes take turns, first come first served. A body above the limit is 400; no free worker in time is 503, and
+so is a body for which memory is lacking; a request that takes too long is 408 and its worker is replaced; a worker that
+dies in a request is 500. Beyond Nuclio: a worker that ends is replaced while the others go on (Nuclio restarts the
+container), and the server answers the two requests with which CVAT looks for functions, so that a small team needs no
+Nuclio dashboard.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import threading
 import time
 import uuid
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -28,6 +30,8 @@ HEALTH = "/__internal/health"
 CATALOGUE = "/api/functions"
 HEADER_LIMIT = 16 << 10
 READ_SECONDS = 60.0
+HELD_BYTES = 1 << 30
+"""Of bodies being read or waiting for a worker, all together; one body of the file's limit always has room."""
 
 
 class Pool:
@@ -120,12 +124,34 @@ class Pool:
                 wait = min(60.0, 2 * wait)
 
 
+class Room:
+    """So many bytes, of which requests take a share while they are here."""
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def share(self, size: int) -> Iterator[bool]:
+        """Whether there was room; it is given back at the end."""
+        with self._lock:
+            taken = size if size <= self._free else 0
+            fits = taken == size
+            self._free -= taken
+        try:
+            yield fits
+        finally:
+            with self._lock:
+                self._free += taken
+
+
 class LocalServer(ThreadingHTTPServer):
     """HTTP in front of a pool.
 
     Attributes:
         function: what is served.
         pool: its workers, started.
+        room: for the bodies of requests.
     """
 
     daemon_threads = True
@@ -134,6 +160,7 @@ class LocalServer(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], function: FunctionFile, pool: Pool) -> None:
         self.function, self.pool = function, pool
+        self.room = Room(max(HELD_BYTES, function.body_limit))
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
@@ -175,15 +202,21 @@ class _Handler(BaseHTTPRequestHandler):
         if int(length) > self.server.function.body_limit:
             self.close_connection = True
             return self._send(_plain(400, "Error when parsing request"))
+        with self.server.room.share(int(length)) as fits:
+            if not fits:
+                self.close_connection = True
+                return self._send(_plain(503, ""))
+            return self._answer(int(length))
+
+    def _answer(self, length: int) -> None:
         try:
-            body = self.rfile.read(int(length))
+            body = self.rfile.read(length)
         except OSError:
+            body = b""
+        if len(body) < length:
             self.close_connection = True
-            return None
-        if len(body) < int(length):
-            self.close_connection = True
-            return None
-        return self._send(self.server.pool.answer(self._event(body)))
+            return
+        self._send(self.server.pool.answer(self._event(body)))
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _serve
 

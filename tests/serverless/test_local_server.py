@@ -19,7 +19,7 @@ from function_client import Clip, picture
 
 from agss_model.errors import ConfigError
 from serverless.function_file import read_function_file
-from serverless.local_server import LocalServer, Pool
+from serverless.local_server import LocalServer, Pool, Room
 from serverless.smoke import smoke
 
 FILE = """
@@ -134,6 +134,18 @@ def test_a_body_at_the_limit_passes_and_one_byte_more_is_400(two):
     status, text, headers = two.ask(body=b"x" * 1001)
     assert (status, text) == (400, "Error when parsing request")
     assert headers["Connection"] == "close"
+
+
+def test_bodies_that_do_not_fit_together_are_503_until_there_is_room_again(two):
+    room, two.server.room = two.server.room, Room(1000)
+    try:
+        with socket.create_connection(("127.0.0.1", two.server.server_port)) as slow:
+            slow.sendall(b"POST / HTTP/1.1\r\nContent-Length: 900\r\n\r\n{")
+            eventually(lambda: two.ask(body=b"x" * 500)[0] == 503)
+            assert two.ask(body=b"x" * 90)[0] == 200
+        eventually(lambda: two.ask(body=b"x" * 500)[0] == 200)
+    finally:
+        two.server.room = room
 
 
 def test_long_headers_are_431(two):
