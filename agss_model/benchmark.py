@@ -191,15 +191,20 @@ def _wrapped(owner: nn.Module, method: str, clock: Clock, name: str) -> Iterator
         object.__delattr__(owner, method)
 
 
-def measure_together(subjects: Sequence[Subject], frames: int, warm_up: int = 1) -> list[Timing]:
+def measure_together(
+    subjects: Sequence[Subject], frames: int, warm_up: int = 1, *, say: Callable[[int, int], None] | None = None
+) -> list[Timing]:
     """Measure several subjects in turns, frame by frame, so that a machine that slows down hurts all alike.
 
     Args:
         subjects: to be compared.
         frames: measured of each.
         warm_up: frames of each that are not counted.
+        say: is told how many turns are done, and of how many.
     """
     for number in range(warm_up + frames):
+        if say is not None:
+            say(number, warm_up + frames)
         for subject in subjects:
             subject.measure(keep=number >= warm_up)
     return [subject.result() for subject in subjects]

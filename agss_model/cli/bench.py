@@ -13,7 +13,7 @@ from rich.table import Table
 
 from agss_model.benchmark import MODULES, ObjectSize, Scene, Subject, TimeKind, Timing, measure_together, peak_mib
 from agss_model.cli import options
-from agss_model.cli.console import note, stdout
+from agss_model.cli.console import note, stderr, stdout
 from agss_model.cli.engine import Engine, load_engine, pick_device, set_threads
 from agss_model.cli.evaluate import Stopwatch, score_sequences
 from agss_model.cli.run_folder import check_writable, write_json
@@ -119,7 +119,9 @@ def bench(
         for count in counts
         for model, own in zip(chosen, engines, strict=True)
     ]
-    timings = measure_together([model.subject(scene, own, time) for model, own, scene in cases], frames)
+    subjects = [model.subject(scene, own, time) for model, own, scene in cases]
+    timings = measure_together(subjects, frames, say=lambda done, of: stderr().print(f"{done} of {of} turns done"))
+    del subjects
     rows = []
     for (model, own, scene), timing in zip(cases, timings, strict=True):
         peak = peak_mib(partial(model.subject, scene)) if memory else None
