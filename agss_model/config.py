@@ -59,7 +59,7 @@ class AgssConfig:
     temperature: float = 0.05
     window: int = 7
     windows: bool = True
-    evidence_threshold: float = 0.05
+    evidence_threshold: float = 0.1
     top_k: int = 0
     cutoff: float = 2.0
     human_weight: float = 2.0
@@ -114,7 +114,14 @@ _LOWEST: dict[str, float] = {
 
 PRESETS: dict[str, AgssConfig] = {
     "lite": AgssConfig(),
-    "paper": AgssConfig(architecture="paper", max_side=1280, small_object=0, max_enlargement=1.0, max_recent=0),
+    "paper": AgssConfig(
+        architecture="paper",
+        max_side=1280,
+        small_object=0,
+        max_enlargement=1.0,
+        evidence_threshold=0.05,
+        max_recent=0,
+    ),
     "rgmp": AgssConfig(
         architecture="rgmp",
         flow="none",
