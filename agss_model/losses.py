@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-EPSILON = 1e-5
+from agss_model.network.aggregation import with_background
+
+LEAST = 1e-5  # probability that a divergence reckons with, so that being sure costs no more than eleven nats
 
 
 def soft_iou(probabilities: Tensor, truth: Tensor) -> Tensor:
@@ -51,9 +53,5 @@ def divergence(probabilities: Tensor, wanted: Tensor) -> Tensor:
     Returns:
         Scalar, at least 0, in nats; 0 where both agree.
     """
-    given, wanted = _with_background(probabilities), _with_background(wanted)
+    given, wanted = (with_background(p).clamp_min(LEAST) for p in (probabilities, wanted))
     return (wanted * (wanted.log() - given.log())).sum(1).mean()
-
-
-def _with_background(probabilities: Tensor) -> Tensor:
-    return torch.cat([1 - probabilities.sum(1, keepdim=True), probabilities], 1).clamp_min(EPSILON)

@@ -183,9 +183,8 @@ class ClipLoss(nn.Module):
         truth, probabilities = truth * shown, probabilities * shown
         loss = iou_loss(probabilities, truth, valid)
         if self.config.cross_entropy:
-            every = torch.cat([1 - probabilities.sum(1, keepdim=True), probabilities], 1)
-            target = torch.cat([1 - truth.sum(1, keepdim=True), truth], 1).argmax(1)
-            entropy = F.nll_loss(every.clamp_min(aggregation.EPSILON).log(), target)
+            every = aggregation.with_background(probabilities).clamp_min(aggregation.EPSILON)
+            entropy = F.nll_loss(every.log(), aggregation.labels(truth))
             loss = loss + self.config.cross_entropy * entropy
         with torch.no_grad():
             weight = valid.float()

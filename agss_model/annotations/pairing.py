@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
+from agss_model.masks.polygons import Ring
 
 _MARGIN = 0.5  # pixels along the outline
 
 
-def paired(one: Floats, two: Floats) -> bool:
+def paired(one: Ring, two: Ring) -> bool:
     """Whether CVAT pairs vertex i of both polygons, for every i; only then is what lies between known.
 
     It pairs vertices by relative arc length, each with the nearest; that must be the one of the same number. It must be
@@ -23,18 +22,20 @@ def paired(one: Floats, two: Floats) -> bool:
     if len(one) != len(two):
         return False
     a, b = relative(one), relative(two)
-    meant = np.abs(a - b) + _MARGIN / min(_perimeter(one), _perimeter(two))
+    meant = np.abs(a - b) + _MARGIN / min(_edges(one).sum(), _edges(two).sum())
     # Positions ascend, so that the nearest other one is a neighbour.
     before, after = np.abs(a[1:] - b[:-1]), np.abs(a[:-1] - b[1:])
     return bool((meant[1:] < before).all() and (meant[:-1] < after).all())
 
 
-def relative(ring: Floats) -> Floats:
+def relative(ring: Ring) -> Ring:
     """Relative arc length at each vertex of a closed curve, and 1 at the end."""
-    lengths = np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T) + 1e-9
-    places: Floats = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
+    lengths = _edges(ring) + 1e-9
+    places: Ring = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
     return places
 
 
-def _perimeter(ring: Floats) -> float:
-    return float(np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T).sum())
+def _edges(ring: Ring) -> Ring:
+    """Length of each edge, the last one back to the first vertex."""
+    lengths: Ring = np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T)
+    return lengths

@@ -67,8 +67,12 @@ def labels(probabilities: Tensor) -> Tensor:
     Returns:
         (B, H, W) int64, 0 for background and k + 1 for object k.
     """
-    background = 1 - probabilities.sum(1, keepdim=True)
-    return torch.cat([background, probabilities], 1).argmax(1)
+    return with_background(probabilities).argmax(1)
+
+
+def with_background(probabilities: Tensor) -> Tensor:
+    """(B, N, H, W) normalised probabilities of objects -> (B, N + 1, H, W), the background's first."""
+    return torch.cat([1 - probabilities.sum(1, keepdim=True), probabilities], 1)
 
 
 def upsample(probabilities: Tensor, size: tuple[int, int], normalised: bool = True) -> Tensor:
@@ -88,7 +92,7 @@ def upsample(probabilities: Tensor, size: tuple[int, int], normalised: bool = Tr
     p = probabilities.float()
     if not normalised:
         return _enlarge(p.clamp(EPSILON, 1 - EPSILON).logit(), size).sigmoid()
-    every = torch.cat([1 - p.sum(1, keepdim=True), p], 1).clamp_min(EPSILON)
+    every = with_background(p).clamp_min(EPSILON)
     return torch.softmax(_enlarge(every.log(), size), 1)[:, 1:]
 
 
