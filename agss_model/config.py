@@ -24,6 +24,7 @@ class AgssConfig:
         use_agnostic: off: masks come from the instance-specific features alone (Table 4, IAM).
         use_specific: off: the agnostic feature is multiplied with the warped mask itself (Table 4, ISM).
         use_normalisation: off: objects do not compete by equation 4 (Table 4, NM).
+        use_target: off: no linear model of each object beside the memory (lite; beyond the paper).
         published_grid: reproduce the half-pixel shift of the published warping (parity with imported checkpoints).
         max_side: frames are reduced to this longest side before the network, in pixels.
         small_object: side in pixels at working size that smaller objects are brought to, 0 for none.
@@ -35,6 +36,7 @@ class AgssConfig:
         window: radius in cells within which the previous frame is matched.
         windows: compute each object only where it can be; off: everywhere (lite, paper).
         evidence_threshold: share of a carried pixel from which an object can be in its cell (lite, paper).
+        target_threshold: evidence of the target model from which an object can be in a cell (lite).
         top_k: similarities kept per cell when reading the memory, 0 for all.
         cutoff: similarities kept are those whose weight is at least exp(-cutoff) of the best one's, 0 for all (lite).
         human_weight: how much a cell of a human frame counts against one of a tracked frame (lite).
@@ -49,6 +51,7 @@ class AgssConfig:
     use_agnostic: bool = True
     use_specific: bool = True
     use_normalisation: bool = True
+    use_target: bool = True
     published_grid: bool = False
     max_side: int = 640
     small_object: int = 48
@@ -60,6 +63,7 @@ class AgssConfig:
     window: int = 7
     windows: bool = True
     evidence_threshold: float = 0.1
+    target_threshold: float = 0.5
     top_k: int = 0
     cutoff: float = 2.0
     human_weight: float = 2.0
@@ -116,6 +120,7 @@ PRESETS: dict[str, AgssConfig] = {
     "lite": AgssConfig(),
     "paper": AgssConfig(
         architecture="paper",
+        use_target=False,
         max_side=1280,
         small_object=0,
         max_enlargement=1.0,
@@ -124,6 +129,7 @@ PRESETS: dict[str, AgssConfig] = {
     ),
     "rgmp": AgssConfig(
         architecture="rgmp",
+        use_target=False,
         flow="none",
         use_flow=False,
         max_side=1280,
@@ -133,6 +139,7 @@ PRESETS: dict[str, AgssConfig] = {
     ),
     "propagation": AgssConfig(
         architecture="propagation",
+        use_target=False,
         flow="none",
         use_flow=False,
         max_side=864,

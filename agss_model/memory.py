@@ -89,7 +89,4 @@ def _merged(old: Entry, new: Entry) -> Entry:
     ids = tuple(dict.fromkeys((*new.ids, *old.ids)))
     fresh, before = new.arranged(ids), old.arranged(ids)
     rows = [i for i, object_id in enumerate(ids) if object_id not in known]
-    value, flags = fresh.value.clone(), fresh.known.clone()
-    value[:, rows] = before.value[:, rows]
-    flags[:, rows] = before.known[:, rows]
-    return Entry(new.frame_index, ids, Reference(fresh.key, value, flags))
+    return Entry(new.frame_index, ids, fresh.corrected(rows, before))

@@ -251,7 +251,7 @@ class Tracker:
             return
         reference = self._remember(features, self._masks)
         known = ~self._lost[None]
-        entry = Entry(self.frame_index or 0, self._ids, Reference(reference.key, reference.value, known))
+        entry = Entry(self.frame_index or 0, self._ids, replace(reference, known=known))
         present = quality.score[~quality.lost]
         confident = bool(len(present)) and float(present.mean()) >= CONFIDENT
         self.memory.advance(entry, confident=confident)
@@ -282,8 +282,8 @@ class Tracker:
             self._lost[self._ids.index(object_id)] = not bool(masks[object_id].any())
         reference = self._remember(features, self._masks)
         human = torch.tensor([[i in masks for i in self._ids]], device=self.device)
-        self.memory.add_permanent(Entry(index, self._ids, Reference(reference.key, reference.value, human)))
-        self.memory.previous = Entry(index, self._ids, Reference(reference.key, reference.value, ~self._lost[None]))
+        self.memory.add_permanent(Entry(index, self._ids, replace(reference, known=human)))
+        self.memory.previous = Entry(index, self._ids, replace(reference, known=~self._lost[None]))
         self._result = annotated(tracked, masks, index, self._ids, (geometry.height, geometry.width))
         return self._result
 

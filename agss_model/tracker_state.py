@@ -60,6 +60,8 @@ def _note(tensors: dict[str, Tensor], name: str, entry: Entry) -> dict[str, Any]
     reference = entry.reference
     tensors[f"{name}.key"], tensors[f"{name}.value"] = reference.key, reference.value
     tensors[f"{name}.known"] = reference.known
+    if reference.gram is not None and reference.cross is not None:
+        tensors[f"{name}.gram"], tensors[f"{name}.cross"] = reference.gram, reference.cross
     return {"frame_index": entry.frame_index, "ids": entry.ids}
 
 
@@ -103,5 +105,11 @@ def _snapshot(meta: dict[str, Any], tensors: dict[str, Tensor]) -> snapshot.Snap
 
 
 def _entry(tensors: dict[str, Tensor], name: str, note: dict[str, Any]) -> Entry:
-    reference = Reference(tensors[f"{name}.key"], tensors[f"{name}.value"], tensors[f"{name}.known"].to(torch.bool))
+    reference = Reference(
+        tensors[f"{name}.key"],
+        tensors[f"{name}.value"],
+        tensors[f"{name}.known"].to(torch.bool),
+        gram=tensors.get(f"{name}.gram"),
+        cross=tensors.get(f"{name}.cross"),
+    )
     return Entry(int(note["frame_index"]), tuple(int(i) for i in note["ids"]), reference)

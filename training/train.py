@@ -76,6 +76,8 @@ def train(run: RunConfig, options: Options) -> Trainer:
     sources = open_sources(run, options.data, limit=options.limit, device=str(accelerator.device))
     trainer = Trainer(run, sources.training, accelerator)
     checkpoints.resume(trainer, out)
+    if trainer.step == 0:
+        trainer.standardise()
     last = min(run.total_steps, options.steps or run.total_steps)
     deadline = time.monotonic() + 60 * options.minutes if options.minutes else float("inf")
     main = trainer.accelerator.is_main_process

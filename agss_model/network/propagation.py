@@ -49,6 +49,7 @@ class PropagationAGSSVOS(AGSSVOS):
         warped: Tensor,
         valid: Tensor | None = None,
         within: Tensor | None = None,
+        without: Tensor | None = None,
     ) -> Tensor:
         """See `AGSSVOS.segment`; the first reference is matched anywhere, the others within the window.
 

@@ -62,6 +62,7 @@ class RGMP(AGSSVOS):
         warped: Tensor,
         valid: Tensor | None = None,
         within: Tensor | None = None,
+        without: Tensor | None = None,
     ) -> Tensor:
         """As many passes as objects, then equation 4; `previous` is not looked at."""
         known = torch.stack([entry.known for entry in references]).to(warped.dtype)

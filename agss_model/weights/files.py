@@ -243,7 +243,8 @@ def _read_record(path: Path, record: str | None) -> tuple[dict[str, Any], str, A
     try:
         values = json.loads(record)
         about = {"config": dict(values["config"]), "metadata": dict(values["metadata"])}
-        return about, values["checksum"], AgssConfig.from_dict(about["config"])
+        # Files written before the target model have no such setting, nor its weights.
+        return about, values["checksum"], AgssConfig.from_dict({"use_target": False} | about["config"])
     except (ConfigError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise WeightsError(
             f"{path} carries a configuration that cannot be used ({error}). It is damaged, or from another version."

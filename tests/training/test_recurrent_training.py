@@ -15,7 +15,7 @@ from training.clips import Clips, join, pack
 from training.motion import FlowAhead
 from training.recurrent import ClipLoss, RecurrentConfig
 
-PLAIN = RecurrentConfig(cross_entropy=0, still_share=0, recent_share=0)
+PLAIN = RecurrentConfig(cross_entropy=0, still_share=0, recent_share=0, mistaken=0)
 
 
 class Echo(AGSSVOS):
@@ -35,7 +35,7 @@ class Echo(AGSSVOS):
     def remember(self, features, masks):
         return Reference(features.key, masks[:, :, None], torch.ones(masks.shape[:2], dtype=torch.bool))
 
-    def segment(self, features, references, previous, warped, valid=None, within=None):
+    def segment(self, features, references, previous, warped, valid=None, within=None, without=None):
         self.warped.append(warped)
         self.known.append(valid)
         self.references.append(references)

@@ -75,6 +75,7 @@ class PaperAGSSVOS(AGSSVOS):
         warped: Tensor,
         valid: Tensor | None = None,
         within: Tensor | None = None,
+        without: Tensor | None = None,
     ) -> Tensor:
         """One agnostic pass, then all objects; outside training a few objects at a time.
 
