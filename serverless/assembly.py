@@ -21,7 +21,7 @@ from agss_model.flow import FlowEstimator
 from agss_model.flow.warp import warp
 from agss_model.frames import Geometry, to_image
 from agss_model.memory import Entry
-from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.network.base import AGSSVOS, Features
 from agss_model.snapshot import Snapshot
 from serverless.cache import FeatureCache, memorable
 from serverless.contract import TooLargeError, UnusableError
@@ -93,27 +93,20 @@ class Assembler:
         ids = tuple(range(1, len(states) + 1))
         masks, here = self._carried(states, geometry, pictures)
         lost = torch.tensor([state.lost for state in states], device=self.device)
-        kept: dict[str, dict[int, Mask]] = {}
-        for slot, state in enumerate(states):
-            for look in state.looks:
-                if look.kept:  # the earlier look of two at one picture is the drawn one
-                    kept.setdefault(look.digest, {}).setdefault(slot, look.mask)
-        references = tuple(
-            Entry(number, ids, self._reference(pictures[digest], kept[digest], len(ids), geometry))
-            for number, digest in enumerate(sorted(kept))
-        )
-        remembered = self._remember(self.features(here, geometry), masks)
-        previous = Entry(len(references), ids, Reference(remembered.key, remembered.value, ~lost[None]))
+        drawn = _by_picture([[state.drawn] for state in states])
+        recent = _by_picture([state.recent for state in states])
+        entries = [self._entry(n, pictures[d], masks, geometry, ids) for n, (d, masks) in enumerate([*drawn, *recent])]
+        last = len(entries)
         return Snapshot(
             geometry=replace(geometry, height=geometry.working[0], width=geometry.working[1]),
-            frame_index=len(references),
+            frame_index=last,
             ids=ids,
             masks=masks,
             lost=lost,
             image=self._image(here, geometry),
-            permanent=references,
-            recent=(),
-            previous=previous,
+            permanent=tuple(entries[: len(drawn)]),
+            recent=tuple(entries[len(drawn) :]),
+            previous=Entry.of(self.network, last, ids, self.features(here, geometry), masks, ~lost),
             since=max(state.since for state in states),
         )
 
@@ -151,20 +144,27 @@ class Assembler:
             flow = F.avg_pool2d(flow, stride) / stride
         return warp(masks[None], flow, self.network.config.published_grid)[0].clamp(0, 1)
 
-    def _reference(self, picture: Picture, masks: Mapping[int, Mask], objects: int, geometry: Geometry) -> Reference:
-        """A frame that knows some of the objects."""
-        carried = torch.zeros(objects, *geometry.carried, device=self.device)
+    def _entry(
+        self, number: int, picture: Picture, masks: Mapping[int, Mask], geometry: Geometry, ids: tuple[int, ...]
+    ) -> Entry:
+        """A frame that knows some of the objects, those that were drawn or found in it."""
+        carried = torch.zeros(len(ids), *geometry.carried, device=self.device)
         for slot, mask in masks.items():
             carried[slot] = _floats(mask).to(self.device)
-        reference = self._remember(self.features(picture, geometry), carried)
-        known = torch.tensor([[slot in masks for slot in range(objects)]], device=self.device)
-        return Reference(reference.key, reference.value, known)
-
-    def _remember(self, features: Features, masks: Tensor) -> Reference:
-        return self.network.compact(self.network.remember(features, masks[None]))
+        known = torch.tensor([slot in masks and bool(masks[slot].any()) for slot in range(len(ids))])
+        return Entry.of(self.network, number, ids, self.features(picture, geometry), carried, known.to(self.device))
 
     def _image(self, picture: Picture, geometry: Geometry) -> Tensor:
         return to_image(picture.pixels(geometry.working), geometry, self.device)
+
+
+def _by_picture(looks: Sequence[Sequence[Look]]) -> list[tuple[str, dict[int, Mask]]]:
+    """Frames in the order in which they are met, each with the masks of the objects that look at it, by slot."""
+    found: dict[str, dict[int, Mask]] = {}
+    for slot, own in enumerate(looks):
+        for look in own:
+            found.setdefault(look.digest, {})[slot] = look.mask
+    return list(found.items())
 
 
 def cache_name(picture: Picture, geometry: Geometry) -> str:

@@ -125,11 +125,11 @@ class Scenes:
 
     def _looks(self, state: ObjectState, slot: int, after: Snapshot, target: Picture) -> tuple[Look, ...]:
         """What the object remembers now: its first frame, the newest of those kept since, and this one."""
-        first, *others = [look for look in state.looks if look.kept]
-        known = {look.digest for look in (first, *others)}
-        keep = bool(after.recent) and not bool(after.lost[slot]) and target.digest not in known
+        keep = bool(after.recent) and after.recent[-1].frame_index == after.frame_index
+        before = [look for look in state.recent if look.digest != target.digest]
         room = self.network.config.max_recent - keep
-        return first, *(others[-room:] if room > 0 else ()), Look(target.digest, _bytes(after.masks[slot]), keep)
+        now = Look(target.digest, _bytes(after.masks[slot]), keep)
+        return state.drawn, *(before[-room:] if room > 0 else ()), now
 
 
 def _answered(state: ObjectState, mask: BoolMask) -> Followed:
@@ -143,10 +143,10 @@ def _answered(state: ObjectState, mask: BoolMask) -> Followed:
 
 def _carriers(states: Sequence[ObjectState]) -> Mapping[str, set[int]]:
     """Which objects carry the pictures of the frames between first and last: a few each, dealt out in turn."""
-    between = sorted({look.digest for state in states for look in state.looks[1:] if look.kept})
+    between = sorted({look.digest for state in states for look in state.recent})
     carriers = {}
     for turn, digest in enumerate(between):
-        knowing = [slot for slot, state in enumerate(states) if any(k.digest == digest and k.kept for k in state.looks)]
+        knowing = [slot for slot, state in enumerate(states) if digest in {look.digest for look in state.recent}]
         count = min(COPIES, len(knowing))
         carriers[digest] = {knowing[(turn * COPIES + step) % len(knowing)] for step in range(count)}
     return carriers

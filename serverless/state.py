@@ -79,6 +79,16 @@ class ObjectState:
     looks: tuple[Look, ...]
     pictures: Mapping[str, Picture]
 
+    @property
+    def drawn(self) -> Look:
+        """The frame in which a person drew the object."""
+        return self.looks[0]
+
+    @property
+    def recent(self) -> tuple[Look, ...]:
+        """Confident frames that the tracker made, oldest first; with an empty mask where the object was lost."""
+        return tuple(look for look in self.looks[1:] if look.kept)
+
     @cached_property
     def identity(self) -> str:
         """Equal for equal states, so that objects can be put in an order that the request's does not change."""
