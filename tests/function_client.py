@@ -20,8 +20,8 @@ from PIL import Image
 
 from agss_model.weights.store import load_model
 from serverless import main
-from serverless.cache import FeatureCache
-from serverless.scenes import Scenes
+from serverless.function.cache import FeatureCache
+from serverless.function.scenes import Scenes
 
 
 @functools.cache

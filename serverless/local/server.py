@@ -23,8 +23,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from agss_model.errors import ConfigError
-from serverless.function_file import FunctionFile
-from serverless.worker import Worker, WorkerDiedError, WorkerSlowError
+from serverless.local.function_file import FunctionFile
+from serverless.local.worker import Worker, WorkerDiedError, WorkerSlowError
 
 HEALTH = "/__internal/health"
 CATALOGUE = "/api/functions"

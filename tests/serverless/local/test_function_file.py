@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from agss_model.errors import ConfigError
-from serverless import contract
-from serverless.function_file import KNOWN, check_keys, read_function_file, seconds
+from serverless.function import contract
+from serverless.local.function_file import KNOWN, check_keys, read_function_file, seconds
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 GPU, CPU = ROOT / "function.yaml", ROOT / "serverless" / "function-cpu.yaml"
 BOTH = pytest.mark.parametrize("path", [GPU, CPU], ids=["gpu", "cpu"])
 INSTRUCTIONS = {"RUN", "ENV", "USER", "WORKDIR", "COPY", "ADD", "LABEL", "ARG"}

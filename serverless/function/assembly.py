@@ -23,10 +23,10 @@ from agss_model.frames import Geometry, to_image
 from agss_model.memory import Entry
 from agss_model.network.base import AGSSVOS, Features
 from agss_model.snapshot import Snapshot
-from serverless.cache import FeatureCache, memorable
-from serverless.contract import TooLargeError, UnusableError
-from serverless.pictures import Picture
-from serverless.state import Look, ObjectState
+from serverless.function.cache import FeatureCache, memorable
+from serverless.function.contract import TooLargeError, UnusableError
+from serverless.function.pictures import Picture
+from serverless.function.state import Look, ObjectState
 
 MAX_PICTURES = 64
 """Different frames that the states of one request may name; each is looked at by the network."""

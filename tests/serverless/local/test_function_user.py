@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from function_client import Clip, picture
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 WATCHED = """
 import json, os, sys, tempfile
 

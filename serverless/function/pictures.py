@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.frames import resized
-from serverless.images import decode_picture
+from serverless.function.images import decode_picture
 
 QUALITIES = {80: 1.0, 65: 0.75, 50: 0.6, 35: 0.47, 20: 0.32, 5: 0.17}
 """Of WebP, best first, each with its bytes relative to the first (ten frames of DAVIS at 640x352 and 960x528)."""
@@ -56,7 +56,7 @@ def picture_budget(objects: int) -> int:
     """Bytes a picture may have when so many objects share a frame.
 
     States may take 80 kB an object and 1 MB a scene. Every object carries two pictures, a scene nine more
-    (`serverless.scenes.COPIES`); base64 takes four bytes for three, masks are allowed 16 kB an object.
+    (`serverless.function.scenes.COPIES`); base64 takes four bytes for three, masks are allowed 16 kB an object.
     """
     return int(0.75 * (64_000 * objects + 1_000_000) / (2 * objects + 9))
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.video.images import decode_image
-from serverless.contract import MAX_PIXELS, MAX_SIDE, TooLargeError, UnusableError
+from serverless.function.contract import MAX_PIXELS, MAX_SIDE, TooLargeError, UnusableError
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 

@@ -13,10 +13,10 @@ from agss_model import engines
 from agss_model.engines import use_engine
 from agss_model.errors import ConfigError
 from agss_model.weights.store import load_model
-from serverless import service
-from serverless.cache import FeatureCache, RedisStore, fingerprint
-from serverless.scenes import Scenes
-from serverless.settings import Settings
+from serverless.function import service
+from serverless.function.cache import FeatureCache, RedisStore, fingerprint
+from serverless.function.scenes import Scenes
+from serverless.function.settings import Settings
 
 HEIGHT, WIDTH = 96, 160
 pytestmark = pytest.mark.skipif(not engines.installed("onnx"), reason="needs the extra onnx")

@@ -11,8 +11,8 @@ from function_client import Clip, Function, quick_network
 from agss_model.config import preset
 from agss_model.network import build_network
 from agss_model.network.base import Features
-from serverless.cache import REDIS_SECONDS, REDIS_SLOTS, FeatureCache, RedisStore, fingerprint, memorable
-from serverless.scenes import Scenes
+from serverless.function.cache import REDIS_SECONDS, REDIS_SLOTS, FeatureCache, RedisStore, fingerprint, memorable
+from serverless.function.scenes import Scenes
 
 CPU = torch.device("cpu")
 SIZE = 2 * 64 * 6 * 10  # bytes of one entry below

@@ -18,9 +18,9 @@ import pytest
 from function_client import Clip, picture
 
 from agss_model.errors import ConfigError
-from serverless.function_file import read_function_file
-from serverless.local_server import LocalServer, Pool, Room
-from serverless.smoke import smoke
+from serverless.local.function_file import read_function_file
+from serverless.local.server import LocalServer, Pool, Room
+from serverless.local.smoke import smoke
 
 FILE = """
 metadata: {{name: odd, namespace: cvat, annotations: {{type: tracker, spec: , version: "1"}}}}

@@ -1,4 +1,4 @@
-"""How long one tracking step of the function takes, and how large states are: `python -m serverless.latency --help`.
+"""How long a step of the function takes and how large states are: `python -m serverless.measure.latency --help`.
 
 A step is all between the bytes of a request and the bytes of its answer: JSON, base64, the picture, the states, the
 network, shapes and new states. What lies outside of the function (CVAT, Nuclio, the wire) is not in it.
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from agss_model.benchmark import Scene
 from agss_model.environment import commit, machine, versions
 from agss_model.masks import mask_to_shape
-from serverless.service import answer, build_scenes
-from serverless.settings import Settings
-from serverless.smoke import encoded
+from serverless.function.service import answer, build_scenes
+from serverless.function.settings import Settings
+from serverless.local.smoke import encoded
 
 WARMING = 2
 
@@ -82,7 +82,7 @@ def measure(scene: Scene, steps: int, settings: Settings) -> Latency:
 
 def main() -> None:
     """Print one line for each number of objects."""
-    parser = argparse.ArgumentParser(prog="python -m serverless.latency", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m serverless.measure.latency", description=__doc__)
     parser.add_argument("--objects", default="1,5,10,20", help="counts, separated by commas")
     parser.add_argument("--size", default="1920x1080", help="WIDTHxHEIGHT of the frames")
     parser.add_argument("--object-size", default="typical", choices=("small", "typical", "large"))

@@ -13,8 +13,8 @@ from soak import Soak
 
 from agss_model.config import preset
 from agss_model.network import build_network
-from serverless.cache import FeatureCache
-from serverless.scenes import Scenes
+from serverless.function.cache import FeatureCache
+from serverless.function.scenes import Scenes
 
 REQUESTS = 2000
 

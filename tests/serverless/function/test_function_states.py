@@ -17,10 +17,10 @@ from agss_model.config import preset
 from agss_model.memory import Memory
 from agss_model.network import build_network
 from agss_model.tracker import Tracker
-from serverless import pictures
-from serverless.cache import FeatureCache
-from serverless.scenes import COPIES, Scenes
-from serverless.state import from_json
+from serverless.function import pictures
+from serverless.function.cache import FeatureCache
+from serverless.function.scenes import COPIES, Scenes
+from serverless.function.state import from_json
 
 HEIGHT, WIDTH = 96, 160
 

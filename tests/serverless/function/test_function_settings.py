@@ -14,7 +14,7 @@ from agss_model.errors import AgssError, ConfigError, WeightsError
 from agss_model.network import build_network
 from agss_model.weights.files import save_weights
 from serverless import main
-from serverless.settings import Settings
+from serverless.function.settings import Settings
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from agss_model.masks import shape_to_mask
 from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask
-from serverless.contract import MAX_OBJECT_PIXELS, Shape, TooLargeError, UnusableError
+from serverless.function.contract import MAX_OBJECT_PIXELS, Shape, TooLargeError, UnusableError
 
 LEAST_LEFT = 0.1
 """Share of an object that must stay visible under smaller ones; otherwise it keeps all its pixels."""

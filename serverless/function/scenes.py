@@ -20,12 +20,12 @@ from agss_model.masks.labels import BoolMask
 from agss_model.network.base import AGSSVOS
 from agss_model.snapshot import Snapshot, restore, take
 from agss_model.tracker import Tracker
-from serverless.assembly import Assembler, adapted, cache_name, common_geometry
-from serverless.cache import FeatureCache, memorable
-from serverless.contract import Shape
-from serverless.drawing import drawn
-from serverless.pictures import Picture, encode, picture_budget
-from serverless.state import Look, ObjectState
+from serverless.function.assembly import Assembler, adapted, cache_name, common_geometry
+from serverless.function.cache import FeatureCache, memorable
+from serverless.function.contract import Shape
+from serverless.function.drawing import drawn
+from serverless.function.pictures import Picture, encode, picture_budget
+from serverless.function.state import Look, ObjectState
 
 Frame = npt.NDArray[np.uint8]
 

@@ -11,7 +11,7 @@ from agss_model.cli import options
 from agss_model.cli.console import note, stderr, stdout
 from agss_model.errors import ConfigError
 
-CPU_FILE = Path(__file__).parent / "function-cpu.yaml"
+CPU_FILE = Path(__file__).parents[1] / "function-cpu.yaml"
 MISSING = 'This command needs more packages; install them with: pip install "agss-vos[serve]"'
 
 
@@ -45,9 +45,9 @@ def serve(
     import signal
 
     try:
-        from serverless.function_file import read_function_file
-        from serverless.local_server import LocalServer, Pool
-        from serverless.worker import check_installed
+        from serverless.local.function_file import read_function_file
+        from serverless.local.server import LocalServer, Pool
+        from serverless.local.worker import check_installed
 
         check_installed()
         settings = read_function_file(function)
@@ -86,7 +86,7 @@ def smoke(
 ) -> None:
     """Track five made-up objects with a function that runs somewhere, and say whether it does what CVAT needs."""
     try:
-        from serverless.smoke import smoke as run
+        from serverless.local.smoke import smoke as run
     except ImportError as error:
         raise ConfigError(f"{MISSING} ({error})") from None
     found = run(url, lambda what: stderr().print(f"{what} ..."))

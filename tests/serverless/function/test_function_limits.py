@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from serverless import contract
-from serverless.pictures import picture_budget
+from serverless.function import contract
+from serverless.function.pictures import picture_budget
 
 CLIP = Clip(2)
 IMAGE = picture(CLIP.frame(0))
@@ -108,7 +108,7 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_by_its_header(function
 
 
 def test_objects_times_pixels_are_bounded(function, monkeypatch):
-    monkeypatch.setattr("serverless.drawing.MAX_OBJECT_PIXELS", 2 * 96 * 160)
+    monkeypatch.setattr("serverless.function.drawing.MAX_OBJECT_PIXELS", 2 * 96 * 160)
     dot = mask(0, 400, 4, 4, 23, 23)
     assert function.post(init(dot, dot))[0] == 200
     assert "start 2 at a time" in refused(function, init(dot, dot, dot), 413)
@@ -199,10 +199,10 @@ def test_many_different_frames_in_one_request_are_refused_before_they_are_looked
 
 def test_masks_of_states_are_counted_before_they_are_unpacked(function, states, monkeypatch):
     pixels = states[0]["carried"][0] * states[0]["carried"][1] * len(states[0]["frames"])
-    monkeypatch.setattr("serverless.service.MAX_MASK_PIXELS", 2 * pixels)
+    monkeypatch.setattr("serverless.function.service.MAX_MASK_PIXELS", 2 * pixels)
     message = {"image": picture(CLIP.frame(7)), "shapes": [None, None], "states": states}
     assert function.post(message)[0] == 200
-    monkeypatch.setattr("serverless.service.MAX_MASK_PIXELS", 2 * pixels - 1)
+    monkeypatch.setattr("serverless.function.service.MAX_MASK_PIXELS", 2 * pixels - 1)
     refused(function, message, 413)
 
 

@@ -12,12 +12,12 @@ from agss_model.allocator import keep_freed_memory
 from agss_model.engines import use_engine
 from agss_model.masks import mask_to_shape
 from agss_model.weights.store import load_model
-from serverless.cache import FeatureCache, connect_redis, fingerprint
-from serverless.contract import Shape, parse_request, reply
-from serverless.images import decode_base64, decode_picture
-from serverless.scenes import Frame, Scenes
-from serverless.settings import Settings
-from serverless.state import MAX_MASK_PIXELS, ObjectState, from_json
+from serverless.function.cache import FeatureCache, connect_redis, fingerprint
+from serverless.function.contract import Shape, parse_request, reply
+from serverless.function.images import decode_base64, decode_picture
+from serverless.function.scenes import Frame, Scenes
+from serverless.function.settings import Settings
+from serverless.function.state import MAX_MASK_PIXELS, ObjectState, from_json
 
 
 def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:

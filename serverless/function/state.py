@@ -22,9 +22,17 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError
 
-from serverless.contract import MAX_SIDE, MAX_STATE_TEXT, Message, ShapeType, TooLargeError, UnusableError, explain
-from serverless.images import decode_base64
-from serverless.pictures import MAX_WORKING_SIDE, Picture
+from serverless.function.contract import (
+    MAX_SIDE,
+    MAX_STATE_TEXT,
+    Message,
+    ShapeType,
+    TooLargeError,
+    UnusableError,
+    explain,
+)
+from serverless.function.images import decode_base64
+from serverless.function.pictures import MAX_WORKING_SIDE, Picture
 
 VERSION = 1
 MAX_LOOKS = 12
