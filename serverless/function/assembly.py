@@ -67,8 +67,8 @@ def adapted(states: Sequence[ObjectState], geometry: Geometry, pictures: Mapping
     """
     fitted = []
     for state in states:
-        looks = (look for look in state.looks if look.digest in pictures)
-        same = tuple(Look(look.digest, _fitted(look.mask, geometry.carried), look.kept) for look in looks)
+        looks = (look for each in state.looks if (look := each.among(pictures)))
+        same = tuple(replace(look, mask=_fitted(look.mask, geometry.carried)) for look in looks)
         fitted.append(replace(state, working=geometry.working, looks=same))
     if len({look.digest for state in fitted for look in state.looks}) > MAX_PICTURES:
         raise TooLargeError(f"The objects were started on more than {MAX_PICTURES} frames; track fewer at a time.")

@@ -29,9 +29,10 @@ MAX_SHAPE_NUMBERS: Final = 1_000_000
 """Numbers of all masks of one request together: the run lengths of a hundred ragged masks in an 8K image."""
 MAX_POLYGON_NUMBERS: Final = 20_000
 """Numbers of all polygons of one request together, two a corner."""
-MAX_STATE_TEXT: Final = 768 * 1024
-"""Characters of the pictures and masks in one state."""
-MAX_BODY: Final = MAX_IMAGE_TEXT + MAX_OBJECTS * MAX_STATE_TEXT + 16 * MAX_SHAPE_NUMBERS + MIB
+MAX_STATES_TEXT: Final = 32 * MIB
+"""Characters of the pictures and masks in all states of one request: a hundred objects started together have 8 million,
+as many as were started on a frame each 30 million."""
+MAX_BODY: Final = MAX_IMAGE_TEXT + MAX_STATES_TEXT + 16 * MAX_SHAPE_NUMBERS + MIB
 """Bytes of the largest request that keeps all limits; the body limit in function.yaml must not be below it."""
 
 

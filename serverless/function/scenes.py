@@ -5,7 +5,7 @@ A request is answered from what it holds and nothing else; the feature cache onl
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from agss_model.flow import FlowEstimator, build_flow
-from agss_model.frames import Geometry, resized, to_carried, to_slots, typical_side
+from agss_model.frames import Geometry, to_carried, to_slots, typical_side
 from agss_model.masks import mask_to_shape
 from agss_model.masks.labels import BoolMask
 from agss_model.network.base import AGSSVOS
@@ -23,14 +23,12 @@ from agss_model.tracker import Tracker
 from serverless.function.assembly import Assembler, adapted, cache_name, common_geometry
 from serverless.function.cache import FeatureCache, memorable
 from serverless.function.contract import Shape
+from serverless.function.dealing import dealt
 from serverless.function.drawing import drawn
-from serverless.function.pictures import Picture, encode, picture_budget
+from serverless.function.pictures import Picture, encode
 from serverless.function.state import Look, ObjectState
 
 Frame = npt.NDArray[np.uint8]
-
-COPIES = 3
-"""Objects of a request that carry the picture of a frame which is neither the first nor the last of theirs."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ class Scenes:
         masks = drawn(frame, shapes)
         height, width = frame.shape[:2]
         geometry = Geometry.of(height, width, self.network, typical_side(masks))
-        picture = encode(resized(frame, geometry.working), picture_budget(len(shapes)))
-        return [
+        picture = encode(frame, geometry.working)
+        states = [
             ObjectState(
                 kind=shape.type,
                 bare=shape.bare,
@@ -80,10 +78,13 @@ class Scenes:
                 since=0,
                 box=tuple(mask_to_shape("rectangle", mask)) if shape.type == "rectangle" else None,
                 looks=(Look(picture.digest, _bytes(to_carried(mask, geometry)), kept=True),),
-                pictures={picture.digest: picture},
+                pictures={},
             )
             for shape, mask in zip(shapes, masks, strict=True)
         ]
+        order = sorted(range(len(states)), key=lambda slot: states[slot].identity)
+        ready = dealt([states[slot] for slot in order], {picture.digest: picture})
+        return [state for _, state in sorted(zip(order, ready, strict=True), key=lambda pair: pair[0])]
 
     @torch.inference_mode()
     def follow(self, frame: Frame, states: Sequence[ObjectState]) -> list[Followed]:
@@ -101,9 +102,9 @@ class Scenes:
             return []
         cast = {state.identity: state for state in sorted(states, key=lambda state: state.identity)}
         geometry = common_geometry(self.network, (frame.shape[0], frame.shape[1]), list(cast.values()))
-        pictures = {digest: picture for state in cast.values() for digest, picture in state.pictures.items()}
+        pictures = {digest: picture for state in states for digest, picture in state.pictures.items()}
         together = adapted(list(cast.values()), geometry, pictures)
-        target = encode(resized(frame, geometry.working), picture_budget(len(together)))
+        target = encode(frame, geometry.working)
         tracker = Tracker(self.network, flow=self._flow)
         restore(tracker, self._assembler.snapshot(together, geometry, pictures))
         tracker.step(target.pixels(geometry.working))
@@ -111,16 +112,20 @@ class Scenes:
         if after.features is not None:
             self.cache.put(cache_name(target, geometry), memorable(after.features))
         owner = to_slots(after.masks, geometry, self.network.config.use_normalisation).astype(np.uint8)
-        carriers = _carriers(together)
         pictures[target.digest] = target
-        answers = {}
-        for slot, (identity, state) in enumerate(zip(cast, together, strict=True)):
-            looks = self._looks(state, slot, after, target)
-            digests = {looks[0].digest, target.digest} | {d for d, slots in carriers.items() if slot in slots}
-            carried = {look.digest: pictures[look.digest] for look in looks if look.digest in digests}
-            lost = bool(after.lost[slot])
-            state = replace(state, lost=lost, since=after.since, looks=looks, pictures=carried)
-            answers[identity] = _answered(state, owner == slot + 1)
+        moved = [
+            replace(
+                state,
+                lost=bool(after.lost[slot]),
+                since=after.since,
+                looks=self._looks(state, slot, after, target),
+            )
+            for slot, state in enumerate(together)
+        ]
+        answers = {
+            identity: _answered(state, owner == slot + 1)
+            for slot, (identity, state) in enumerate(zip(cast, dealt(moved, pictures), strict=True))
+        }
         return [answers[state.identity] for state in states]
 
     def _looks(self, state: ObjectState, slot: int, after: Snapshot, target: Picture) -> tuple[Look, ...]:
@@ -139,17 +144,6 @@ def _answered(state: ObjectState, mask: BoolMask) -> Followed:
         return Followed(points, state)
     box = points or list(state.box or ())
     return Followed(box, replace(state, box=tuple(box)))
-
-
-def _carriers(states: Sequence[ObjectState]) -> Mapping[str, set[int]]:
-    """Which objects carry the pictures of the frames between first and last: a few each, dealt out in turn."""
-    between = sorted({look.digest for state in states for look in state.recent})
-    carriers = {}
-    for turn, digest in enumerate(between):
-        knowing = [slot for slot, state in enumerate(states) if digest in {look.digest for look in state.recent}]
-        count = min(COPIES, len(knowing))
-        carriers[digest] = {knowing[(turn * COPIES + step) % len(knowing)] for step in range(count)}
-    return carriers
 
 
 def _bytes(mask: Tensor) -> npt.NDArray[np.uint8]:

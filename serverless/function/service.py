@@ -17,7 +17,7 @@ from serverless.function.contract import Shape, parse_request, reply
 from serverless.function.images import decode_base64, decode_picture
 from serverless.function.scenes import Frame, Scenes
 from serverless.function.settings import Settings
-from serverless.function.state import MAX_MASK_PIXELS, ObjectState, from_json
+from serverless.function.state import ObjectState, Room, from_json
 
 
 def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:
@@ -69,11 +69,10 @@ def answer(scenes: Scenes, body: object) -> str:
     """
     request = parse_request(body)
     objects = request.objects()
-    room, states = MAX_MASK_PIXELS, {}
+    room, states = Room(), {}
     for index, (_, value) in enumerate(objects):
         if value is not None:
             states[index] = from_json(value, room)
-            room -= states[index].mask_pixels
     frame = decode_picture(decode_base64(request.image, "The image"), "The image")
     shapes = {index: shape for index, (shape, value) in enumerate(objects) if shape is not None and value is None}
     started = _started(scenes, frame, shapes)

@@ -1,9 +1,10 @@
 """One object's state: everything needed to go on with it, as data that travels through the annotator's browser.
 
 A state names frames and, for each, the object's mask in it: first the frame on which a person drew the object, last the
-frame before, between them a few confident ones. It carries the pictures of the first and the last itself; the others
-may lie with the object's neighbours, and one that arrives with none of them is done without. So every subset of objects
-can go on, anywhere, and what comes out depends on the request alone.
+frame before, between them a few confident ones. Their pictures lie with the object or with its neighbours
+(`serverless.function.dealing`): of the first and the last it carries a faint copy where it does not carry the true one,
+and any other that arrives with none of them is done without. So every subset of objects can go on, anywhere, and what
+comes out depends on the request alone.
 
 Nothing in a state belongs to a particular network: other weights read it, too.
 """
@@ -13,8 +14,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -24,7 +25,7 @@ from pydantic import Field, ValidationError
 
 from serverless.function.contract import (
     MAX_SIDE,
-    MAX_STATE_TEXT,
+    MAX_STATES_TEXT,
     Message,
     ShapeType,
     TooLargeError,
@@ -40,7 +41,7 @@ MAX_MASK_PIXELS = 128 << 20
 """Of all masks in the states of one request, unpacked."""
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-Text = Annotated[str, Field(min_length=4, max_length=MAX_STATE_TEXT)]
+Text = Annotated[str, Field(min_length=4, max_length=MAX_STATES_TEXT)]
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 SmallSide = Annotated[int, Field(ge=1, le=MAX_WORKING_SIDE)]
 Coordinate = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
@@ -54,11 +55,19 @@ class Look:
         digest: of the frame's picture.
         mask: (h, w) uint8, the object in 255ths of each carried pixel.
         kept: remembered beyond the next frame.
+        faint: digest of a copy in few bytes, for where the picture itself does not come; None where there is none.
     """
 
     digest: str
     mask: npt.NDArray[np.uint8]
     kept: bool
+    faint: str | None = None
+
+    def among(self, pictures: Collection[str]) -> Look | None:
+        """The look at the best of these pictures; None where none is of this frame."""
+        if self.digest in pictures:
+            return self
+        return replace(self, digest=self.faint, faint=None) if self.faint in pictures and self.faint else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,18 +108,13 @@ class ObjectState:
 
     @cached_property
     def identity(self) -> str:
-        """Equal for equal states, so that objects can be put in an order that the request's does not change."""
+        """Equal for equal objects, whatever pictures they carry; gives an order in which the request has no say."""
         about = (self.kind, self.bare, self.size, self.working, self.lost, self.since, self.box)
-        digest = hashlib.sha256(repr((about, sorted(self.pictures))).encode())
+        digest = hashlib.sha256(repr(about).encode())
         for look in self.looks:
             digest.update(f"{look.digest} {look.kept} {look.mask.shape}".encode())
             digest.update(look.mask.tobytes())
         return digest.hexdigest()
-
-    @property
-    def mask_pixels(self) -> int:
-        """Of all its masks together."""
-        return sum(look.mask.size for look in self.looks)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; `from_json` gives the same state back."""
@@ -124,7 +128,9 @@ class ObjectState:
             "lost": self.lost,
             "since": self.since,
             "box": list(self.box) if self.box else None,
-            "frames": [{"picture": k.digest, "mask": _pack(k.mask), "kept": k.kept} for k in self.looks],
+            "frames": [
+                {"picture": k.digest, "mask": _pack(k.mask), "kept": k.kept, "faint": k.faint} for k in self.looks
+            ],
             "pictures": [base64.b64encode(p.data).decode("ascii") for p in self.pictures.values()],
         }
 
@@ -133,6 +139,7 @@ class _LookMessage(Message):
     picture: Digest
     mask: Text
     kept: bool
+    faint: Digest | None = None
 
 
 class _StateMessage(Message):
@@ -149,12 +156,32 @@ class _StateMessage(Message):
     pictures: list[Text] = Field(min_length=1, max_length=MAX_LOOKS)
 
 
-def from_json(value: Mapping[str, Any], room: int = MAX_MASK_PIXELS) -> ObjectState:
+@dataclass
+class Room:
+    """What is left for the states of one request."""
+
+    pixels: int = field(default_factory=lambda: MAX_MASK_PIXELS)
+    text: int = field(default_factory=lambda: MAX_STATES_TEXT)
+
+    def take(self, pixels: int, text: int) -> None:
+        """Take some of it.
+
+        Raises:
+            TooLargeError: so much is not left.
+        """
+        self.pixels, self.text = self.pixels - pixels, self.text - text
+        if self.pixels < 0:
+            raise TooLargeError(f"The masks of the states have more pixels than the {MAX_MASK_PIXELS} that are taken.")
+        if self.text < 0:
+            raise TooLargeError(f"The states have more characters than the {MAX_STATES_TEXT} that are taken.")
+
+
+def from_json(value: Mapping[str, Any], room: Room | None = None) -> ObjectState:
     """Read a state; nothing in it is trusted.
 
     Args:
         value: what `to_json` gave, or anything else.
-        room: pixels that its masks may have together.
+        room: taken from before anything is unpacked.
 
     Raises:
         UnusableError: not a state of this function and version, or damaged.
@@ -167,14 +194,11 @@ def from_json(value: Mapping[str, Any], room: int = MAX_MASK_PIXELS) -> ObjectSt
             f"This is not a tracking state of this function, or of another version ({explain(error)}); "
             "start the object again from its shape."
         ) from None
-    if message.carried[0] * message.carried[1] * len(message.frames) > room:
-        raise TooLargeError(f"The masks of the states have more pixels than the {MAX_MASK_PIXELS} that are taken.")
     text = sum(map(len, message.pictures)) + sum(len(look.mask) for look in message.frames)
-    if text > MAX_STATE_TEXT:
-        raise TooLargeError(f"A state has {text} characters of pictures and masks; at most {MAX_STATE_TEXT} are taken.")
+    (room or Room()).take(message.carried[0] * message.carried[1] * len(message.frames), text)
     pictures = {p.digest: p for p in (Picture.of(decode_base64(t, "A picture in a state")) for t in message.pictures)}
     carried = (message.carried[0], message.carried[1])
-    looks = tuple(Look(k.picture, _unpack(k.mask, carried), k.kept) for k in message.frames)
+    looks = tuple(Look(k.picture, _unpack(k.mask, carried), k.kept, k.faint) for k in message.frames)
     _check_pictures(looks, pictures)
     if message.type == "rectangle" and message.box is None:
         raise UnusableError("The state of a rectangle holds no rectangle; start the object again from its shape.")
@@ -192,10 +216,13 @@ def from_json(value: Mapping[str, Any], room: int = MAX_MASK_PIXELS) -> ObjectSt
 
 
 def _check_pictures(looks: tuple[Look, ...], pictures: Mapping[str, Picture]) -> None:
-    names = [look.digest for look in looks]
-    if missing := [name for name in (names[0], names[-1]) if name not in pictures]:
-        raise UnusableError(f"The state lacks the picture {missing[0]}; start the object again from its shape.")
-    if not pictures.keys() <= set(names):
+    """A state of ours begins with a drawn frame and carries its first and its last in some form, and no strangers."""
+    if not looks[0].kept:
+        raise UnusableError("The state does not begin with a drawn frame; start the object again from its shape.")
+    for look in (looks[0], looks[-1]):
+        if look.among(pictures) is None:
+            raise UnusableError(f"The state lacks the picture {look.digest}; start the object again from its shape.")
+    if not pictures.keys() <= {name for look in looks for name in (look.digest, look.faint)}:
         raise UnusableError("The state carries a picture of no frame it names; start the object again from its shape.")
 
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from serverless.function import contract
-from serverless.function.pictures import picture_budget
+from serverless.function.dealing import SHARED_BYTES
+from serverless.function.pictures import FAINT_BYTES
 
 CLIP = Clip(2)
 IMAGE = picture(CLIP.frame(0))
@@ -199,19 +200,26 @@ def test_many_different_frames_in_one_request_are_refused_before_they_are_looked
 
 def test_masks_of_states_are_counted_before_they_are_unpacked(function, states, monkeypatch):
     pixels = states[0]["carried"][0] * states[0]["carried"][1] * len(states[0]["frames"])
-    monkeypatch.setattr("serverless.function.service.MAX_MASK_PIXELS", 2 * pixels)
+    monkeypatch.setattr("serverless.function.state.MAX_MASK_PIXELS", 2 * pixels)
     message = {"image": picture(CLIP.frame(7)), "shapes": [None, None], "states": states}
     assert function.post(message)[0] == 200
-    monkeypatch.setattr("serverless.function.service.MAX_MASK_PIXELS", 2 * pixels - 1)
+    monkeypatch.setattr("serverless.function.state.MAX_MASK_PIXELS", 2 * pixels - 1)
     refused(function, message, 413)
 
 
-def test_states_fit_into_80_kilobytes_an_object_and_a_megabyte_a_scene():
-    """With masks of 16 kB an object; a hundred objects with masks of 5 kB fit into a reply of 8 MB."""
-    for objects in (1, 2, 5, 10, 20, 50, 100):
-        pictures = (2 * objects + 9) * picture_budget(objects) * 4 / 3
-        assert pictures + 16_000 * objects <= 80_000 * objects + 1_000_000
-    assert pictures + 5_000 * 100 <= 8_000_000
+def test_the_text_of_all_states_is_counted(function, states, monkeypatch):
+    text = sum(len(f["mask"]) for s in states for f in s["frames"]) + sum(len(p) for s in states for p in s["pictures"])
+    message = {"image": picture(CLIP.frame(7)), "shapes": [None, None], "states": states}
+    monkeypatch.setattr("serverless.function.state.MAX_STATES_TEXT", text)
+    assert function.post(message)[0] == 200
+    monkeypatch.setattr("serverless.function.state.MAX_STATES_TEXT", text - 1)
+    refused(function, message, 413)
+
+
+def test_as_many_states_as_can_be_fit_into_what_is_taken():
+    objects = contract.MAX_OBJECTS
+    masks = 12_000
+    assert (SHARED_BYTES + objects * (2 * FAINT_BYTES + masks)) * 4 / 3 < contract.MAX_STATES_TEXT / 2
 
 
 json_values = st.recursive(
