@@ -113,7 +113,8 @@ class Assembler:
     def features(self, picture: Picture, geometry: Geometry) -> Features:
         """What a memory needs of a picture, from the cache or by looking at it."""
         name = cache_name(picture, geometry)
-        features = self.cache.get(name, self.device)
+        rows, columns = (side // self.network.stride for side in geometry.working)
+        features = self.cache.get(name, self.device, (rows, columns))
         if features is None:
             features = memorable(self.network.encode(self._image(picture, geometry)))
             self.cache.put(name, features)

@@ -10,27 +10,20 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
 import torch
-from torch import Tensor
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
-from agss_model.errors import ConfigError
 from agss_model.network.base import AGSSVOS, Features
-
-REDIS_SLOTS = 512
-"""Entries that Redis holds at most, about 300 kB each; a new one takes the place of another."""
-REDIS_SECONDS = 900
-_REDIS_PATIENCE = 0.25  # seconds for one call
-_REDIS_PAUSE = 30.0  # seconds without Redis after a failure
 
 
 def memorable(features: Features) -> Features:
-    """The part of a frame's features that a memory needs: the key in half precision, or all where there is no key."""
+    """The part of a frame's features that a memory needs: half a key and the looks; all where there is no key."""
     if features.key is None:
         return features
-    return Features(features.image.new_empty(0), (), features.key.half())
+    return Features(features.image.new_empty(0), (), features.key.half(), features.looks)
 
 
 def fingerprint(network: AGSSVOS, engine: str = "torch") -> str:
@@ -44,6 +37,9 @@ def fingerprint(network: AGSSVOS, engine: str = "torch") -> str:
 
 class FarStore(Protocol):
     """Bytes under a name, shared by replicas; may forget at any time."""
+
+    def begin(self) -> None:
+        """A request begins."""
 
     def get(self, name: str) -> bytes | None:
         """The bytes, or None."""
@@ -80,14 +76,20 @@ class FeatureCache:
         self._far, self._now = far, now
         self._held: OrderedDict[str, _Held] = OrderedDict()
         self._bytes = 0
+        self._channels: tuple[int, ...] | None = None
 
     @property
     def bytes(self) -> int:
         """Held now."""
         return self._bytes
 
-    def get(self, name: str, device: torch.device) -> Features | None:
-        """Features kept under a name, on `device`; None where there are none."""
+    def begin(self) -> None:
+        """A request begins; what it may wait for other replicas' entries is counted from here."""
+        if self._far is not None:
+            self._far.begin()
+
+    def get(self, name: str, device: torch.device, grid: tuple[int, int]) -> Features | None:
+        """Features kept under a name, on `device`; None where there are none of (height, width) cells `grid`."""
         self._expire()
         if held := self._held.get(name):
             held.used = self._now()
@@ -95,17 +97,21 @@ class FeatureCache:
             return held.features
         data = self._far.get(name) if self._far else None
         features = _from_bytes(data, device) if data else None
-        if features is not None:
-            self._keep(name, features)
+        if features is None or features.key is None:
+            return None
+        if features.key.shape[2:] != grid or _channels(features) != self._channels:
+            return None  # not of this network, whoever put it there
+        self._keep(name, features)
         return features
 
     def put(self, name: str, features: Features) -> None:
         """Keep memorable features, here and where other replicas find them."""
+        self._channels = _channels(features)
         if name in self._held:
             return
         self._keep(name, features)
         if self._far is not None and features.key is not None:
-            self._far.put(name, _to_bytes(features.key))
+            self._far.put(name, _to_bytes(features))
 
     def clear(self) -> None:
         """Drop everything held in this process."""
@@ -113,8 +119,8 @@ class FeatureCache:
         self._bytes = 0
 
     def _keep(self, name: str, features: Features) -> None:
-        tensors = [features.image, *features.levels, *([features.key] if features.key is not None else [])]
-        size = sum(t.numel() * t.element_size() for t in tensors)
+        tensors = [features.image, *features.levels, features.key, features.looks]
+        size = sum(t.numel() * t.element_size() for t in tensors if t is not None)
         now = self._now()
         self._held[name] = _Held(features, size, now, now)
         self._bytes += size
@@ -133,84 +139,29 @@ class FeatureCache:
         self.evicted += 1
 
 
-class RedisStore:
-    """A `FarStore` in Redis that never takes more than `REDIS_SLOTS` entries, and never holds a request up.
-
-    An entry's place follows from its name, and its full name is stored with it: what another name left there is a miss.
-    """
-
-    def __init__(self, client: Any, network: str, log: Callable[[str], None]) -> None:  # noqa: ANN401 - redis.Redis
-        """Prepares.
-
-        Args:
-            client: of redis-py, or anything with its `get` and `set`.
-            network: its `fingerprint`; others' entries are not seen.
-            log: told once when Redis fails.
-        """
-        self._client, self._network, self._log = client, network, log
-        self._silent_until = 0.0
-
-    def get(self, name: str) -> bytes | None:
-        """The bytes under a name; None for none, or while Redis cannot be reached."""
-        label, stored = self._label(name), self._call(lambda: self._client.get(self._slot(name)))
-        return stored[len(label) :] if isinstance(stored, bytes) and stored.startswith(label) else None
-
-    def put(self, name: str, value: bytes) -> None:
-        """Keep bytes for a quarter of an hour at most."""
-        self._call(lambda: self._client.set(self._slot(name), self._label(name) + value, ex=REDIS_SECONDS))
-
-    def _call(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the client gives
-        """Do without Redis for a while when it fails."""
-        import redis
-
-        if time.monotonic() < self._silent_until:
-            return None
-        try:
-            return call()
-        except (redis.RedisError, OSError) as error:
-            self._silent_until = time.monotonic() + _REDIS_PAUSE
-            self._log(f"Redis does not answer ({type(error).__name__}); going on without it for {_REDIS_PAUSE:.0f} s.")
-            return None
-
-    def _label(self, name: str) -> bytes:
-        return hashlib.sha256(f"{self._network} {name}".encode()).digest()
-
-    def _slot(self, name: str) -> str:
-        return f"agss-vos:{int.from_bytes(self._label(name)[:4], 'big') % REDIS_SLOTS}"
+def _channels(features: Features) -> tuple[int, ...]:
+    return tuple(0 if x is None else x.shape[1] for x in (features.key, features.looks))
 
 
-def connect_redis(host: str, port: int, network: str, log: Callable[[str], None]) -> RedisStore:
-    """A store in the Redis that CVAT names to its functions; it is not contacted yet.
-
-    Raises:
-        ConfigError: the package redis is not installed.
-    """
-    try:
-        import redis
-    except ImportError:
-        raise ConfigError(
-            'CVAT_FUNCTIONS_REDIS_HOST is set, but the package redis is missing: pip install "agss-vos[redis]", or '
-            "unset the variable."
-        ) from None
-    client = redis.Redis(host, port, socket_timeout=_REDIS_PATIENCE, socket_connect_timeout=_REDIS_PATIENCE)
-    return RedisStore(client, network, log)
-
-
-def _to_bytes(key: Tensor) -> bytes:
-    """(1, K, h, w) half -> four numbers of 16 bits and the values."""
-    shape = np.asarray(key.shape, "<u2").tobytes()
-    return shape + key.cpu().contiguous().numpy().astype("<f2").tobytes()
+def _to_bytes(features: Features) -> bytes:
+    """A safetensors file of the key, and of the looks where the network has a target model."""
+    tensors = {"key": features.key, "looks": features.looks}
+    return save({name: x.cpu().contiguous() for name, x in tensors.items() if x is not None})
 
 
 def _from_bytes(data: bytes, device: torch.device) -> Features | None:
     """The features again; None where the bytes are not what `_to_bytes` gives."""
-    if len(data) < 8:
+    try:
+        tensors = load(data)
+    except SafetensorError:
         return None
-    shape = tuple(int(side) for side in np.frombuffer(data[:8], "<u2"))
-    if shape[0] != 1 or len(data) != 8 + 2 * int(np.prod(shape, dtype=np.int64)):
+    key, looks = tensors.get("key"), tensors.get("looks")
+    if key is None or key.dtype != torch.float16 or key.ndim != 4:
         return None
-    values = np.frombuffer(data[8:], "<f2")
-    if not np.isfinite(values).all():
+    if looks is not None and (
+        looks.dtype != torch.float32 or looks.shape[:1] + looks.shape[2:] != key.shape[:1] + key.shape[2:]
+    ):
         return None
-    key = torch.from_numpy(values.astype(np.float16).reshape(shape)).to(device)
-    return Features(key.new_empty(0), (), key)
+    if not all(bool(x.isfinite().all()) for x in (key, looks) if x is not None):
+        return None
+    return Features(key.new_empty(0).to(device), (), key.to(device), None if looks is None else looks.to(device))

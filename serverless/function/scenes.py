@@ -100,6 +100,7 @@ class Scenes:
         """
         if not states:
             return []
+        self.cache.begin()
         cast = {state.identity: state for state in sorted(states, key=lambda state: state.identity)}
         geometry = common_geometry(self.network, (frame.shape[0], frame.shape[1]), list(cast.values()))
         pictures = {digest: picture for state in states for digest, picture in state.pictures.items()}

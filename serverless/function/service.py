@@ -12,9 +12,10 @@ from agss_model.allocator import keep_freed_memory
 from agss_model.engines import use_engine
 from agss_model.masks import mask_to_shape
 from agss_model.weights.store import load_model
-from serverless.function.cache import FeatureCache, connect_redis, fingerprint
+from serverless.function.cache import FeatureCache, fingerprint
 from serverless.function.contract import Shape, parse_request, reply
 from serverless.function.images import decode_base64, decode_picture
+from serverless.function.redis_store import connect_redis
 from serverless.function.scenes import Frame, Scenes
 from serverless.function.settings import Settings
 from serverless.function.state import ObjectState, Room, from_json
@@ -40,7 +41,8 @@ def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:
     torch.backends.cudnn.deterministic = True
     engine = use_engine(network, settings.engine, settings.threads or None)
     name = fingerprint(network, engine)
-    far = connect_redis(settings.redis_host, settings.redis_port, name, log) if settings.redis_host else None
+    redis = (settings.redis_host, settings.redis_port)
+    far = connect_redis(*redis, name, log, settings.redis_secret) if settings.redis_host else None
     scenes = Scenes(network, FeatureCache(settings.cache_mib << 20, far=far))
     place = torch.cuda.get_device_name(settings.device) if settings.device.startswith("cuda") else settings.device
     shared = f", features shared through Redis at {settings.redis_host}:{settings.redis_port}" if far else ""

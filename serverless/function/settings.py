@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agss_model.errors import ConfigError
 
@@ -22,6 +22,8 @@ class Settings:
         cache_mib: of features kept between requests, in MiB (`AGSS_CACHE_MIB`).
         redis_host: shared by replicas, empty for none (`CVAT_FUNCTIONS_REDIS_HOST`, set by CVAT's deploy scripts).
         redis_port: of it (`CVAT_FUNCTIONS_REDIS_PORT`).
+        redis_secret: known to the replicas only; what others write to that Redis is then never taken for theirs
+            (`AGSS_REDIS_SECRET`).
     """
 
     weights: str = "lite"
@@ -31,6 +33,7 @@ class Settings:
     cache_mib: int = 256
     redis_host: str = ""
     redis_port: int = 6379
+    redis_secret: str = field(default="", repr=False)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -54,6 +57,7 @@ _VARIABLES = {
     "cache_mib": "AGSS_CACHE_MIB",
     "redis_host": "CVAT_FUNCTIONS_REDIS_HOST",
     "redis_port": "CVAT_FUNCTIONS_REDIS_PORT",
+    "redis_secret": "AGSS_REDIS_SECRET",
 }
 _NUMBERS = ("threads", "cache_mib", "redis_port")
 

@@ -14,7 +14,8 @@ from agss_model.engines import use_engine
 from agss_model.errors import ConfigError
 from agss_model.weights.store import load_model
 from serverless.function import service
-from serverless.function.cache import FeatureCache, RedisStore, fingerprint
+from serverless.function.cache import FeatureCache, fingerprint
+from serverless.function.redis_store import RedisStore
 from serverless.function.scenes import Scenes
 from serverless.function.settings import Settings
 
@@ -78,7 +79,7 @@ def test_replicas_with_different_engines_never_read_what_the_other_saw():
 
 def test_the_function_takes_the_engine_of_its_settings_and_says_so(monkeypatch):
     names, lines = [], []
-    monkeypatch.setattr(service, "connect_redis", lambda host, port, name, log: names.append(name))
+    monkeypatch.setattr(service, "connect_redis", lambda host, port, name, *_: names.append(name))
     for engine in ("torch", "onnx", "auto"):
         scenes = service.build_scenes(Settings(engine=engine, threads=1, redis_host="redis"), lines.append)
         assert (scenes.network.runner is None) == (engine == "torch")
