@@ -46,7 +46,8 @@ def serve(
 
     try:
         from serverless.local.function_file import read_function_file
-        from serverless.local.server import LocalServer, Pool
+        from serverless.local.pool import Pool
+        from serverless.local.server import LocalServer
         from serverless.local.worker import check_installed
 
         check_installed()
@@ -61,22 +62,21 @@ def serve(
         "AGSS_ENGINE": engine,
         "AGSS_THREADS": str(threads or share),
     }
-    pool = Pool(settings, {name: value for name, value in given.items() if value is not None}, note)
-    stderr().print(f"Starting {settings.workers} worker(s) of {settings.name} ...")
-    pool.start()
-    try:
-        server = LocalServer((host, port), settings, pool)
-    except OSError as error:
-        pool.close()
-        raise ConfigError(f"Cannot listen on {host}:{port} ({error}); choose another --port.") from error
     # Service managers end with SIGTERM, and a shell's background jobs ignore SIGINT unless told otherwise.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    stdout().print(f"Ready at http://{host}:{server.server_port}")
+    pool = Pool(settings, {name: value for name, value in given.items() if value is not None}, note)
     try:
-        server.serve_forever()
+        server = LocalServer((host, port), settings, pool)
+    except OSError as error:
+        raise ConfigError(f"Cannot listen on {host}:{port} ({error}); choose another --port.") from error
+    stderr().print(f"Starting {settings.workers} worker(s) of {settings.name} ...")
+    try:
+        pool.start()
+        stdout().print(f"Ready at http://{host}:{server.port}")
+        server.serve()
     finally:
-        server.server_close()
+        server.close()
         pool.close()
 
 

@@ -121,7 +121,7 @@ def check_installed() -> None:
     Raises:
         ImportError: something is not installed.
     """
-    for name in ("msgpack", "nuclio_sdk", "pydantic"):
+    for name in ("msgpack", "nuclio_sdk", "pydantic", "uvicorn"):
         importlib.import_module(name)
 
 

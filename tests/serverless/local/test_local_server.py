@@ -16,10 +16,14 @@ from pathlib import Path
 
 import pytest
 from function_client import Clip, picture
+from typer.testing import CliRunner
 
+from agss_model.cli.main import app
 from agss_model.errors import ConfigError
+from serverless.local import connection
 from serverless.local.function_file import read_function_file
-from serverless.local.server import LocalServer, Pool, Room
+from serverless.local.pool import Pool
+from serverless.local.server import LocalServer, Room
 from serverless.local.smoke import smoke
 
 FILE = """
@@ -52,20 +56,25 @@ class Served:
         self.pool = Pool(read_function_file(path), environment or {}, self.lines.append)
         self.pool.start()
         self.server = LocalServer(("127.0.0.1", 0), self.pool.function, self.pool)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.thread = threading.Thread(target=self.server.serve, daemon=True)
+        self.thread.start()
+
+    @property
+    def address(self):
+        return "127.0.0.1", self.server.port
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.stop()
+        self.thread.join(20)
         self.pool.close()
 
     def ask(self, path="/", body=b"{}", method="POST", headers=None):
         """Status, text and headers."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.server_port, timeout=120)
+        connection = http.client.HTTPConnection(*self.address, timeout=120)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
             reply = connection.getresponse()
-            return reply.status, reply.read().decode(errors="replace"), dict(reply.getheaders())
+            return reply.status, reply.read().decode(errors="replace"), {n.title(): v for n, v in reply.getheaders()}
         finally:
             connection.close()
 
@@ -136,16 +145,156 @@ def test_a_body_at_the_limit_passes_and_one_byte_more_is_400(two):
     assert headers["Connection"] == "close"
 
 
-def test_bodies_that_do_not_fit_together_are_503_until_there_is_room_again(two):
-    room, two.server.room = two.server.room, Room(1000)
+@pytest.fixture
+def little_room(two):
+    room = two.server.application.room
+    two.server.application.room = Room(1000)
+    yield two.server.application
+    two.server.application.room = room
+
+
+def test_bodies_that_do_not_fit_together_are_503_until_there_is_room_again(two, little_room):
+    with socket.create_connection(two.address) as slow:
+        slow.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 901\r\n\r\n" + b"{" * 900)
+        eventually(lambda: little_room.room.free == 100)
+        assert two.ask(body=b"x" * 500)[0] == 503
+        assert two.ask(body=b"x" * 90)[0] == 200
+    eventually(lambda: little_room.room.free == 1000)
+    assert two.ask(body=b"x" * 500)[0] == 200
+
+
+def test_room_is_taken_by_what_arrives_and_not_by_what_is_announced(two, little_room):
+    slow = [socket.create_connection(two.address) for _ in range(20)]
+    for one in slow:
+        one.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{")
+    eventually(lambda: little_room.room.free == 980)
+    assert two.ask(body=b"x" * 900)[0] == 200
+    for one in slow:
+        one.close()
+    eventually(lambda: little_room.room.free == 1000)
+
+
+def exchange(address, data, seconds=10):
+    """All that comes back until the server hangs up."""
+    with socket.create_connection(address, timeout=seconds) as client:
+        client.sendall(data)
+        reply = b""
+        while piece := client.recv(65536):
+            reply += piece
+    return reply
+
+
+def test_a_body_that_drips_is_cut_after_a_while(two, monkeypatch):
+    monkeypatch.setattr("serverless.local.server.READ_SECONDS", 0.5)
+    began = time.monotonic()
+    reply = exchange(two.address, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n{")
+    assert reply.startswith(b"HTTP/1.1 408 ")
+    assert time.monotonic() - began < 5
+
+
+def test_headers_that_do_not_end_are_cut_after_a_while(two, monkeypatch):
+    monkeypatch.setattr(connection, "HEADER_SECONDS", 0.5)
+    with socket.create_connection(two.address, timeout=10) as slow:
+        for _ in range(100):
+            try:
+                slow.sendall(b"POST / HTTP/1.1\r\nX-A: b\r\n")
+                time.sleep(0.05)
+            except OSError:
+                break
+        else:
+            pytest.fail("nobody hung up")
+
+
+def test_an_answer_that_nobody_takes_is_cut_after_a_while(two, monkeypatch):
+    monkeypatch.setattr(connection, "READ_SECONDS", 0.5)
+    with socket.create_connection(two.address, timeout=10) as slow:
+        slow.sendall(b"GET /__internal/health HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n{")
+        assert slow.recv(1000).startswith(b"HTTP/1.1 200 ")
+        assert slow.recv(1000) == b""
+
+
+def test_connections_are_bounded_and_others_are_told_so(two, monkeypatch):
+    eventually(lambda: not two.server._server.server_state.connections)
+    monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
+    idle = [socket.create_connection(two.address) for _ in range(3)]
+    eventually(lambda: len(two.server._server.server_state.connections) == 3)
+    assert exchange(two.address, b"").startswith(b"HTTP/1.1 503 ")
+    idle.pop().close()
+    eventually(lambda: len(two.server._server.server_state.connections) < 3)
+    assert two.ask()[0] == 200
+    for one in idle:
+        one.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Length: 2\r\nContent-Length: 3\r\n",
+        b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding : chunked\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n",
+        b"Content-Length : 2\r\n",
+        b"X-A\r\n",
+        b"X A: b\r\n",
+        b"X-A: b\x00c\r\n",
+    ],
+)
+def test_requests_that_two_servers_could_read_in_two_ways_are_refused_and_the_connection_closed(two, headers):
+    calls = sum(two.about()["calls"] for _ in range(2))
+    smuggled = b"0\r\n\r\nPOST /teapot HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
+    reply = exchange(two.address, b"POST / HTTP/1.1\r\nHost: a\r\n" + headers + b"\r\n" + smuggled)
+    assert reply.split()[1] in (b"400", b"411", b"501"), reply
+    assert reply.count(b"HTTP/1.1") == 1
+    assert sum(two.about()["calls"] for _ in range(2)) == calls + 2
+
+
+@pytest.mark.parametrize("path", [b"/__internal/health", b"/api/functions"])
+def test_a_body_where_none_is_read_is_not_taken_for_the_next_request(two, path):
+    hidden = b"POST /teapot HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}"
+    length = str(len(hidden)).encode()
+    first = b"GET " + path + b" HTTP/1.1\r\nHost: a\r\nContent-Length: " + length + b"\r\n\r\n" + hidden
+    last = b"GET /__internal/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    reply = exchange(two.address, first + last)
+    assert reply.count(b"HTTP/1.1 200 ") == reply.count(b"HTTP/1.1 ") == 2, reply
+
+
+def test_at_the_end_requests_in_flight_are_answered_and_new_ones_refused(serve):
+    served, answers = serve(), []
+    flying = threading.Thread(target=lambda: answers.append(served.ask("/sleep/2")[0]))
+    flying.start()
+    eventually(lambda: served.pool._free.empty())
+    served.server.stop()
+    eventually(lambda: not _listens(served.address))
+    flying.join()
+    served.thread.join(10)
+    assert answers == [200]
+    assert not served.thread.is_alive()
+
+
+def test_a_client_that_is_slow_does_not_delay_the_end_beyond_the_event_timeout(serve):
+    served = serve(timeout="1s")
+    with socket.create_connection(served.address) as slow:
+        slow.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n{")
+        eventually(lambda: served.server._server.server_state.tasks)
+        served.server.stop()
+        served.thread.join(5)
+    assert not served.thread.is_alive()
+
+
+def _listens(address):
     try:
-        with socket.create_connection(("127.0.0.1", two.server.server_port)) as slow:
-            slow.sendall(b"POST / HTTP/1.1\r\nContent-Length: 900\r\n\r\n{")
-            eventually(lambda: two.ask(body=b"x" * 500)[0] == 503)
-            assert two.ask(body=b"x" * 90)[0] == 200
-        eventually(lambda: two.ask(body=b"x" * 500)[0] == 200)
-    finally:
-        two.server.room = room
+        socket.create_connection(address).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_the_port_is_taken_before_workers_start(monkeypatch):
+    monkeypatch.setattr(Pool, "start", lambda self: pytest.fail("workers were started"))
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        found = CliRunner().invoke(app, ["serve", "--port", str(other.getsockname()[1])])
+    assert found.exit_code == 2
+    assert "choose another --port" in found.output
 
 
 def test_long_headers_are_431(two):
@@ -170,22 +319,21 @@ def test_variables_given_beat_those_of_the_file(two):
 
 
 def test_a_client_that_hangs_up_harms_nobody(two):
-    with socket.create_connection(("127.0.0.1", two.server.server_port)) as connection:
-        connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 500\r\n\r\nhalf")
+    with socket.create_connection(two.address) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\nhalf")
     assert two.about()["method"] == "POST"
 
 
 @pytest.mark.parametrize("length", ["-1", "1e3", "+5", "9" * 16, "9" * 5000, ""])
 def test_a_length_that_is_none_is_refused(two, length):
-    with socket.create_connection(("127.0.0.1", two.server.server_port)) as connection:
-        connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: " + length.encode() + b"\r\n\r\n{}")
-        assert connection.recv(100).startswith(b"HTTP/1.1 411 ")
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: " + length.encode() + b"\r\n\r\n{}"
+    assert exchange(two.address, head).startswith(b"HTTP/1.1 400 ")
 
 
 def test_cvat_finds_the_function_as_in_nuclios_dashboard(two):
     functions = two.about("/api/functions", method="GET", body=None)
     assert functions["odd"] == two.about("/api/functions/odd", method="GET", body=None)
-    assert functions["odd"]["status"]["httpPort"] == two.server.server_port
+    assert functions["odd"]["status"]["httpPort"] == two.server.port
     assert functions["odd"]["metadata"]["annotations"] == {"type": "tracker", "spec": "", "version": "1"}
     assert functions["odd"]["spec"]["description"] == "odd"
     assert two.ask("/api/functions/other", method="GET", body=None)[0] == 404
@@ -297,7 +445,7 @@ def test_the_commands_serve_and_smoke_work_together(ending):
 
 
 def test_smoke_fails_where_something_else_answers(two):
-    found = smoke(f"http://127.0.0.1:{two.server.server_port}")
+    found = smoke(f"http://127.0.0.1:{two.server.port}")
     assert found.failed == [next(line for line in found.failed if "can be started" in line)]
 
 
