@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import io
-import warnings
 
 import numpy as np
 import numpy.typing as npt
 
+from agss_model.pictures import HugePictureError, read_header
 from agss_model.video.images import decode_image
 from serverless.function.contract import MAX_PIXELS, MAX_SIDE, TooLargeError, UnusableError
 
@@ -41,28 +40,21 @@ def decode_picture(data: bytes, what: str, max_side: int = MAX_SIDE) -> npt.NDAr
         max_side: longest side accepted, in pixels.
 
     Raises:
-        UnusableError: not JPEG, PNG or WebP, or animated.
+        UnusableError: animated.
         TooLargeError: a side is above `max_side`, or it has more than `MAX_PIXELS`.
-        MediaError: damaged or cut short.
+        MediaError: not JPEG, PNG or WebP, damaged or cut short, or a JPEG that would take minutes.
     """
     _check_header(data, what, max_side)
     return decode_image(data, what)
 
 
 def _check_header(data: bytes, what: str, max_side: int) -> None:
-    from PIL import Image
-
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow's own, lower limit of pixels; ours comes next
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                pictures = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)  # MPO: a JPEG with a preview
-                width, height = image.size
-    except Image.DecompressionBombError:
+        header = read_header(data, what, FORMATS)
+    except HugePictureError:
         raise TooLargeError(f"{what} has more pixels than a picture with sides of {max_side}.") from None
-    except Exception as error:  # Pillow's parsers raise nearly anything for hostile headers
-        raise UnusableError(f"{what} is not a JPEG, PNG or WebP file; send one of these.") from error
-    if pictures > 1:
+    width, height = header.size
+    if header.pictures > 1:
         raise UnusableError(f"{what} is animated; send one picture.")
     if max(width, height) > max_side:
         raise TooLargeError(f"{what} is {width}x{height} pixels; sides of up to {max_side} are taken.")

@@ -100,6 +100,13 @@ def test_a_long_image_is_refused_by_its_length(function, monkeypatch):
     refused(function, init(CLIP.shapes(0)[0]), 413)
 
 
+def test_a_jpeg_of_thousands_of_scans_is_refused_at_once(function):
+    data = other_file("JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    bomb = base64.b64encode(data[:-2] + data[last:-2] * 2000 + data[-2:]).decode()
+    assert "scans" in refused(function, {"image": bomb, "shapes": [], "states": []}, 422)
+
+
 @pytest.mark.parametrize(
     ("width", "height"), [(8193, 10), (10, 8193), (8192, 8192), (2**31 - 1, 2**31 - 1), (100_000, 100_000)]
 )
