@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -10,6 +11,8 @@ from agss_model.errors import ConfigError
 
 Architecture = Literal["lite", "paper", "rgmp", "propagation"]
 FlowName = Literal["dis", "flownet2c", "flownet2", "none"]
+
+_WIDTH = (64, 48, 32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +61,7 @@ class AgssConfig:
     small_object_max_side: int = 960
     max_enlargement: float = 1.5
     key_channels: int = 64
-    width: tuple[int, int, int] = (64, 48, 32)
+    width: tuple[int, int, int] = _WIDTH
     temperature: float = 0.05
     window: int = 7
     windows: bool = True
@@ -78,9 +81,12 @@ class AgssConfig:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
         if not (self.use_agnostic or self.use_specific):
             raise ConfigError("use_agnostic and use_specific cannot both be off: nothing is left to decode; keep one.")
-        for name, low in _LOWEST.items():
-            if getattr(self, name) < low:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least {low}.")
+        if not (isinstance(self.width, tuple) and len(self.width) == 3 and all(type(n) is int for n in self.width)):
+            raise ConfigError(f"width is {self.width!r}; it must be three whole numbers, such as {_WIDTH}.")
+        for name, (low, high) in RANGES.items():
+            values = self.width if name == "width" else (getattr(self, name),)
+            if not all(low <= value <= high for value in values):  # so that NaN is refused, too
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be from {low} to {high}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -98,23 +104,25 @@ class AgssConfig:
         if unknown := sorted(set(values) - known):
             raise ConfigError(f"Unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}.")
         read = dict(values)
-        if "width" in read:
+        if isinstance(read.get("width"), list):
             read["width"] = tuple(read["width"])
         for name, value in read.items():
             expected = type(getattr(defaults, name))
             if expected is float and type(value) is int:
-                read[name] = float(value)
+                read[name] = float(value) if abs(value) < 2**53 else math.inf  # which no range holds
             elif type(value) is not expected:
                 raise ConfigError(f"{name} is {value!r}; it must be of type {expected.__name__}.")
         return cls(**read)
 
 
-_LOWEST: dict[str, float] = {
-    "max_side": 16, "small_object": 0, "small_object_max_side": 16,
-    "max_enlargement": 1.0, "key_channels": 8, "temperature": 1e-4, "window": 0, "top_k": 0, "cutoff": 0.0,
-    "human_weight": 0.01,
-    "max_references": 1, "max_recent": 0, "recent_stride": 1,
+RANGES: dict[str, tuple[float, float]] = {
+    "max_side": (16, 4096), "small_object": (0, 1024), "small_object_max_side": (16, 4096),
+    "max_enlargement": (1.0, 8.0), "key_channels": (8, 512), "width": (1, 512), "temperature": (1e-4, 10.0),
+    "window": (0, 64), "evidence_threshold": (0.0, 1.0), "target_threshold": (0.0, 1.0), "top_k": (0, 4096),
+    "cutoff": (0.0, 100.0), "human_weight": (0.01, 100.0), "max_references": (1, 64), "max_recent": (0, 10),
+    "recent_stride": (1, 1000),
 }  # fmt: skip
+"""Least and most of every number; a file of weights from somewhere cannot ask for more memory or time than this."""
 
 PRESETS: dict[str, AgssConfig] = {
     "lite": AgssConfig(),

@@ -6,9 +6,7 @@ scaled so that 65535 becomes 255, and EXIF orientation is applied, since that is
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import cv2
 import numpy as np
 
 from agss_model.errors import MediaError
+from agss_model.pictures import read_header
 from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
 
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP")
@@ -102,7 +101,7 @@ def decode_image(data: bytes, what: str) -> Image:
     Raises:
         MediaError: not an image, damaged, too large, or of floating point.
     """
-    _check_header(data, what)
+    check_side(read_header(data, what, _FORMATS).size, what)  # OpenCV would first make room for all pixels
     try:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
@@ -115,22 +114,6 @@ def decode_image(data: bytes, what: str) -> Image:
     if image.dtype != np.uint8:
         raise MediaError(f"{what} has {image.dtype} pixels; convert it to 8 or 16 bits per channel")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def _check_header(data: bytes, what: str) -> None:
-    """Refuse by the size in the header: OpenCV would first make room for up to a thousand million pixels."""
-    from PIL import Image as Pillow
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow's own, lower limit of pixels
-            with Pillow.open(io.BytesIO(data), formats=_FORMATS) as image:
-                size = image.size
-    except Pillow.DecompressionBombError as error:
-        raise MediaError(f"{what} is too large: {error}") from error
-    except Exception as error:  # Pillow's parsers raise nearly anything for hostile headers
-        raise MediaError(f"{what} is not an image or is damaged; export it again as PNG or JPEG") from error
-    check_side(size, what)
 
 
 def natural_order(name: str) -> tuple[tuple[int, str], ...]:

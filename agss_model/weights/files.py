@@ -113,9 +113,18 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises:
         WeightsError: a tensor is missing, unexpected, of another shape or kind, or not finite.
     """
+    check_fit(network, state)
+    network.load_state_dict(dict(state), strict=True)
+
+
+def check_fit(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Compare tensors with those of a network, which may be on the device `meta`, where it takes no room.
+
+    Raises:
+        WeightsError: a tensor is missing, unexpected, of another shape or kind, or not finite.
+    """
     if problems := describe_mismatch(network.state_dict(), state, MAX_NAMES):
         raise WeightsError(f"These weights do not fit the network {type(network).__name__}.\n{problems}")
-    network.load_state_dict(dict(state), strict=True)
 
 
 def describe_mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Any], limit: int | None = None) -> str:

@@ -19,12 +19,12 @@ from agss_model.masks import decode_cvat_mask, encode_cvat_mask, to_label_map
 from agss_model.propagate import propagate
 from agss_model.video import open_source
 from serverless import job, job_cli
-from serverless.cache import FeatureCache
+from serverless.function.cache import FeatureCache
+from serverless.function.scenes import Scenes
+from serverless.function.service import answer
 from serverless.job_objects import Boxes, Groups, Keyframes, Target
 from serverless.job_read import Given, read_job
 from serverless.job_track import JobFrames
-from serverless.scenes import Scenes
-from serverless.service import answer
 
 FRAMES = 12
 
