@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from agss_model.cli.scores import Row
 from agss_model.errors import OutputError
+from agss_model.runs.scores import Row
 
 VERSION = 1
 

@@ -120,7 +120,7 @@ def test_the_file_is_indexed_with_the_davis_palette(tmp_path):
 
 
 def test_a_failed_write_says_so_and_leaves_nothing_behind(tmp_path):
-    with pytest.raises(OutputError, match="writable folder"):
+    with pytest.raises(OutputError, match="cannot write"):
         write_label_map(tmp_path / "missing" / "mask.png", np.zeros((1, 1), np.uint8))
     (tmp_path / "mask.png").mkdir()
     with pytest.raises(OutputError, match="cannot write"):

@@ -13,7 +13,6 @@ from agss_model.cli.console import stdout
 from agss_model.cli.engine import load_engine
 from agss_model.cli.job import make_job
 from agss_model.cli.keyframes import read_keyframes
-from agss_model.cli.run_folder import RunFolder
 from agss_model.cli.track import run
 from agss_model.evaluation import boundary_f, region_similarity
 from agss_model.masks import object_ids, read_label_map
@@ -36,13 +35,12 @@ def demo(
     with open_source(demo_clip.VIDEO) as clip:
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
         job = make_job(clip, demo_clip.VIDEO, read_keyframes(demo_clip.FIRST, clip), loaded, out)
-        # Only what is known to be of a run is replaced: the folder may be somebody's own of the same name.
-        run(job, overwrite=RunFolder(out).record.exists())
+        run(job, overwrite=True)
         end = len(clip) - 1
     if demo_clip.LAST.exists():
-        j, f = _agreement(job.folder.mask(end), demo_clip.LAST, job.keyframes.ids)
+        j, f = _agreement(job.folder.settled.mask(end), demo_clip.LAST, job.keyframes.ids)
         stdout().print(f"Last frame against its hand-drawn masks: J {j:.3f}, F {f:.3f}, J&F {(j + f) / 2:.3f}")
-    stdout().print(f"Watch {job.folder.overlay}", markup=False)
+    stdout().print(f"Watch {job.folder.settled.overlay}", markup=False)
 
 
 def _agreement(found: Path, drawn: Path, ids: tuple[int, ...]) -> tuple[float, float]:

@@ -13,7 +13,6 @@ from rich.table import Table
 from agss_model.cli import options
 from agss_model.cli.console import FrameProgress, stderr, stdout
 from agss_model.cli.engine import Engine, load_engine
-from agss_model.cli.run_folder import check_writable, write_json
 from agss_model.cli.running import follow
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import OutputError
@@ -27,6 +26,7 @@ from agss_model.evaluation import (
     open_dataset,
     write_results,
 )
+from agss_model.files import check_writable, write_json
 from agss_model.masks.labels import LabelMap
 from agss_model.results import FrameResult
 from agss_model.video.images import ImageFrames

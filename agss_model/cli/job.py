@@ -14,14 +14,14 @@ from agss_model.cli.engine import Engine
 from agss_model.cli.keyframes import Keyframes
 from agss_model.cli.plan import Direction, Plan, make_plan
 from agss_model.cli.recorder import Recorder
-from agss_model.cli.run_folder import RunFolder, Standing
 from agss_model.cli.running import Interruption, follow
-from agss_model.cli.scores import Row, read_rows
 from agss_model.environment import versions
 from agss_model.errors import WeightsError
 from agss_model.masks.files import read_label_map
 from agss_model.overlay import draw_overlay
 from agss_model.propagate import propagate
+from agss_model.runs.folder import RunFolder, Standing
+from agss_model.runs.scores import Row, read_rows
 from agss_model.tracker import Tracker
 from agss_model.video.prefetch import prefetch
 from agss_model.video.source import FrameSource
@@ -75,32 +75,34 @@ class Job:
         """Track, draw, and call it finished.
 
         Args:
-            overwrite: replace what is in the folder. It is put back if this run fails.
+            overwrite: replace the run that is in the folder, once this one is finished.
 
         Raises:
             AgssError: of any kind; earlier output is intact.
         """
-        standing = self.folder.standing(self.asked, self.plan.frames, overwrite=overwrite)
-        if standing == "complete":
-            rows = tuple(read_rows(self.folder.scores))
-            if self.overlay and not self.folder.overlay.exists():
-                self._draw(rows)
-            return Outcome(standing, len(self.plan.frames), 0, 0.0, rows)
-        try:
+        with self.folder.opened():
+            standing = self.folder.standing(self.asked, self.plan.frames, overwrite=overwrite)
+            if standing == "complete":
+                return self._completed()
             if standing == "fresh":
                 self.folder.begin(self.asked)
+            if self.folder.here is not self.folder.settled:
+                note(f"the earlier run in {self.folder.root} stays until this one is finished.")
             return self._run(standing)
-        except Exception:
-            if self.folder.give_back():
-                note(f"the earlier output in {self.folder.root} was put back.")
-            raise
+
+    def _completed(self) -> Outcome:
+        rows = tuple(read_rows(self.folder.here.scores))
+        if self.overlay and not self.folder.here.overlay.exists():
+            self._draw(rows)
+            self.folder.finish(self.asked)
+        return Outcome("complete", len(self.plan.frames), 0, 0.0, rows)
 
     def _run(self, standing: Standing) -> Outcome:
         began = time.perf_counter()
         tracked = self._fused() if self.plan.order is None else self._tracked(self.plan.order, standing)
         seconds = time.perf_counter() - began
         self.folder.publish_scores()
-        rows = tuple(read_rows(self.folder.scores))
+        rows = tuple(read_rows(self.folder.here.scores))
         if self.overlay:
             self._draw(rows)
         self.folder.finish(self.asked)
@@ -114,14 +116,14 @@ class Job:
         with (
             Interruption() as stop,
             FrameProgress("tracking", len(order), len(order) - len(left)) as progress,
-            Recorder(self.folder) as recorder,
+            Recorder(self.folder.here) as recorder,
         ):
             for tracked, result in enumerate(follow(self.source, given, tracker, left), 1):
                 if result.frame_index in self.plan.frames:
                     recorder.put(result)
                 if stop.asked or tracked == len(left) or tracked % SAVE_EVERY == 0:
                     recorder.flush()
-                    tracker.save(self.folder.state)
+                    tracker.save(self.folder.here.state)
                 if stop.asked:
                     raise KeyboardInterrupt
                 progress.advance()
@@ -130,7 +132,7 @@ class Job:
     def _resumed(self, order: range) -> tuple[Tracker, range]:
         """The tracker of an unfinished run and the frames left; from the start where its traces are incomplete."""
         try:
-            tracker = Tracker.load(self.folder.state, self.engine.network, self.engine.flow)
+            tracker = Tracker.load(self.folder.here.state, self.engine.network, self.engine.flow)
             number = tracker.frame_index
         except WeightsError:
             number = None
@@ -151,7 +153,7 @@ class Job:
             self.source, self.keyframes.label_maps, self.engine.network, start=frames.start, stop=frames.stop,
             direction="both", flow=self.engine.flow,
         )  # fmt: skip
-        with FrameProgress("tracking both ways", len(frames)) as progress, Recorder(self.folder) as recorder:
+        with FrameProgress("tracking both ways", len(frames)) as progress, Recorder(self.folder.here) as recorder:
             for result in results:
                 recorder.put(result)
                 progress.advance()
@@ -165,14 +167,15 @@ class Job:
         frames = self.plan.frames
         images = prefetch(self.source.frames(frames.start, frames.stop))
         with (
-            VideoWriter(self.folder.overlay, min(self.source.fps, 1000.0), self.source.size) as video,
+            self.folder.overlay() as place,
+            VideoWriter(place, min(self.source.fps, 1000.0), self.source.size) as video,
             FrameProgress("drawing the overlay", len(frames)) as progress,
         ):
             for number, image in zip(frames, images, strict=True):
                 here = by_frame.get(number, [])
                 scores = {row.object_id: row.score for row in here if not row.human}
                 lost = [row.object_id for row in here if row.lost]
-                video.write(draw_overlay(image, read_label_map(self.folder.mask(number)), scores, lost))
+                video.write(draw_overlay(image, read_label_map(self.folder.here.mask(number)), scores, lost))
                 progress.advance()
 
 

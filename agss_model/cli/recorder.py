@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from agss_model.cli.scores import rows_of
 from agss_model.errors import OutputError
-from agss_model.masks.files import write_label_map
+from agss_model.masks.files import encode_label_map
 from agss_model.results import FrameResult
+from agss_model.runs.scores import rows_of
 
 
 class Places(Protocol):
-    """Where a run's files go."""
+    """Where a run's files go, such as `agss_model.runs.traces.Traces`."""
 
     @property
     def log(self) -> Path:
@@ -24,6 +24,9 @@ class Places(Protocol):
 
     def mask(self, number: int) -> Path:
         """The mask of a frame."""
+
+    def keep(self, path: Path, data: bytes) -> None:
+        """Write a file of the run."""
 
 
 class Recorder:
@@ -106,6 +109,6 @@ class Recorder:
             self._error = error
 
     def _write(self, result: FrameResult) -> None:
-        write_label_map(self._places.mask(result.frame_index), result.label_map)
+        self._places.keep(self._places.mask(result.frame_index), encode_label_map(result.label_map))
         with self._places.log.open("a", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(row.cells() for row in rows_of(result))

@@ -15,6 +15,7 @@ from agss_model.cli.job import Job, Outcome, make_job
 from agss_model.cli.keyframes import read_keyframes
 from agss_model.cli.plan import Direction
 from agss_model.cli.summary import look_first
+from agss_model.errors import OutputError
 from agss_model.video import open_source
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -44,7 +45,9 @@ def track(
         int | None, typer.Option("--to", help="Last frame that gets a mask.", show_default="the clip's")
     ] = None,
     overlay: Annotated[bool, typer.Option(help="Draw the masks over the clip, into overlay.mp4.")] = True,
-    overwrite: Annotated[bool, typer.Option(help="Replace what an earlier run left in the output folder.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace the run in the output folder, once the new one is finished.")
+    ] = False,
     weights: options.Weights = None,
     flow: options.Flow = None,
     device: options.Device = "auto",
@@ -58,6 +61,8 @@ def track(
     Writes masks/ (an indexed PNG per frame), scores.csv, overlay.mp4 and run.json into the output folder. The same
     command again continues an interrupted run.
     """
+    if overwrite:
+        _check_apart(out, {"SOURCE": source, "--masks": masks})
     with open_source(source) as clip:
         keyframes = read_keyframes(masks, clip, frame)
         for sentence in keyframes.doubtful:
@@ -72,6 +77,15 @@ def track(
         note(f"{left_out} frames cannot be reached {direction} from the masks; --direction both reaches all.")
 
 
+def _check_apart(out: Path, inputs: dict[str, Path]) -> None:
+    """Refuse to replace a run by one that is made from what lies in its folder."""
+    for option, path in inputs.items():
+        if path.resolve().is_relative_to(out.resolve()):
+            raise OutputError(
+                f"{option} {path} lies inside --out {out}, whose run --overwrite replaces; move it elsewhere first"
+            )
+
+
 def run(job: Job, *, overwrite: bool = False) -> Outcome:
     """Run a job and report in a few lines.
 
@@ -82,7 +96,7 @@ def run(job: Job, *, overwrite: bool = False) -> Outcome:
     try:
         outcome = job.run(overwrite=overwrite)
     except KeyboardInterrupt:
-        stderr().print("Interrupted. The same command (without --overwrite) continues where it stopped.")
+        stderr().print("Interrupted. The same command continues where it stopped.")
         raise typer.Exit(INTERRUPTED) from None
     _report(job, outcome)
     return outcome
@@ -97,10 +111,10 @@ def _report(job: Job, outcome: Outcome) -> None:
     table.add_row("weights", f"{job.engine.weights} on {job.engine.device}, {job.engine.name}")
     if outcome.tracked:
         table.add_row("speed", f"{outcome.tracked / outcome.seconds:.1f} frames per second")
-    table.add_row("masks", str(job.folder.masks))
-    table.add_row("scores", str(job.folder.scores))
-    if job.folder.overlay.exists():
-        table.add_row("overlay", str(job.folder.overlay))
+    table.add_row("masks", str(job.folder.settled.masks))
+    table.add_row("scores", str(job.folder.settled.scores))
+    if job.folder.settled.overlay.exists():
+        table.add_row("overlay", str(job.folder.settled.overlay))
     stdout().print(table)
     if looks := look_first(outcome.rows):
         stdout().print("Look first at")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.errors import MaskError, MediaError, OutputError
+from agss_model.errors import MaskError, MediaError
+from agss_model.files import write_bytes
 from agss_model.masks.labels import LabelMap, validate_label_map
 
 if TYPE_CHECKING:
@@ -134,13 +134,22 @@ def _from_colours(rgba: npt.NDArray[np.uint8], path: Path) -> LabelMap:
 
 
 def write_label_map(path: str | os.PathLike[str], label_map: LabelMap) -> None:
-    """Writes a label map as PNG: indexed with `DAVIS_PALETTE` for ids up to 255, 16-bit grey above.
-
-    `read_label_map` gives the same ids back. The file appears complete or not at all.
+    """Write a label map as `encode_label_map` does. The file appears complete or not at all.
 
     Raises:
         MaskError: not a label map.
         OutputError: the file cannot be written.
+    """
+    write_bytes(Path(path), encode_label_map(label_map))
+
+
+def encode_label_map(label_map: LabelMap) -> bytes:
+    """A label map as PNG: indexed with `DAVIS_PALETTE` for ids up to 255, 16-bit grey above.
+
+    `read_label_map` gives the same ids back.
+
+    Raises:
+        MaskError: not a label map.
     """
     from PIL import Image
 
@@ -153,16 +162,4 @@ def write_label_map(path: str | os.PathLike[str], label_map: LabelMap) -> None:
     buffer = io.BytesIO()
     # Level 1 is several times faster than the default and hardly larger on label maps.
     image.save(buffer, format="PNG", compress_level=1)
-    _write_beside(Path(path), buffer.getvalue())
-
-
-def _write_beside(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a writable folder") from error
+    return buffer.getvalue()

@@ -9,8 +9,8 @@ import pytest
 from conftest import COUNT, HEIGHT, WIDTH, snapshot
 
 from agss_model.cli import job
-from agss_model.cli.scores import read_rows
 from agss_model.masks import object_ids, read_label_map, write_label_map
+from agss_model.runs.scores import read_rows
 from agss_model.tracker import Tracker
 from agss_model.video import open_source
 
@@ -160,7 +160,7 @@ def test_another_run_in_the_same_folder_is_refused_until_overwrite(agss, clip, d
     assert track(agss, clip, out, "--overwrite", "--frame", "0", masks="truth/00003.png").exit_code == 0
     given = read_label_map(clip / "truth" / "00003.png")
     assert np.array_equal(read_label_map(out / "masks" / "00000.png"), given)
-    assert not (out / ".earlier").exists()
+    assert not (out / ".next").exists()
 
 
 def test_files_of_unknown_origin_are_not_overwritten(agss, clip, tmp_path):
@@ -174,15 +174,22 @@ def test_files_of_unknown_origin_are_not_overwritten(agss, clip, tmp_path):
     assert snapshot(out) == before
 
 
-def test_an_overwriting_run_that_fails_puts_the_earlier_output_back(agss, clip, done, tmp_path):
+def test_an_overwriting_run_that_fails_leaves_the_earlier_output_and_goes_on_later(agss, clip, done, tmp_path):
     out = shutil.copytree(done, tmp_path / "out")
     before = snapshot(out)
     frames = shutil.copytree(clip / "frames", tmp_path / "frames")
-    (frames / "00006.png").write_bytes(b"no image")
-    result = agss("track", frames, "--masks", clip / "truth" / "00000.png", "--out", out, "--overwrite")
+    whole = (frames / "00006.png").read_bytes()
+    (frames / "00006.png").write_bytes(b"x" * len(whole))
+    words = ["track", frames, "--masks", clip / "truth" / "00000.png", "--out", out, "--overwrite"]
+    result = agss(*words)
     assert result.exit_code == 2
     assert "00006.png" in result.stderr
-    assert snapshot(out) == before
+    assert {name: data for name, data in snapshot(out).items() if not name.startswith(".next")} == before
+    (frames / "00006.png").write_bytes(whole)
+    result = agss(*words)
+    assert result.exit_code == 0
+    assert "continuing" in result.stderr or "starts again" in result.stderr
+    assert not (out / ".next").exists()
 
 
 def test_a_run_that_fails_in_a_clip_keeps_its_masks_and_goes_on_once_the_clip_is_mended(agss, clip, tmp_path):

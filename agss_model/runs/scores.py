@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from agss_model.files import write_bytes
 from agss_model.results import FrameResult
 
 HEADER = ("frame", "object", "score", "lost", "reasons", "human", "area")
@@ -74,11 +76,19 @@ def read_rows(path: Path) -> Iterator[Row]:
                 continue
 
 
+def table(rows: Iterable[Row]) -> bytes:
+    """A whole table, as `read_rows` reads it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows(row.cells() for row in rows)
+    return text.getvalue().encode()
+
+
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write a whole table beside and rename; errors of the file system are raised as they come."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        writer.writerows(row.cells() for row in rows)
-    part.replace(path)
+    """Write a whole table.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    write_bytes(path, table(rows))
