@@ -79,8 +79,13 @@ def write_with(path: Path, write: Callable[[Path], object], *, flush: bool = Tru
     Raises:
         OutputError: it cannot be written; an earlier file is untouched.
     """
-    with explained(path), replacing(path, flush=flush) as part:
-        write(part)
+    try:
+        with replacing(path, flush=flush) as part:
+            write(part)
+    except (OSError, RuntimeError) as error:  # torch says RuntimeError when the disk is full
+        raise OutputError(
+            f"cannot write {path} ({error}); an earlier one is untouched; choose another place, or free some space"
+        ) from error
 
 
 def write_bytes(path: Path, data: bytes, *, flush: bool = False) -> None:

@@ -14,10 +14,10 @@ from rich.table import Table
 from agss_model.benchmark import MODULES, ObjectSize, Scene, Subject, TimeKind, Timing, measure_together, peak_mib
 from agss_model.cli import options
 from agss_model.cli.console import note, stderr, stdout
-from agss_model.cli.engine import Engine, load_engine, pick_device, set_threads
 from agss_model.cli.evaluate import Stopwatch, score_sequences
 from agss_model.config import PRESETS, preset
 from agss_model.engines import use_engine
+from agss_model.engines.loading import Engine, load_engine, pick_device, set_threads
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError
 from agss_model.evaluation import Sequence, mean_score, open_dataset

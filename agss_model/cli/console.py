@@ -39,6 +39,18 @@ def note(message: str) -> None:
     stderr().print(f"[yellow]Note:[/yellow] {escape(message)}")
 
 
+class ConsoleReport:
+    """The terminal as a `agss_model.runs.reporting.Report`."""
+
+    def note(self, sentence: str) -> None:
+        """See `Report`."""
+        note(sentence)
+
+    def progress(self, what: str, total: int, done: int = 0) -> FrameProgress:
+        """See `Report`."""
+        return FrameProgress(what, total, done)
+
+
 class FrameProgress:
     """A bar with frames per second and the time left; on a pipe, a plain line every ten seconds.
 

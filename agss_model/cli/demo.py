@@ -9,13 +9,13 @@ import typer
 
 from agss_model import demo_clip
 from agss_model.cli import options
-from agss_model.cli.console import stdout
-from agss_model.cli.engine import load_engine
-from agss_model.cli.job import make_job
-from agss_model.cli.keyframes import read_keyframes
+from agss_model.cli.console import ConsoleReport, stdout
 from agss_model.cli.track import run
+from agss_model.engines.loading import load_engine
 from agss_model.evaluation import boundary_f, region_similarity
 from agss_model.masks import object_ids, read_label_map
+from agss_model.runs.keyframes import read_keyframes
+from agss_model.runs.run import make_run
 from agss_model.video import open_source
 
 
@@ -34,7 +34,7 @@ def demo(
     """Track seven pedestrians through the shipped clip; nothing is downloaded."""
     with open_source(demo_clip.VIDEO) as clip:
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
-        job = make_job(clip, demo_clip.VIDEO, read_keyframes(demo_clip.FIRST, clip), loaded, out)
+        job = make_run(clip, demo_clip.VIDEO, read_keyframes(demo_clip.FIRST, clip), loaded, out, ConsoleReport())
         run(job, overwrite=True)
         end = len(clip) - 1
     if demo_clip.LAST.exists():

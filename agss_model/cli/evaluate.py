@@ -12,8 +12,8 @@ from rich.table import Table
 
 from agss_model.cli import options
 from agss_model.cli.console import FrameProgress, stderr, stdout
-from agss_model.cli.engine import Engine, load_engine
-from agss_model.cli.running import follow
+from agss_model.clips import follow
+from agss_model.engines.loading import Engine, load_engine
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import OutputError
 from agss_model.evaluation import (

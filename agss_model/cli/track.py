@@ -9,13 +9,13 @@ import typer
 from rich.table import Table
 
 from agss_model.cli import options
-from agss_model.cli.console import note, stderr, stdout
-from agss_model.cli.engine import load_engine
-from agss_model.cli.job import Job, Outcome, make_job
-from agss_model.cli.keyframes import read_keyframes
-from agss_model.cli.plan import Direction
-from agss_model.cli.summary import look_first
+from agss_model.cli.console import ConsoleReport, note, stderr, stdout
+from agss_model.clips import Direction
+from agss_model.engines.loading import load_engine
 from agss_model.errors import OutputError
+from agss_model.runs.keyframes import read_keyframes
+from agss_model.runs.run import Outcome, Run, make_run
+from agss_model.runs.summary import look_first
 from agss_model.video import open_source
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -68,9 +68,10 @@ def track(
         for sentence in keyframes.doubtful:
             note(sentence)
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
-        job = make_job(
-            clip, source, keyframes, loaded, out, direction=direction, first=first, last=last, overlay=overlay
-        )
+        job = make_run(
+            clip, source, keyframes, loaded, out, ConsoleReport(),
+            direction=direction, first=first, last=last, overlay=overlay,
+        )  # fmt: skip
         outcome = run(job, overwrite=overwrite)
     left_out = len(clip) - outcome.frames
     if left_out and first is None and last is None:
@@ -86,7 +87,7 @@ def _check_apart(out: Path, inputs: dict[str, Path]) -> None:
             )
 
 
-def run(job: Job, *, overwrite: bool = False) -> Outcome:
+def run(job: Run, *, overwrite: bool = False) -> Outcome:
     """Run a job and report in a few lines.
 
     Raises:
@@ -102,7 +103,7 @@ def run(job: Job, *, overwrite: bool = False) -> Outcome:
     return outcome
 
 
-def _report(job: Job, outcome: Outcome) -> None:
+def _report(job: Run, outcome: Outcome) -> None:
     if outcome.standing == "complete":
         stdout().print(f"{job.folder.root} is complete, nothing is left to do; --overwrite tracks again.", markup=False)
     table = Table(show_header=False, box=None, pad_edge=False)

@@ -13,8 +13,9 @@ from agss_model.cli import options
 from agss_model.cli.console import stdout
 from agss_model.config import PRESETS
 from agss_model.errors import OutputError, WeightsError
+from agss_model.files import sha256_of
 from agss_model.weights.bundles import current_version, published_names, rollback, versions_of
-from agss_model.weights.files import read_weights, sha256_of
+from agss_model.weights.files import read_weights
 from agss_model.weights.importer import import_checkpoint
 from agss_model.weights.store import load_model, locate, shipped_models
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agss_model.cli.plan import make_plan
-from agss_model.cli.recorder import Recorder
-from agss_model.cli.summary import GAP, LOW, look_first
+from agss_model.clips import make_plan
 from agss_model.errors import MaskError, OutputError
 from agss_model.results import FrameResult
+from agss_model.runs.recorder import Recorder
 from agss_model.runs.scores import Row, read_rows, rows_of, write_rows
+from agss_model.runs.summary import GAP, LOW, look_first
 from agss_model.runs.traces import Traces
 
 WORDS = st.sampled_from(["lost", "uncertain", "changed size", "disagrees with motion"])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conftest import COUNT, HEIGHT, WIDTH, snapshot
 
-from agss_model.cli import job
 from agss_model.masks import object_ids, read_label_map, write_label_map
+from agss_model.runs import run as job
 from agss_model.runs.scores import read_rows
 from agss_model.tracker import Tracker
 from agss_model.video import open_source

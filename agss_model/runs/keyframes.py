@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agss_model.errors import MaskError, MediaError
+from agss_model.files import sha256_of
 from agss_model.masks.files import read_label_map
 from agss_model.masks.labels import LabelMap, object_ids
 from agss_model.tracker import MAX_OBJECTS
 from agss_model.video.images import ImageFrames
 from agss_model.video.source import FrameSource
-from agss_model.weights.files import sha256_of
 
 _SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".gif"})
 _NUMBER = re.compile(r"(?:frame[ _.-]?)?([0-9]{1,9})", re.IGNORECASE)

@@ -9,18 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agss_model.cli.console import FrameProgress, note
-from agss_model.cli.engine import Engine
-from agss_model.cli.keyframes import Keyframes
-from agss_model.cli.plan import Direction, Plan, make_plan
-from agss_model.cli.recorder import Recorder
-from agss_model.cli.running import Interruption, follow
+from agss_model.clips import Direction, Plan, follow, make_plan, propagate
+from agss_model.engines.loading import Engine
 from agss_model.environment import versions
 from agss_model.errors import WeightsError
 from agss_model.masks.files import read_label_map
 from agss_model.overlay import draw_overlay
-from agss_model.propagate import propagate
 from agss_model.runs.folder import RunFolder, Standing
+from agss_model.runs.interruption import Interruption
+from agss_model.runs.keyframes import Keyframes
+from agss_model.runs.recorder import Recorder
+from agss_model.runs.reporting import Report
 from agss_model.runs.scores import Row, read_rows
 from agss_model.tracker import Tracker
 from agss_model.video.prefetch import prefetch
@@ -50,7 +49,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Job:
+class Run:
     """One run, checked.
 
     Attributes:
@@ -61,6 +60,7 @@ class Job:
         plan: frames and order.
         asked: everything that decides about the masks; a run is continued only where all of it is the same.
         overlay: whether to make the overlay.
+        report: where the run speaks.
     """
 
     source: FrameSource
@@ -70,6 +70,7 @@ class Job:
     plan: Plan
     asked: dict[str, Any]
     overlay: bool
+    report: Report
 
     def run(self, *, overwrite: bool = False) -> Outcome:
         """Track, draw, and call it finished.
@@ -87,7 +88,7 @@ class Job:
             if standing == "fresh":
                 self.folder.begin(self.asked)
             if self.folder.here is not self.folder.settled:
-                note(f"the earlier run in {self.folder.root} stays until this one is finished.")
+                self.report.note(f"the earlier run in {self.folder.root} stays until this one is finished.")
             return self._run(standing)
 
     def _completed(self) -> Outcome:
@@ -115,7 +116,7 @@ class Job:
         given = {number: partial(maps.__getitem__, number) for number in maps}
         with (
             Interruption() as stop,
-            FrameProgress("tracking", len(order), len(order) - len(left)) as progress,
+            self.report.progress("tracking", len(order), len(order) - len(left)) as progress,
             Recorder(self.folder.here) as recorder,
         ):
             for tracked, result in enumerate(follow(self.source, given, tracker, left), 1):
@@ -139,9 +140,9 @@ class Job:
         if number is not None and number in order:
             place = order.index(number) + 1
             if self.folder.keep_rows([n for n in order[:place] if n in self.plan.frames]):
-                note(f"continuing an unfinished run after frame {number}.")
+                self.report.note(f"continuing an unfinished run after frame {number}.")
                 return tracker, order[place:]
-        note("an unfinished run had not come far enough to be continued; it starts again.")
+        self.report.note("an unfinished run had not come far enough to be continued; it starts again.")
         self.folder.restart()
         return self.engine.tracker(), order
 
@@ -153,7 +154,10 @@ class Job:
             self.source, self.keyframes.label_maps, self.engine.network, start=frames.start, stop=frames.stop,
             direction="both", flow=self.engine.flow,
         )  # fmt: skip
-        with FrameProgress("tracking both ways", len(frames)) as progress, Recorder(self.folder.here) as recorder:
+        with (
+            self.report.progress("tracking both ways", len(frames)) as progress,
+            Recorder(self.folder.here) as recorder,
+        ):
             for result in results:
                 recorder.put(result)
                 progress.advance()
@@ -169,7 +173,7 @@ class Job:
         with (
             self.folder.overlay() as place,
             VideoWriter(place, min(self.source.fps, 1000.0), self.source.size) as video,
-            FrameProgress("drawing the overlay", len(frames)) as progress,
+            self.report.progress("drawing the overlay", len(frames)) as progress,
         ):
             for number, image in zip(frames, images, strict=True):
                 here = by_frame.get(number, [])
@@ -179,18 +183,19 @@ class Job:
                 progress.advance()
 
 
-def make_job(
+def make_run(
     source: FrameSource,
     source_path: Path,
     keyframes: Keyframes,
     engine: Engine,
     out: Path,
+    report: Report,
     *,
     direction: Direction = "forward",
     first: int | None = None,
     last: int | None = None,
     overlay: bool = True,
-) -> Job:
+) -> Run:
     """Check a run and say what it is; nothing is written.
 
     Args:
@@ -199,6 +204,7 @@ def make_job(
         keyframes: masks that a person drew.
         engine: network and flow.
         out: output folder.
+        report: where the run speaks.
         direction: which way to track.
         first: first frame that gets a mask, None for the first of the clip.
         last: last frame that gets a mask, None for the last of the clip.
@@ -219,7 +225,7 @@ def make_job(
         "engine": engine.name,
         "versions": versions(),
     }
-    return Job(source, keyframes, engine, RunFolder(out), plan, asked, overlay)
+    return Run(source, keyframes, engine, RunFolder(out), plan, asked, overlay, report)
 
 
 def _identity(source: FrameSource, path: Path) -> dict[str, Any]:

@@ -11,14 +11,13 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from agss_model.errors import MaskError, MediaError
 from agss_model.flow import FlowEstimator
+from agss_model.fusing import fuse
 from agss_model.masks.labels import LabelMap, object_ids, to_masks
 from agss_model.network.base import AGSSVOS
-from agss_model.quality import DISAGREE
-from agss_model.results import FrameResult, id_type
+from agss_model.results import FrameResult
 from agss_model.tracker import Tracker
 from agss_model.video.prefetch import prefetch
 from agss_model.video.source import FrameSource
@@ -88,8 +87,80 @@ def _check(source: FrameSource, keyframes: Mapping[int, LabelMap], start: int, s
             )
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Which frames to track, and in which order.
+
+    Attributes:
+        frames: numbers of the frames that get masks, ascending.
+        order: the frames one tracker goes through, or None where two directions are fused.
+    """
+
+    frames: range
+    order: range | None
+
+
+def make_plan(keyframes: list[int], count: int, direction: Direction, first: int | None, last: int | None) -> Plan:
+    """Frames and order of a run.
+
+    Args:
+        keyframes: numbers of the frames with masks, ascending, at least one.
+        count: frames of the clip.
+        direction: which way to track.
+        first: first frame asked for, or None.
+        last: last frame asked for, or None.
+
+    Raises:
+        MediaError: frames outside the clip, or in the wrong order.
+        MaskError: no keyframe from which they could be reached.
+    """
+    first, last = 0 if first is None else first, count - 1 if last is None else last
+    if not 0 <= first <= last < count:
+        raise MediaError(f"frames {first} to {last} were asked for, but the clip has frames 0 to {count - 1}")
+    low, high = keyframes[0], keyframes[-1]
+    if direction == "both" and low == high and low in (first, last):  # then there is only one way to go
+        direction = "forward" if low == first else "backward"
+    if direction == "both":
+        return Plan(range(first, last + 1), None)
+    if direction == "forward":
+        plan = Plan(range(max(first, low), last + 1), range(low, last + 1))
+    else:
+        plan = Plan(range(first, min(last, high) + 1), range(high, first - 1, -1))
+    if not plan.frames:
+        where = f"the first mask is on frame {low}" if direction == "forward" else f"the last mask is on frame {high}"
+        raise MaskError(
+            f"tracking {direction} cannot reach frames {first} to {last}: {where}; "
+            "use --direction both, or other frames"
+        )
+    return plan
+
+
 def _kept(results: Iterator[FrameResult], start: int, stop: int) -> Iterator[FrameResult]:
     return (r for r in results if start <= r.frame_index < stop)
+
+
+def follow(
+    source: FrameSource, keyframes: Mapping[int, Callable[[], LabelMap]], tracker: Tracker, numbers: range
+) -> Iterator[FrameResult]:
+    """Track along frame numbers; frames are decoded ahead in a thread.
+
+    Args:
+        source: the clip.
+        keyframes: for frames with masks, a function that gives the label map.
+        tracker: fresh, or restored to the frame before `numbers`.
+        numbers: frames in the order of tracking; may fall.
+    """
+    if not numbers:
+        return
+    frames = prefetch(source.frames(numbers.start, numbers.stop if numbers.stop >= 0 else None, numbers.step))
+    for number, frame in zip(numbers, frames, strict=True):
+        masks = to_masks(keyframes[number]()) if number in keyframes else {}
+        if masks:
+            yield tracker.add(frame, masks, number)
+        elif tracker.object_ids:
+            yield tracker.step(frame, number)
+        else:
+            yield FrameResult(number, (), np.zeros(frame.shape[:2], np.uint8), {})
 
 
 def _run(
@@ -103,22 +174,11 @@ def _run(
     """Track along `numbers`, which begin at a keyframe; `ahead` names a keyframe to know of from the start."""
     tracker = Tracker(network, flow=flow)
     other = source.read(ahead) if ahead is not None else None  # before the source is read by another thread
-    end = numbers.stop if numbers.stop >= 0 else None
-    frames = prefetch(source.frames(numbers.start, end, numbers.step))
-    for number, frame in zip(numbers, frames, strict=True):
-        masks = to_masks(keyframes[number]) if number in keyframes else {}
-        if masks:
-            yield tracker.add(frame, masks, number)
-        elif tracker.object_ids:
-            yield tracker.step(frame, number)
-        else:
-            yield _nothing(number, source)
-        if number == numbers.start and ahead is not None and other is not None and tracker.object_ids:
+    given = {number: partial(keyframes.__getitem__, number) for number in keyframes}
+    for result in follow(source, given, tracker, numbers):
+        yield result
+        if result.frame_index == numbers.start and ahead is not None and other is not None and tracker.object_ids:
             tracker.add_reference(other, to_masks(keyframes[ahead]), ahead)
-
-
-def _nothing(number: int, source: FrameSource) -> FrameResult:
-    return FrameResult(number, (), np.zeros(source.size[::-1], np.uint8), {})
 
 
 @dataclass(frozen=True)
@@ -253,70 +313,3 @@ class _Packed:
         flat: LabelMap = np.frombuffer(zlib.decompress(self.data), self.dtype)
         label_map = flat.reshape(self.shape)
         return replace(self.rest, label_map=label_map)
-
-
-def fuse(forward: FrameResult, backward: FrameResult, progress: float | Mapping[int, float]) -> FrameResult:
-    """One result from two directions.
-
-    Where they disagree about a pixel, each speaks with the weight of its score for the object concerned times its
-    nearness to its own keyframe. Exchanging the directions and `progress` with 1 - `progress` gives the same result
-    but where both weigh the same.
-
-    Args:
-        forward: from the keyframe before.
-        backward: from the keyframe after, of the same frame.
-        progress: place between the keyframes, in (0, 1); or of each object, as each has its own keyframes. An object
-            left out was drawn on one side only, and that side alone knows it.
-    """
-    ids = tuple(sorted(set(forward.object_ids) | set(backward.object_ids)))
-    one: LabelMap = forward.label_map.astype(id_type(ids))
-    two: LabelMap = backward.label_map.astype(id_type(ids))
-    places = progress if isinstance(progress, Mapping) else dict.fromkeys(ids, progress)
-    weight_one = _weights(forward, ids, {i: 1 - place for i, place in places.items()})
-    weight_two = _weights(backward, ids, places)
-    # A side that says "background" speaks with the weight it has for the object that the other side sees.
-    says_one = weight_one[np.where(one > 0, one, two)]
-    says_two = weight_two[np.where(two > 0, two, one)]
-    label_map: LabelMap = np.where(one == two, one, np.where(says_one >= says_two, one, two))
-    return _fused_result(forward, backward, ids, label_map, (weight_one, weight_two))
-
-
-def _weights(result: FrameResult, ids: tuple[int, ...], nearness: Mapping[int, float]) -> npt.NDArray[np.float64]:
-    """Weight by object id; an object this side does not know weighs nothing, a lost one little."""
-    table = np.zeros(max(ids, default=0) + 1)
-    for object_id in result.object_ids:
-        table[object_id] = nearness.get(object_id, 1.0) * (0.05 + 0.95 * result.scores.get(object_id, 0.0))
-    return table
-
-
-def _fused_result(
-    forward: FrameResult,
-    backward: FrameResult,
-    ids: tuple[int, ...],
-    label_map: LabelMap,
-    weights: tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]],
-) -> FrameResult:
-    scores: dict[int, float] = {}
-    reasons: dict[int, tuple[str, ...]] = {}
-    for object_id in ids:
-        both = object_id in forward.object_ids and object_id in backward.object_ids
-        better = forward if weights[0][object_id] >= weights[1][object_id] else backward
-        overlap = _overlap(forward.label_map == object_id, backward.label_map == object_id) if both else 1.0
-        scores[object_id] = round(better.scores.get(object_id, 0.0) * (0.4 + 0.6 * overlap), 4)
-        words = better.reasons.get(object_id, ())
-        reasons[object_id] = (*words, DISAGREE) if overlap < 0.5 else words
-    shown = set(np.unique(label_map).tolist())
-    return FrameResult(
-        frame_index=forward.frame_index,
-        object_ids=ids,
-        label_map=label_map,
-        scores=scores,
-        lost=frozenset(i for i in ids if i not in shown),
-        reasons=reasons,
-        human=forward.human | backward.human,
-    )
-
-
-def _overlap(one: npt.NDArray[np.bool_], two: npt.NDArray[np.bool_]) -> float:
-    union = int((one | two).sum())
-    return int((one & two).sum()) / union if union else 1.0
