@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
+from bisect import bisect_right
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +13,62 @@ import numpy.typing as npt
 from agss_model.masks.labels import LabelMap
 from agss_model.quality import DISAGREE
 from agss_model.results import FrameResult, id_type
+
+
+class Places:
+    """Where each object was drawn, or said to be absent."""
+
+    def __init__(self, drawn: Mapping[int, frozenset[int]], absent: Mapping[int, frozenset[int]]) -> None:
+        self._drawn = drawn
+        self._told: dict[int, list[int]] = {}
+        for number in sorted(drawn.keys() | absent.keys()):
+            for object_id in drawn.get(number, frozenset()) | absent.get(number, frozenset()):
+                self._told.setdefault(object_id, []).append(number)
+
+    def progress(self, number: int) -> dict[int, float]:
+        """Place of a frame between the two keyframes around it, for each object drawn on both sides, in [0, 1)."""
+        between: dict[int, float] = {}
+        for object_id, frames in self._told.items():
+            place = bisect_right(frames, number)
+            around = frames[place - 1 : place + 1] if place else []
+            if len(around) == 2 and all(object_id in self._drawn.get(frame, frozenset()) for frame in around):
+                before, after = around
+                between[object_id] = (number - before) / (after - before)
+        return between
+
+
+class Packed:
+    """A result with its label map compressed; label maps are mostly runs."""
+
+    def __init__(self, result: FrameResult) -> None:
+        self.shape, self.dtype = result.label_map.shape, result.label_map.dtype
+        self.data = zlib.compress(np.ascontiguousarray(result.label_map).tobytes(), 1)
+        self.rest = replace(result, label_map=np.zeros((0, 0), np.uint8))
+
+    def unpack(self) -> FrameResult:
+        """The result as it was."""
+        flat: LabelMap = np.frombuffer(zlib.decompress(self.data), self.dtype)
+        label_map = flat.reshape(self.shape)
+        return replace(self.rest, label_map=label_map)
+
+
+def without(result: FrameResult, gone: frozenset[int]) -> FrameResult:
+    """A result without the objects that are not in the clip at its frame."""
+    gone &= frozenset(result.object_ids)
+    if not gone:
+        return result
+    label_map = result.label_map.copy()
+    label_map[np.isin(label_map, list(gone))] = 0
+    ids = tuple(object_id for object_id in result.object_ids if object_id not in gone)
+    return replace(
+        result,
+        object_ids=ids,
+        label_map=label_map,
+        scores={i: score for i, score in result.scores.items() if i not in gone},
+        lost=result.lost - gone,
+        reasons={i: words for i, words in result.reasons.items() if i not in gone},
+        human=result.human - gone,
+    )
 
 
 def fuse(forward: FrameResult, backward: FrameResult, progress: float | Mapping[int, float]) -> FrameResult:

@@ -14,8 +14,9 @@ from agss_model.clips import Direction
 from agss_model.engines.loading import load_engine
 from agss_model.errors import OutputError
 from agss_model.runs.keyframes import read_keyframes
-from agss_model.runs.run import Outcome, Run, make_run
+from agss_model.runs.run import Outcome, Run, make_run, spans
 from agss_model.runs.summary import look_first
+from agss_model.runs.traces import Traces
 from agss_model.video import open_source
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -61,8 +62,7 @@ def track(
     Writes masks/ (an indexed PNG per frame), scores.csv, overlay.mp4 and run.json into the output folder. The same
     command again continues an interrupted run.
     """
-    if overwrite:
-        _check_apart(out, {"SOURCE": source, "--masks": masks})
+    _check_apart(source, masks, out, overwrite=overwrite)
     with open_source(source) as clip:
         keyframes = read_keyframes(masks, clip, frame)
         for sentence in keyframes.doubtful:
@@ -78,13 +78,19 @@ def track(
         note(f"{left_out} frames cannot be reached {direction} from the masks; --direction both reaches all.")
 
 
-def _check_apart(out: Path, inputs: dict[str, Path]) -> None:
-    """Refuse to replace a run by one that is made from what lies in its folder."""
-    for option, path in inputs.items():
-        if path.resolve().is_relative_to(out.resolve()):
+def _check_apart(source: Path, masks: Path, out: Path, *, overwrite: bool) -> None:
+    """Refuse to make a run from what another one wrote, or to replace one by what is made from inside its folder."""
+    for option, path in (("SOURCE", source), ("--masks", masks)):
+        if overwrite and path.resolve().is_relative_to(out.resolve()):
             raise OutputError(
-                f"{option} {path} lies inside --out {out}, whose run --overwrite replaces; move it elsewhere first"
+                f"{option} {path} lies inside --out {out}, whose run would be replaced; move it elsewhere first"
             )
+    written = Traces(out)
+    if written.is_run() and masks.resolve().is_relative_to(written.masks.resolve()):
+        raise OutputError(
+            f"--masks {masks} is what the run in {out} wrote, not what you drew; copy the masks that you "
+            "corrected into another folder"
+        )
 
 
 def run(job: Run, *, overwrite: bool = False) -> Outcome:
@@ -110,8 +116,10 @@ def _report(job: Run, outcome: Outcome) -> None:
     table.add_row("frames", str(outcome.frames))
     table.add_row("objects", ", ".join(map(str, job.keyframes.ids)))
     table.add_row("weights", f"{job.engine.weights} on {job.engine.device}, {job.engine.name}")
+    if outcome.standing == "corrected":
+        table.add_row("tracked again", spans(outcome.tracked) or "none")
     if outcome.tracked:
-        table.add_row("speed", f"{outcome.tracked / outcome.seconds:.1f} frames per second")
+        table.add_row("speed", f"{len(outcome.tracked) / outcome.seconds:.1f} frames per second")
     table.add_row("masks", str(job.folder.settled.masks))
     table.add_row("scores", str(job.folder.settled.scores))
     if job.folder.settled.overlay.exists():

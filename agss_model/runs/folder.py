@@ -9,16 +9,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from agss_model.errors import OutputError
-from agss_model.files import explained, held, remove_leftovers, sha256_of
-from agss_model.runs.scores import read_rows, table, write_rows
+from agss_model.files import explained, held, sha256_of
+from agss_model.runs.marks import Marks, base_of, wanted_frames
+from agss_model.runs.scores import Row, read_log, read_rows, table, write_log
+from agss_model.runs.settling import is_given, listing, recover, settle
+from agss_model.runs.states import States, remove_stale
 from agss_model.runs.traces import Record, Traces
 
-Standing = Literal["fresh", "unfinished", "complete"]
+Standing = Literal["fresh", "corrected", "unfinished", "complete"]
 
 
 class RunFolder:
@@ -34,6 +37,7 @@ class RunFolder:
         self.root = root
         self.settled = Traces(root)
         self.here = self.settled
+        self._kept: set[int] = set()
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[None]:
@@ -50,49 +54,57 @@ class RunFolder:
             self.root.mkdir(parents=True, exist_ok=True)
         try:
             with held(self.settled.lock):
-                self._recover()
+                recover(self.settled)
                 yield
         finally:
             if new:
                 with contextlib.suppress(OSError):  # it holds something now
                     self.root.rmdir()
 
-    def standing(self, asked: Mapping[str, Any], frames: range, *, overwrite: bool = False) -> Standing:
+    def standing(self, asked: Mapping[str, Any], *, overwrite: bool = False) -> Standing:
         """What is here, compared with what is asked for; nothing is changed.
 
         Args:
             asked: everything that decides about the masks, as plain values.
-            frames: numbers of the masks that a finished run leaves.
             overwrite: a run that is here may be replaced.
 
         Raises:
             OutputError: it holds something that must not be replaced.
         """
         wanted = json.loads(json.dumps(asked))
-        for place in (self.settled, Traces(self.settled.next)):
+        following = Traces(self.settled.next)
+        for place in (self.settled, following):
             record = place.read_record()
             if record is not None and record.asked == wanted and not (record.finished and overwrite):
                 self.here = place
-                self._check(frames, finished=record.finished)
+                self._check(wanted, finished=record.finished)
                 return "complete" if record.finished else "unfinished"
         record = self.settled.read_record()
+        self.here = self.settled if record is None else following
         if overwrite:
             self._refuse_strangers()
-        elif record is not None:
-            raise OutputError(
-                f"{self.root} holds another run: {'; '.join(_differences(record.asked, wanted))}. "
-                "Choose another --out, or replace it with --overwrite"
-            )
-        elif taken := [path.name for path in self._places() if os.path.lexists(path)]:
+            return "fresh"
+        if record is not None:
+            if not _goes_on(record.asked, wanted):
+                raise OutputError(
+                    f"{self.root} holds another run: {'; '.join(_differences(record.asked, wanted))}. "
+                    "Choose another --out, or replace it with --overwrite"
+                )
+            self._check(wanted, finished=False)
+            return "corrected"
+        if taken := [path.name for path in self._places() if os.path.lexists(path)]:
             raise OutputError(
                 f"{self.root} already holds {', '.join(taken)}, but no run.json that says where it comes from; "
                 "choose another --out"
             )
-        self.here = self.settled if record is None else Traces(self.settled.next)
         return "fresh"
 
-    def begin(self, asked: Mapping[str, Any]) -> None:
-        """Make room for a fresh run.
+    def begin(self, asked: Mapping[str, Any], *, anew: bool = False) -> None:
+        """Make room for another run.
+
+        Args:
+            asked: see `standing`.
+            anew: nothing of an earlier run is taken over.
 
         Raises:
             OutputError: the folder cannot be written.
@@ -102,13 +114,10 @@ class RunFolder:
             here.remove()  # an earlier attempt to replace the settled run
         with explained(here.root):
             here.root.mkdir(exist_ok=True)
-            here.write_record(Record(dict(asked)))
-            here.masks.mkdir()
-            here.progress.mkdir()
-            write_rows(here.log, [])
+            here.write_record(Record(dict(asked), anew=anew))
 
-    def restart(self) -> None:
-        """Forget how far an unfinished run came; masks stay until they are written again.
+    def resume(self, asked: Mapping[str, Any]) -> set[int]:
+        """Make ready to go on; the frames that have their masks and scores already, here or from the settled run.
 
         Raises:
             OutputError: the folder cannot be written.
@@ -117,22 +126,44 @@ class RunFolder:
         with explained(here.root):
             here.masks.mkdir(exist_ok=True)
             here.progress.mkdir(exist_ok=True)
-            here.state.unlink(missing_ok=True)
-            write_rows(here.log, [])
+            done = self._taken_over(asked)
+            self._kept = set(done)
+            known = here.known()
+            for frame, rows in (read_log(here.log) if here.log.is_file() else {}).items():
+                if frame in done or here.owns(here.mask(frame), known):
+                    done[frame] = rows
+        write_log(here.log, done)
+        return set(done)
 
-    def keep_rows(self, numbers: Sequence[int]) -> bool:
-        """Cut the log to the frames of `numbers`; False if one of these frames lacks its mask or its scores.
+    def _taken_over(self, asked: Mapping[str, Any]) -> dict[int, list[Row]]:
+        """Frames of the settled run that depend on nothing that differs now, with their scores."""
+        own, before = self.here.read_record(), self.settled.read_record()
+        if self.here is self.settled or own is None or own.anew or before is None:
+            return {}
+        old, new, known = Marks(before.asked), Marks(asked), self.settled.known()
+        frames = {number: list[Row]() for number in wanted_frames(before.asked)} if before.finished else {}
+        if before.finished and self.settled.owns(self.settled.scores, known):
+            for row in read_rows(self.settled.scores):
+                frames.setdefault(row.frame, []).append(row)
+        elif self.settled.log.is_file():
+            frames = read_log(self.settled.log)
+        return {
+            number: rows
+            for number, rows in frames.items()
+            if number in wanted_frames(asked)
+            and old.at(number) == new.at(number)
+            and self.settled.owns(self.settled.mask(number), known)
+        }
 
-        Raises:
-            OutputError: the folder cannot be written.
-        """
-        here = self.here
-        if not here.log.is_file():
-            return False
-        wanted = set(numbers)
-        rows = [row for row in read_rows(here.log) if row.frame in wanted]
-        write_rows(here.log, dict.fromkeys(rows))
-        return {row.frame for row in rows} == wanted and all(here.mask(number).is_file() for number in numbers)
+    def mask(self, number: int) -> Path:
+        """The mask of a frame, which may be one of the settled run."""
+        return self.settled.mask(number) if number in self._kept else self.here.mask(number)
+
+    def states(self, order: range, asked: Mapping[str, Any]) -> States:
+        """States of the tracker along one way."""
+        own = self.here.read_record()
+        folders = [self.here.states] + ([] if own is None or own.anew else [self.settled.states])
+        return States(folders, order, Marks(asked), self.here.state)
 
     def publish_scores(self) -> None:
         """Put the finished table in its place, in the order of frames.
@@ -140,8 +171,9 @@ class RunFolder:
         Raises:
             OutputError: the folder cannot be written.
         """
-        rows = {(row.frame, row.object_id): row for row in read_rows(self.here.log)}
-        self.here.keep(self.here.scores, table(rows[key] for key in sorted(rows)))
+        frames = read_log(self.here.log)
+        rows = (row for frame in sorted(frames) for row in sorted(frames[frame], key=lambda row: row.object_id))
+        self.here.keep(self.here.scores, table(rows))
 
     @contextlib.contextmanager
     def overlay(self) -> Iterator[Path]:
@@ -168,88 +200,64 @@ class RunFolder:
             known = here.known()
             files = {name: here.root / name for name in known}
             own = {name: sha256_of(path) for name, path in files.items() if here.owns(path, known)}
+            before = self.settled.known()
+            kept = [path for path in map(self.settled.mask, self._kept) if self.settled.owns(path, before)]
+            own |= {self.settled.name(path): sha256_of(path) for path in kept}
             here.write_record(Record(dict(asked), finished=True, files=own))
         here.remove_progress()
+        remove_stale(here.states, Marks(asked))
         if here is not self.settled:
-            self._settle(here)
+            settle(self.settled)
             self.here = self.settled
-
-    def _recover(self) -> None:
-        """Clear up after a process that was killed."""
-        following = Traces(self.settled.next)
-        for place in (self.settled, following):
-            if place.is_run():
-                for folder in (place.root, place.masks, place.progress):
-                    remove_leftovers(folder)
-        if following.root.is_symlink() or not following.root.is_dir():
-            return
-        record = following.read_record()
-        if record is None:  # it was moved into its place
-            following.remove()
-        elif record.finished:
-            self._settle(following)
-
-    def _settle(self, following: Traces) -> None:
-        """Replace the settled run by a finished one; begun again after a kill, it comes to the same."""
-        record = following.read_record() or Record({})
-        before, after = self.settled.known(), {name: {digest} for name, digest in record.files.items()}
-        changed = [
-            name
-            for name in record.files
-            if os.path.lexists(path := self.root / name)
-            and not (self.settled.owns(path, before) or self.settled.owns(path, after))
-        ]
-        if changed:
-            raise OutputError(
-                f"{_listing(changed)} in {self.root} changed while the run that replaces it was at work; move it "
-                f"elsewhere and give the same command again (the new run is complete, in {following.root})"
-            )
-        with explained(self.root):
-            self.settled.masks.mkdir(exist_ok=True)
-            for name in record.files:
-                if (following.root / name).exists():
-                    (following.root / name).replace(self.root / name)
-            for name in before.keys() - after.keys():
-                if self.settled.owns(self.root / name, before):
-                    (self.root / name).unlink()
-            following.record.replace(self.settled.record)
-        following.remove()
 
     def _places(self) -> tuple[Path, ...]:
         settled = self.settled
-        return (settled.record, settled.masks, settled.scores, settled.overlay, settled.progress, settled.next)
+        return (
+            settled.record, settled.masks, settled.scores, settled.overlay, settled.progress, settled.next,
+            settled.states,
+        )  # fmt: skip
 
-    def _check(self, frames: range, *, finished: bool) -> None:
+    def _check(self, asked: Mapping[str, Any], *, finished: bool) -> None:
         """Refuse to go on where files are missing, or where some are not as the run wrote them."""
-        here = self.here
+        settled, frames = self.settled, wanted_frames(asked)
         if finished:
-            missing = [path for path in (here.scores, *map(here.mask, frames)) if not path.is_file()]
+            missing = [path for path in (settled.scores, *map(settled.mask, frames)) if not path.is_file()]
             if missing:
                 raise OutputError(
                     f"the finished run in {self.root} lacks {len(missing)} of its files, the first is "
                     f"{missing[0].name}; put them back, or track again with --overwrite"
                 )
             return
-        known = here.known()
-        places = (here.scores, here.overlay, *map(here.mask, frames))
-        changed = [here.name(path) for path in places if os.path.lexists(path) and not here.owns(path, known)]
-        if changed:
-            raise OutputError(
-                f"{_listing(changed)} in {here.root} is not as the run wrote it and would be replaced; move it "
-                "elsewhere, then the run goes on"
-            )
+        for place in {self.settled.root: self.settled, self.here.root: self.here}.values():
+            known = place.known()
+            paths = (place.scores, place.overlay, *map(place.mask, frames))
+            changed = [
+                place.name(path)
+                for path in paths
+                if os.path.lexists(path) and not (place.owns(path, known) or is_given(path, asked))
+            ]
+            if changed:
+                raise OutputError(
+                    f"{listing(changed)} in {place.root} is not as the run wrote it and would be replaced; copy it "
+                    "into the folder of --masks to have it count as a correction, or move it elsewhere"
+                )
 
     def _refuse_strangers(self) -> None:
         if strangers := self.settled.strangers():
             raise OutputError(
                 f"{self.root} holds what its run.json does not name as written by a run, or what was changed since: "
-                f"{_listing(strangers)}. Nothing was removed; move it elsewhere, or choose another --out"
+                f"{listing(strangers)}. Nothing was removed; move it elsewhere, or choose another --out"
             )
 
 
-def _listing(names: Sequence[str], limit: int = 5) -> str:
-    rest = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
+def _goes_on(before: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether only masks differ, and no frame that has its mask loses it."""
+    try:
+        old, new = wanted_frames(before), wanted_frames(wanted)
+        Marks(before)  # of an earlier version it has none
+        return base_of(before) == base_of(wanted) and old.start >= new.start and old.stop <= new.stop
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
 
 
 def _differences(before: object, now: object, name: str = "") -> list[str]:

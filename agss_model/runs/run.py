@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agss_model.clips import Direction, Plan, follow, make_plan, propagate
+from agss_model.clips import Direction, follow, presence_of, propagate
 from agss_model.engines.loading import Engine
 from agss_model.environment import versions
-from agss_model.errors import WeightsError
 from agss_model.masks.files import read_label_map
 from agss_model.overlay import draw_overlay
+from agss_model.ranges import Part, Plan, make_plan
+from agss_model.results import FrameResult
 from agss_model.runs.folder import RunFolder, Standing
 from agss_model.runs.interruption import Interruption
 from agss_model.runs.keyframes import Keyframes
 from agss_model.runs.recorder import Recorder
 from agss_model.runs.reporting import Report
 from agss_model.runs.scores import Row, read_rows
-from agss_model.tracker import Tracker
 from agss_model.video.prefetch import prefetch
 from agss_model.video.source import FrameSource
 from agss_model.video.writer import VideoWriter
@@ -36,14 +37,14 @@ class Outcome:
     Attributes:
         standing: what was in the folder before.
         frames: masks there are now.
-        tracked: frames tracked by this call.
+        tracked: numbers of the frames that got their masks by this call.
         seconds: it took to track them.
         rows: the scores.
     """
 
     standing: Standing
     frames: int
-    tracked: int
+    tracked: tuple[int, ...]
     seconds: float
     rows: tuple[Row, ...]
 
@@ -82,86 +83,87 @@ class Run:
             AgssError: of any kind; earlier output is intact.
         """
         with self.folder.opened():
-            standing = self.folder.standing(self.asked, self.plan.frames, overwrite=overwrite)
+            standing = self.folder.standing(self.asked, overwrite=overwrite)
             if standing == "complete":
                 return self._completed()
-            if standing == "fresh":
-                self.folder.begin(self.asked)
-            if self.folder.here is not self.folder.settled:
-                self.report.note(f"the earlier run in {self.folder.root} stays until this one is finished.")
-            return self._run(standing)
+            if standing != "unfinished":
+                self.folder.begin(self.asked, anew=overwrite)
+            done = self.folder.resume(self.asked)
+            missing = [number for number in self.plan.frames if number not in done]
+            self._announce(standing, missing)
+            return self._run(standing, missing)
 
     def _completed(self) -> Outcome:
         rows = tuple(read_rows(self.folder.here.scores))
         if self.overlay and not self.folder.here.overlay.exists():
             self._draw(rows)
             self.folder.finish(self.asked)
-        return Outcome("complete", len(self.plan.frames), 0, 0.0, rows)
+        return Outcome("complete", len(self.plan.frames), (), 0.0, rows)
 
-    def _run(self, standing: Standing) -> Outcome:
-        began = time.perf_counter()
-        tracked = self._fused() if self.plan.order is None else self._tracked(self.plan.order, standing)
+    def _announce(self, standing: Standing, missing: list[int]) -> None:
+        done = len(self.plan.frames) - len(missing)
+        if standing == "unfinished":
+            self.report.note(f"an unfinished run goes on; {done} of {len(self.plan.frames)} frames are done.")
+        elif standing == "corrected":
+            again = spans(missing) or "none"
+            self.report.note(f"masks differ from the earlier run's: frames {again} are tracked again, {done} stand.")
+        if self.folder.here is not self.folder.settled:
+            self.report.note(f"the earlier run in {self.folder.root} stays until this one is finished.")
+
+    def _run(self, standing: Standing, missing: list[int]) -> Outcome:
+        began, left = time.perf_counter(), frozenset(missing)
+        with (
+            Interruption() as stop,
+            self.report.progress("tracking", len(self.plan.frames), len(self.plan.frames) - len(missing)) as progress,
+            Recorder(self.folder.here, wide=max(self.keyframes.ids) > 255) as recorder,
+        ):
+            for part in self.plan.parts:
+                wanted = [number for number in part.frames if number in left]
+                if not wanted:
+                    continue
+                one_way = part.order is not None
+                for result in self._along(part, wanted, recorder, stop) if one_way else self._fused(wanted, stop):
+                    if result.frame_index in left:
+                        recorder.put(result)
+                        progress.advance()
         seconds = time.perf_counter() - began
         self.folder.publish_scores()
         rows = tuple(read_rows(self.folder.here.scores))
         if self.overlay:
             self._draw(rows)
         self.folder.finish(self.asked)
-        return Outcome(standing, len(self.plan.frames), tracked, seconds, rows)
+        return Outcome(standing, len(self.plan.frames), tuple(missing), seconds, rows)
 
-    def _tracked(self, order: range, standing: Standing) -> int:
-        """Write masks and log with one tracker; how many frames it went through now."""
-        tracker, left = self._resumed(order) if standing == "unfinished" else (self.engine.tracker(), order)
-        maps = self.keyframes.label_maps
-        given = {number: partial(maps.__getitem__, number) for number in maps}
-        with (
-            Interruption() as stop,
-            self.report.progress("tracking", len(order), len(order) - len(left)) as progress,
-            Recorder(self.folder.here) as recorder,
-        ):
-            for tracked, result in enumerate(follow(self.source, given, tracker, left), 1):
-                if result.frame_index in self.plan.frames:
-                    recorder.put(result)
-                if stop.asked or tracked == len(left) or tracked % SAVE_EVERY == 0:
-                    recorder.flush()
-                    tracker.save(self.folder.here.state)
-                if stop.asked:
-                    raise KeyboardInterrupt
-                progress.advance()
-        return len(left)
-
-    def _resumed(self, order: range) -> tuple[Tracker, range]:
-        """The tracker of an unfinished run and the frames left; from the start where its traces are incomplete."""
-        try:
-            tracker = Tracker.load(self.folder.here.state, self.engine.network, self.engine.flow)
-            number = tracker.frame_index
-        except WeightsError:
-            number = None
-        if number is not None and number in order:
-            place = order.index(number) + 1
-            if self.folder.keep_rows([n for n in order[:place] if n in self.plan.frames]):
-                self.report.note(f"continuing an unfinished run after frame {number}.")
-                return tracker, order[place:]
-        self.report.note("an unfinished run had not come far enough to be continued; it starts again.")
-        self.folder.restart()
-        return self.engine.tracker(), order
-
-    def _fused(self) -> int:
-        """Write masks and log from both directions, always from the start: nothing of it is kept between calls."""
-        self.folder.restart()
-        frames = self.plan.frames
+    def _fused(self, wanted: list[int], stop: Interruption) -> Iterator[FrameResult]:
+        """The frames from both directions; of a part that was begun, the way back to what is missing is gone again."""
+        keyframes = self.keyframes
         results = propagate(
-            self.source, self.keyframes.label_maps, self.engine.network, start=frames.start, stop=frames.stop,
-            direction="both", flow=self.engine.flow,
+            self.source, keyframes.label_maps, self.engine.network, start=wanted[0], stop=wanted[-1] + 1,
+            direction="both", absent=keyframes.absent, flow=self.engine.flow,
         )  # fmt: skip
-        with (
-            self.report.progress("tracking both ways", len(frames)) as progress,
-            Recorder(self.folder.here) as recorder,
-        ):
-            for result in results:
-                recorder.put(result)
-                progress.advance()
-        return len(frames)
+        for result in results:
+            yield result
+            if stop.asked:
+                raise KeyboardInterrupt
+
+    def _along(self, part: Part, wanted: list[int], recorder: Recorder, stop: Interruption) -> Iterator[FrameResult]:
+        """The frames by one tracker, from the nearest state on; states are kept as it goes."""
+        order, maps = part.order or part.frames, self.keyframes.label_maps
+        given = {number: partial(maps.__getitem__, number) for number in maps}
+        gone = presence_of(maps, self.keyframes.absent).gone
+        states = self.folder.states(order, self.asked)
+        places = sorted(map(order.index, wanted))
+        tracker, begin = states.before(places[0], self.engine)
+        left = order[begin : places[-1] + 1]
+        told = maps.keys() | self.keyframes.absent.keys()
+        for place, result in enumerate(follow(self.source, given, tracker, left, gone), begin + 1):
+            number, ahead = result.frame_index, order[place : place + 1]
+            yield result
+            if stop.asked or place % SAVE_EVERY == 0 or number == left[-1] or (ahead and ahead[0] in told):
+                recorder.flush()
+                states.save(tracker, number)
+            if stop.asked:
+                raise KeyboardInterrupt
 
     def _draw(self, rows: tuple[Row, ...]) -> None:
         """The overlay, from the masks on the disk: the same whether the run was interrupted or not."""
@@ -179,7 +181,7 @@ class Run:
                 here = by_frame.get(number, [])
                 scores = {row.object_id: row.score for row in here if not row.human}
                 lost = [row.object_id for row in here if row.lost]
-                video.write(draw_overlay(image, read_label_map(self.folder.here.mask(number)), scores, lost))
+                video.write(draw_overlay(image, read_label_map(self.folder.mask(number)), scores, lost))
                 progress.advance()
 
 
@@ -214,10 +216,10 @@ def make_run(
         MediaError: frames outside the clip.
         MaskError: no mask from which the frames asked for could be reached.
     """
-    plan = make_plan(sorted(keyframes.label_maps), len(source), direction, first, last)
+    plan = make_plan(keyframes.drawn, len(source), direction, first, last, keyframes.absent)
     asked = {
         "source": {**_identity(source, source_path), "from": plan.frames.start, "to": plan.frames.stop - 1},
-        "masks": {str(number): digest for number, digest in keyframes.sha256.items()},
+        "masks": keyframes.told(),
         "direction": direction,
         "weights": {"name": engine.weights, "parameters": engine.fingerprint()},
         "config": engine.network.config.to_dict(),
@@ -237,3 +239,14 @@ def _identity(source: FrameSource, path: Path) -> dict[str, Any]:
         "size": list(source.size),
         "first_frame": hashlib.sha256(source.read(0).tobytes()).hexdigest(),
     }
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Frame numbers in few words, such as 3-17, 40."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][-1] + 1:
+            found[-1][1:] = [number]
+        else:
+            found.append([number])
+    return ", ".join("-".join(map(str, span)) for span in found)

@@ -5,6 +5,7 @@
 - `scores.csv`, `overlay.mp4`: written at the end
 - `.progress/`: while unfinished, scores and files so far and the tracker's state
 - `.next/`: while unfinished, a run that is to replace the one in this folder, with files like these
+- `.states/`: the tracker's state at some frames, for corrections
 - `.lock`, `.lock.holder`: while a process is at work
 """
 
@@ -21,6 +22,7 @@ from typing import Any
 from agss_model.errors import OutputError
 from agss_model.files import explained, is_leftover, remove_leftovers, sha256_of, write_bytes, write_json
 from agss_model.runs.scores import HEADER
+from agss_model.runs.states import is_state, remove_stale
 
 _NAMES = re.compile(r"scores\.csv|overlay\.mp4|masks/[^/\\\0]+\.png")
 _FOLDERS = ("masks",)
@@ -37,11 +39,13 @@ class Record:
         asked: everything that decides about the masks, as plain values.
         finished: whether the run is.
         files: SHA-256 of every file that the finished run wrote, by its name in the folder, such as `masks/00000.png`.
+        anew: while unfinished, whether everything is to be tracked even where an earlier run has it.
     """
 
     asked: dict[str, Any]
     finished: bool = False
     files: dict[str, str] = field(default_factory=dict)
+    anew: bool = False
 
 
 class Traces:
@@ -57,6 +61,7 @@ class Traces:
         self.log = self.progress / "scores.csv"
         self.written = self.progress / "written.txt"
         self.state = self.progress / "state.safetensors"
+        self.states = root / ".states"
         self.lock = root / ".lock"
         self.next = root / ".next"
 
@@ -98,7 +103,7 @@ class Traces:
         try:
             content = json.loads(self.record.read_text(encoding="utf-8"))
             files = {str(name): str(digest) for name, digest in content.get("files", {}).items()}
-            return Record(dict(content["asked"]), bool(content["finished"]), files)
+            return Record(dict(content["asked"]), bool(content["finished"]), files, bool(content.get("anew")))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise OutputError(f"{self.record} is no record of a run ({error!r}); choose another --out") from error
 
@@ -109,6 +114,7 @@ class Traces:
             OutputError: it cannot be written.
         """
         content = {"asked": record.asked, "finished": record.finished, "columns of scores.csv": HEADER}
+        content |= {"anew": True} if record.anew else {}
         write_json(self.record, content | {"files": dict(sorted(record.files.items()))})
 
     def known(self) -> dict[str, set[str]]:
@@ -144,6 +150,8 @@ class Traces:
                 found += [f"{name}/{stranger}" for stranger in Traces(entry).strangers()]
             elif entry == self.progress:
                 found += [f"{name}/{each.name}" for each in _others(entry) if each.name not in _PROGRESS]
+            elif entry == self.states:
+                found += [f"{name}/{each.name}" for each in _others(entry) if not is_state(each.name)]
             elif name in _FOLDERS:
                 found += [self.name(each) for each in _others(entry) if not self.owns(each, known)]
             else:
@@ -162,6 +170,7 @@ class Traces:
                 if self.owns(self.root / name, known):
                     (self.root / name).unlink()
             self.remove_progress()
+            remove_stale(self.states)
             if self.is_run():
                 self.record.unlink()
         for folder in (*(self.root / name for name in _FOLDERS), self.root):

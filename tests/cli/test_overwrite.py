@@ -122,7 +122,7 @@ def test_what_file_managers_leave_is_neither_removed_nor_in_the_way(agss, clip, 
     (out / ".DS_Store").write_text("x")
     (out / "masks" / "Thumbs.db").write_text("x")
     assert again(agss, clip, out, "--overwrite", "--no-overlay").exit_code == 0
-    assert sorted(path.name for path in out.iterdir()) == [".DS_Store", "masks", "run.json", "scores.csv"]
+    assert sorted(path.name for path in out.iterdir()) == [".DS_Store", ".states", "masks", "run.json", "scores.csv"]
     assert (out / "masks" / "Thumbs.db").exists()
 
 
@@ -215,6 +215,6 @@ def test_kills_at_any_moment_cost_nothing_and_the_same_command_finishes(agss, cl
     (out / "mine.txt").unlink()
     assert again(agss, clip, out, "--to", "7").exit_code in (0, 2)  # 2: killed before the new run was noted
     assert again(agss, clip, out, *more).exit_code == 0
-    assert sorted(path.name for path in out.iterdir()) == ["masks", "overlay.mp4", "run.json", "scores.csv"]
+    assert sorted(path.name for path in out.iterdir()) == [".states", "masks", "overlay.mp4", "run.json", "scores.csv"]
     assert sorted(snapshot(out / "masks")) == sorted(masks)[:8] or len(masks) == COUNT
     assert len(snapshot(out / "masks")) == 8

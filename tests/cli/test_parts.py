@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agss_model.clips import make_plan
 from agss_model.errors import MaskError, OutputError
+from agss_model.ranges import make_plan
 from agss_model.results import FrameResult
 from agss_model.runs.recorder import Recorder
 from agss_model.runs.scores import Row, read_rows, rows_of, write_rows
@@ -50,16 +50,19 @@ def test_a_plan_covers_what_can_be_reached_and_begins_at_a_mask(count, data, dir
         "backward": range(first, min(last, high) + 1),
         "both": range(first, last + 1),
     }[direction]
+    drawn = {number: frozenset({1}) for number in keyframes}
     if not reachable:
         with pytest.raises(MaskError):
-            make_plan(keyframes, count, direction, first, last)
+            make_plan(drawn, count, direction, first, last)
         return
-    plan = make_plan(keyframes, count, direction, first, last)
+    plan = make_plan(drawn, count, direction, first, last)
     assert plan.frames == reachable
-    if plan.order is not None:
-        assert plan.order[0] in keyframes
-        assert set(plan.frames) <= set(plan.order)
-        assert all(0 <= number < count for number in plan.order)
+    assert [number for part in plan.parts for number in part.frames] == list(reachable)
+    for part in plan.parts:
+        if part.order is not None:
+            assert part.order[0] in keyframes
+            assert set(part.frames) <= set(part.order)
+            assert all(0 <= number < count for number in part.order)
 
 
 @given(ROWS)
