@@ -18,9 +18,9 @@ from agss_model.allocator import keep_freed_memory
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import AgssError, OutputError
 from agss_model.files import write_json
+from agss_model.interruption import Interruption
 from training import checkpoints
 from training.contact_sheet import draw
-from training.interruption import Interruption
 from training.monitor import Every, Monitor
 from training.settings import RunConfig, read_run, rehearsal, to_dict
 from training.sources import Sources, batches, open_sources

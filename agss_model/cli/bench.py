@@ -170,7 +170,7 @@ def _accuracy(models: list[Model], engines: list[Engine], annotated: list[Sequen
         if annotated and model.weights is not None:
             mean = mean_score(score_sequences(annotated, engine, Stopwatch()))
             found[model.name] = {"J": mean.J, "F": mean.F, "JF": mean.JF}
-            stdout().print(f"{model.name}: J {mean.J:.3f}, F {mean.F:.3f}, J&F {mean.JF:.3f}", markup=False)
+            stdout().print(f"{model.name}: J {mean.J:.3f}, F {mean.F:.3f}, J&F {mean.JF:.3f}")
     return found
 
 
@@ -197,7 +197,7 @@ def _need_matplotlib(plot: Path | None) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise ConfigError('--plot needs matplotlib; install it with: pip install "agss-vos[plot]"') from None
+        raise ConfigError('--plot needs matplotlib; install it with: pip install ".[plot]" in the clone') from None
 
 
 def _row(model: Model, engine: Engine, count: int, timing: Timing, peak: float | None) -> dict[str, Any]:

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from agss_model.cli import options
-from agss_model.cli.console import ConsoleReport, note, stderr, stdout
+from agss_model.cli.console import ConsoleReport, error, note
+from agss_model.cli.report import print_json, print_report
 from agss_model.clips import Direction
 from agss_model.engines.loading import load_engine
 from agss_model.errors import OutputError
 from agss_model.runs.keyframes import read_keyframes
-from agss_model.runs.run import Outcome, Run, make_run, spans
-from agss_model.runs.summary import look_first
+from agss_model.runs.run import Names, Outcome, Run, make_run
 from agss_model.runs.traces import Traces
 from agss_model.video import open_source
 
@@ -23,6 +22,7 @@ INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
 def track(
+    context: typer.Context,
     source: Annotated[Path, typer.Argument(help="A video file or a folder of images.", show_default=False)],
     masks: Annotated[
         Path,
@@ -49,12 +49,20 @@ def track(
     overwrite: Annotated[
         bool, typer.Option(help="Replace the run in the output folder, once the new one is finished.")
     ] = False,
+    partial: Annotated[
+        bool, typer.Option(help="Track what can be decoded of a damaged or cut-off video, and say what is missing.")
+    ] = False,
+    names: Annotated[
+        Names, typer.Option(help="Name masks by frame number, or like the images of the source folder.")
+    ] = "numbers",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
     weights: options.Weights = None,
     flow: options.Flow = None,
     device: options.Device = "auto",
     engine: options.Engine = "auto",
     threads: options.Threads = None,
     max_side: options.MaxSide = None,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Track every object of a clip, from masks drawn on one or a few frames.
@@ -63,16 +71,20 @@ def track(
     command again continues an interrupted run.
     """
     _check_apart(source, masks, out, overwrite=overwrite)
-    with open_source(source) as clip:
+    with open_source(source, partial=partial) as clip:
         keyframes = read_keyframes(masks, clip, frame)
         for sentence in keyframes.doubtful:
             note(sentence)
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
         job = make_run(
             clip, source, keyframes, loaded, out, ConsoleReport(),
-            direction=direction, first=first, last=last, overlay=overlay,
+            direction=direction, first=first, last=last, overlay=overlay, names=names,
         )  # fmt: skip
         outcome = run(job, overwrite=overwrite)
+    if as_json:
+        print_json(job, outcome)
+    else:
+        print_report(job, outcome, masks, context.meta["agss.words"])
     left_out = len(clip) - outcome.frames
     if left_out and first is None and last is None:
         note(f"{left_out} frames cannot be reached {direction} from the masks; --direction both reaches all.")
@@ -94,44 +106,14 @@ def _check_apart(source: Path, masks: Path, out: Path, *, overwrite: bool) -> No
 
 
 def run(job: Run, *, overwrite: bool = False) -> Outcome:
-    """Run a job and report in a few lines.
+    """Run a job; interrupted, say how it goes on.
 
     Raises:
         AgssError: of any kind.
         typer.Exit: it was interrupted.
     """
     try:
-        outcome = job.run(overwrite=overwrite)
+        return job.run(overwrite=overwrite)
     except KeyboardInterrupt:
-        stderr().print("Interrupted. The same command continues where it stopped.")
+        error("interrupted; everything so far is kept, and the same command continues where it stopped.")
         raise typer.Exit(INTERRUPTED) from None
-    _report(job, outcome)
-    return outcome
-
-
-def _report(job: Run, outcome: Outcome) -> None:
-    if outcome.standing == "complete":
-        stdout().print(f"{job.folder.root} is complete, nothing is left to do; --overwrite tracks again.", markup=False)
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("frames", str(outcome.frames))
-    table.add_row("objects", ", ".join(map(str, job.keyframes.ids)))
-    table.add_row("weights", f"{job.engine.weights} on {job.engine.device}, {job.engine.name}")
-    if outcome.standing == "corrected":
-        table.add_row("tracked again", spans(outcome.tracked) or "none")
-    if outcome.tracked:
-        table.add_row("speed", f"{len(outcome.tracked) / outcome.seconds:.1f} frames per second")
-    table.add_row("masks", str(job.folder.settled.masks))
-    table.add_row("scores", str(job.folder.settled.scores))
-    if job.folder.settled.overlay.exists():
-        table.add_row("overlay", str(job.folder.settled.overlay))
-    stdout().print(table)
-    if looks := look_first(outcome.rows):
-        stdout().print("Look first at")
-        for look in looks:
-            stdout().print(f"  {look}", markup=False)
-    else:
-        worst = min((row for row in outcome.rows if not row.human), key=lambda row: row.score, default=None)
-        if worst is not None:
-            stdout().print(
-                f"No score is low; the lowest is {worst.score:.2f} (object {worst.object_id}, frame {worst.frame})."
-            )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from agss_model.runs.marks import Marks, base_of, wanted_frames
 from agss_model.runs.scores import Row, read_log, read_rows, table, write_log
 from agss_model.runs.settling import is_given, listing, recover, settle
 from agss_model.runs.states import States, remove_stale
-from agss_model.runs.traces import Record, Traces
+from agss_model.runs.traces import Record, Traces, by_number
 
 Standing = Literal["fresh", "corrected", "unfinished", "complete"]
 
@@ -33,9 +33,15 @@ class RunFolder:
         here: files of the run at hand, which are elsewhere while it is to replace the settled one.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, naming: Callable[[int], str] = by_number) -> None:
+        """Nothing is read yet.
+
+        Args:
+            root: the folder.
+            naming: from a frame number to the name of its mask, without suffix.
+        """
         self.root = root
-        self.settled = Traces(root)
+        self.settled = Traces(root, naming)
         self.here = self.settled
         self._kept: set[int] = set()
 
@@ -72,7 +78,7 @@ class RunFolder:
             OutputError: it holds something that must not be replaced.
         """
         wanted = json.loads(json.dumps(asked))
-        following = Traces(self.settled.next)
+        following = Traces(self.settled.next, self.settled.naming)
         for place in (self.settled, following):
             record = place.read_record()
             if record is not None and record.asked == wanted and not (record.finished and overwrite):

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from agss_model.clips import Direction, follow, presence_of, propagate
 from agss_model.engines.loading import Engine
 from agss_model.environment import versions
+from agss_model.errors import ConfigError
+from agss_model.interruption import Interruption
 from agss_model.masks.files import read_label_map
 from agss_model.overlay import draw_overlay
 from agss_model.ranges import Part, Plan, make_plan
 from agss_model.results import FrameResult
 from agss_model.runs.folder import RunFolder, Standing
-from agss_model.runs.interruption import Interruption
 from agss_model.runs.keyframes import Keyframes
 from agss_model.runs.recorder import Recorder
 from agss_model.runs.reporting import Report
 from agss_model.runs.scores import Row, read_rows
+from agss_model.runs.traces import by_number
+from agss_model.video.images import ImageFrames
 from agss_model.video.prefetch import prefetch
 from agss_model.video.source import FrameSource
 from agss_model.video.writer import VideoWriter
 
+Names = Literal["numbers", "source"]
 SAVE_EVERY = 50  # frames between two states of the tracker on the disk
 
 
@@ -197,6 +201,7 @@ def make_run(
     first: int | None = None,
     last: int | None = None,
     overlay: bool = True,
+    names: Names = "numbers",
 ) -> Run:
     """Check a run and say what it is; nothing is written.
 
@@ -211,6 +216,7 @@ def make_run(
         first: first frame that gets a mask, None for the first of the clip.
         last: last frame that gets a mask, None for the last of the clip.
         overlay: whether to make the overlay.
+        names: call masks by frame numbers, or like the images of the clip.
 
     Raises:
         MediaError: frames outside the clip.
@@ -221,13 +227,23 @@ def make_run(
         "source": {**_identity(source, source_path), "from": plan.frames.start, "to": plan.frames.stop - 1},
         "masks": keyframes.told(),
         "direction": direction,
+        "names": names,
         "weights": {"name": engine.weights, "parameters": engine.fingerprint()},
         "config": engine.network.config.to_dict(),
         "device": engine.device.type,
         "engine": engine.name,
         "versions": versions(),
     }
-    return Run(source, keyframes, engine, RunFolder(out), plan, asked, overlay, report)
+    return Run(source, keyframes, engine, RunFolder(out, _naming(source, names)), plan, asked, overlay, report)
+
+
+def _naming(source: FrameSource, names: Names) -> Callable[[int], str]:
+    if names == "numbers":
+        return by_number
+    if not isinstance(source, ImageFrames):
+        raise ConfigError(f"--names source takes the names of images, but {source.name} is a video; leave it out")
+    paths = source.paths
+    return lambda number: paths[number].stem
 
 
 def _identity(source: FrameSource, path: Path) -> dict[str, Any]:

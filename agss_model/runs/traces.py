@@ -15,6 +15,7 @@ import contextlib
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,11 @@ _FOLDERS = ("masks",)
 _PROGRESS = ("scores.csv", "written.txt", "state.safetensors", "overlay.mp4")
 _LOCK = (".lock", ".lock.holder")
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what file managers leave; neither ours nor anybody's
+
+
+def by_number(number: int) -> str:
+    """The name of a frame's mask."""
+    return f"{number:05d}"
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,9 @@ class Record:
 class Traces:
     """Files of one run."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, naming: Callable[[int], str] = by_number) -> None:
         self.root = root
+        self.naming = naming
         self.record = root / "run.json"
         self.masks = root / "masks"
         self.scores = root / "scores.csv"
@@ -67,7 +74,7 @@ class Traces:
 
     def mask(self, number: int) -> Path:
         """The mask of a frame."""
-        return self.masks / f"{number:05d}.png"
+        return self.masks / f"{self.naming(number)}.png"
 
     def name(self, path: Path) -> str:
         """Of a file, as the record names it."""

@@ -189,7 +189,7 @@ def test_two_runs_into_one_folder_and_the_second_is_told_who_holds_it(agss, clip
 
 def start(clip, out, *more):
     words = ["track", clip / "clip.mp4", "--masks", clip / "truth/00000.png", "--out", out, *more]
-    command = [sys.executable, "-m", "agss_model.cli", *map(str, words), "--weights", "propagation", "--device", "cpu"]
+    command = [sys.executable, "-m", "agss_model", *map(str, words), "--weights", "propagation", "--device", "cpu"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

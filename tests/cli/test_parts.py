@@ -139,7 +139,7 @@ def test_a_recorder_has_written_everything_after_a_flush(tmp_path):
 
 def test_the_module_runs_as_a_program():
     done = subprocess.run(
-        [sys.executable, "-m", "agss_model.cli", "--version"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "agss_model", "--version"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0
     assert done.stdout.startswith("agss ")

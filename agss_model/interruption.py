@@ -1,4 +1,4 @@
-"""Stopping after a whole frame instead of in the middle of one."""
+"""Stopping on request, after a whole step or frame."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interruption:
-    """Turns the first Ctrl-C into a flag, so that work can stop after a whole frame; the second stops at once."""
+    """Turns the first Ctrl-C or SIGTERM into a flag; a second one stops at once, which nothing on the disk minds.
+
+    Attributes:
+        asked: whether one came.
+    """
 
     def __init__(self) -> None:
         self.asked = False
-        self._before: Any = None
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._note)
+            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.asked:
