@@ -7,7 +7,7 @@ frame on until a later keyframe shows it again, whichever way the clip is tracke
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -174,3 +174,14 @@ def _part(block: Block, wanted: range, drawn: Mapping[int, Ids]) -> Part:
     if len(shown) == 1 and shown[0] >= frames.stop:
         return Part(frames, range(shown[0], frames.start - 1, -1))
     return Part(frames, None)
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """Frame numbers in few words, such as 3-17, 40."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][-1] + 1:
+            found[-1][1:] = [number]
+        else:
+            found.append([number])
+    return ", ".join("-".join(map(str, span)) for span in found)

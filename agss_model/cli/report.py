@@ -11,7 +11,8 @@ from typing import Any
 from rich.table import Table
 
 from agss_model.cli.console import stdout
-from agss_model.runs.run import Outcome, Run, spans
+from agss_model.ranges import spans
+from agss_model.runs.run import Outcome, Run
 from agss_model.runs.scores import Row
 from agss_model.runs.summary import Look, look_first
 

@@ -12,18 +12,22 @@ from agss_model.cli.console import ConsoleReport, error, note
 from agss_model.cli.report import print_json, print_report
 from agss_model.clips import Direction
 from agss_model.engines.loading import load_engine
-from agss_model.errors import OutputError
+from agss_model.errors import MediaError, OutputError
 from agss_model.runs.keyframes import read_keyframes
 from agss_model.runs.run import Names, Outcome, Run, make_run
 from agss_model.runs.traces import Traces
-from agss_model.video import open_source
+from agss_model.video import DamagedError, open_source
+from agss_model.video.source import IndexedFrames
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
 def track(
     context: typer.Context,
-    source: Annotated[Path, typer.Argument(help="A video file or a folder of images.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(help="A video file, a folder of images, or a stack of images in one file.", show_default=False),
+    ],
     masks: Annotated[
         Path,
         typer.Option(
@@ -71,9 +75,9 @@ def track(
     command again continues an interrupted run.
     """
     _check_apart(source, masks, out, overwrite=overwrite)
-    with open_source(source, partial=partial) as clip:
+    with _opened(source, partial=partial) as clip:
         keyframes = read_keyframes(masks, clip, frame)
-        for sentence in keyframes.doubtful:
+        for sentence in (*clip.notes, *keyframes.doubtful):
             note(sentence)
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
         job = make_run(
@@ -88,6 +92,13 @@ def track(
     left_out = len(clip) - outcome.frames
     if left_out and first is None and last is None:
         note(f"{left_out} frames cannot be reached {direction} from the masks; --direction both reaches all.")
+
+
+def _opened(source: Path, *, partial: bool) -> IndexedFrames:
+    try:
+        return open_source(source, partial=partial)
+    except DamagedError as damage:
+        raise MediaError(f"{damage}; --partial tracks what can be decoded") from damage
 
 
 def _check_apart(source: Path, masks: Path, out: Path, *, overwrite: bool) -> None:

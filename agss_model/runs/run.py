@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from agss_model.errors import ConfigError
 from agss_model.interruption import Interruption
 from agss_model.masks.files import read_label_map
 from agss_model.overlay import draw_overlay
-from agss_model.ranges import Part, Plan, make_plan
+from agss_model.ranges import Part, Plan, make_plan, spans
 from agss_model.results import FrameResult
 from agss_model.runs.folder import RunFolder, Standing
 from agss_model.runs.keyframes import Keyframes
@@ -255,14 +255,3 @@ def _identity(source: FrameSource, path: Path) -> dict[str, Any]:
         "size": list(source.size),
         "first_frame": hashlib.sha256(source.read(0).tobytes()).hexdigest(),
     }
-
-
-def spans(numbers: Sequence[int]) -> str:
-    """Frame numbers in few words, such as 3-17, 40."""
-    found: list[list[int]] = []
-    for number in numbers:
-        if found and number == found[-1][-1] + 1:
-            found[-1][1:] = [number]
-        else:
-            found.append([number])
-    return ", ".join("-".join(map(str, span)) for span in found)

@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 from agss_model.cli.console import PlainConsole, clean
 from agss_model.cli.main import app
 from agss_model.masks import object_ids, read_label_map
+from agss_model.ranges import spans
 from agss_model.runs import summary
-from agss_model.runs.run import spans
 from agss_model.tracker import Tracker
 
 EVIL = (
