@@ -14,6 +14,7 @@ from torch import Tensor
 
 from agss_model import snapshot
 from agss_model.errors import OutputError, WeightsError
+from agss_model.files import replacing
 from agss_model.frames import Geometry
 from agss_model.memory import Entry
 from agss_model.network.base import Reference
@@ -46,13 +47,11 @@ def save(tracker: Tracker, path: Path) -> None:
         "since": held.since,
         "entries": entries,
     }
-    beside = path.with_name(f".{path.name}.part")
+    own = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
     try:
-        own = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
-        save_file(own, beside, {"meta": json.dumps(meta)})
-        beside.replace(path)
+        with replacing(path, flush=False) as beside:
+            save_file(own, beside, {"meta": json.dumps(meta)})
     except (OSError, SafetensorError) as error:
-        beside.unlink(missing_ok=True)
         raise OutputError(f"The tracker's state could not be written to {path}: {error}.") from error
 
 

@@ -30,7 +30,7 @@ KEPT_FOR = 14 * 24 * 3600.0  # seconds, of runs that nobody continued
 
 
 class Resumable:
-    """Tracks along frame numbers, as `agss_model.propagate` asks for it, and keeps the state of ascending passes."""
+    """Tracks along frame numbers, as `agss_model.clips` asks for it, and keeps the state of ascending passes."""
 
     def __init__(
         self, source: FrameSource, network: AGSSVOS, wanted: int, name: str, flush: Callable[[], None]
@@ -48,7 +48,7 @@ class Resumable:
         self._folder, self._name = Path(foc.FIFTYONE_CONFIG_DIR) / "agss-vos", name
 
     def __call__(self, keyframes: Mapping[int, LabelMap], numbers: range, ahead: int | None) -> Iterator[FrameResult]:
-        """See `agss_model.propagate.Run`; results of frames that are passed over are empty."""
+        """See `agss_model.clips.Run`; results of frames that are passed over are empty."""
         path = self._folder / f"{self._name}-{numbers.start}.state"
         tracker, left = self._restored(path, numbers)
         for number in range(numbers.start, left.start, numbers.step):

@@ -26,8 +26,8 @@ from fiftyone_plugin.resuming import Resumable
 from fiftyone_plugin.writing import DatabaseError, Writer, guarded
 
 if TYPE_CHECKING:
+    from agss_model.clips import Block
     from agss_model.network.base import AGSSVOS
-    from agss_model.propagate import Block
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ class TrackingRun:
         self, clip: Clip, source: FrameSource, prompts: Prompts, writer: Writer
     ) -> Generator[tuple[float, int], None, None]:
         """Track what is missing."""
-        from agss_model.propagate import propagate
+        from agss_model.clips import propagate
 
         marks = self._marks(clip, source, prompts)
         missing = [number for number in marks if prompts.runs.get(number) != marks[number]]
@@ -199,7 +199,7 @@ class TrackingRun:
                 raise Stopped
 
     def _blocks(self, source: FrameSource, prompts: Prompts) -> list[Block]:
-        from agss_model.propagate import blocks
+        from agss_model.clips import blocks
 
         shown = {number: frozenset(prompts.drawn[number]) for number in prompts.drawn}
         return blocks(shown, len(source), self.settings.direction)  # type: ignore[arg-type]

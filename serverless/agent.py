@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agss_model.cli.engine import default_weights, pick_device
+from agss_model.engines.loading import default_weights, pick_device
 from agss_model.errors import AgssError, ConfigError
 from agss_model.masks.shapes import SHAPE_TYPES
 from serverless.function.contract import MAX_OBJECTS, Shape

@@ -11,10 +11,10 @@ from typing import Any
 
 from agss_model.annotations.cvat_server import CvatError, Server
 from agss_model.cli.console import FrameProgress
-from agss_model.cli.running import Interruption
-from agss_model.cli.scores import Row, rows_of
+from agss_model.interruption import Interruption
 from agss_model.masks.runs import encode_cvat_mask
 from agss_model.results import FrameResult
+from agss_model.runs.scores import Row, rows_of
 from serverless.job_ledger import Found, Ledger
 from serverless.job_objects import Boxes, Keyframes, Target
 from serverless.job_plan import Plan, occupied, resolve

@@ -16,11 +16,11 @@ from rich.table import Table
 from agss_model.annotations.cvat_server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, connect, read_token
 from agss_model.cli import options
 from agss_model.cli.console import note, stderr, stdout
-from agss_model.cli.engine import Engine, load_engine
-from agss_model.cli.summary import look_first
+from agss_model.clips import Direction
+from agss_model.engines.loading import Engine, load_engine
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
-from agss_model.propagate import Direction
+from agss_model.runs.summary import look_first
 from serverless.job import Outcome, run
 from serverless.job_ledger import Ledger, default_folder
 from serverless.job_plan import Asked, Output, Plan, make_plan

@@ -11,7 +11,7 @@ import numpy as np
 
 from agss_model.annotations.cvat_server import CvatError, Server
 from agss_model.cli.console import FrameProgress
-from agss_model.propagate import Direction
+from agss_model.clips import Direction
 from agss_model.results import FrameResult
 from serverless.job_ledger import Ledger
 from serverless.job_objects import Boxes, Groups, Key, Keyframes, Target, by_frame, make_targets, match, name_first

@@ -17,9 +17,10 @@ import torch
 from agss_model.allocator import keep_freed_memory
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import AgssError, OutputError
+from agss_model.files import write_json
+from agss_model.interruption import Interruption
 from training import checkpoints
 from training.contact_sheet import draw
-from training.interruption import Interruption
 from training.monitor import Every, Monitor
 from training.settings import RunConfig, read_run, rehearsal, to_dict
 from training.sources import Sources, batches, open_sources
@@ -130,8 +131,8 @@ def _introduce(trainer: Trainer, sources: Sources, options: Options, monitor: Mo
         "versions": versions() | {"accelerate": accelerate.__version__},
         "commit": commit(),
     }
-    checkpoints.write_json(options.out / "run.json", to_dict(run))
-    checkpoints.write_json(options.out / "provenance.json", about)
+    write_json(options.out / "run.json", to_dict(run))
+    write_json(options.out / "provenance.json", about)
 
 
 def _validation(trainer: Trainer, sources: Sources, options: Options, monitor: Monitor) -> Callable[[], None]:

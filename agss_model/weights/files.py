@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from agss_model.config import AgssConfig
 from agss_model.errors import ConfigError, OutputError, WeightsError
+from agss_model.files import replacing, sha256_of, write_json
 
 MAX_BYTES = 1 << 30
 MAX_NAMES = 20  # of tensors in one message
@@ -51,23 +51,16 @@ def save_weights(
     tensors = {name: _storable(name, tensor, dtype) for name, tensor in state_dict.items()}
     about = {"config": config.to_dict(), "metadata": dict(metadata)}
     record = json.dumps({**about, "checksum": _checksum(about, tensors)}, sort_keys=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-        usual = partial.stat().st_mode  # safetensors would let nobody else read it, such as a service
-        save_file(tensors, partial, metadata={_RECORD: record})
-        partial.chmod(usual)
-        digest = sha256_of(partial)
-        _move(partial, path)
-        summary = {"file": path.name, "sha256": digest, **about}
-        partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        _move(partial, path.with_suffix(".json"))
+        with replacing(path) as part:
+            usual = part.stat().st_mode  # safetensors would let nobody else read it, such as a service
+            save_file(tensors, part, metadata={_RECORD: record})
+            part.chmod(usual)
+            digest = sha256_of(part)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"Cannot write {path}: {error}. Choose another place or free some space.") from error
-    finally:
-        with contextlib.suppress(OSError):  # the error above says more
-            partial.unlink(missing_ok=True)
+    write_json(path.with_suffix(".json"), {"file": path.name, "sha256": digest, **about})
     return digest
 
 
@@ -175,15 +168,6 @@ def check_target(path: Path) -> None:
         raise OutputError(f"Weights are written as safetensors, but {path} does not end in .safetensors. Rename it.")
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _unlike(want: Tensor, have: object) -> str:
     """What is wrong with a tensor that should be like another; empty when nothing is."""
     if not isinstance(have, Tensor) or have.layout != torch.strided or have.is_meta:
@@ -222,13 +206,6 @@ def _checksum(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _move(partial: Path, path: Path) -> None:
-    """Rename a file once its content is on the disk."""
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def _check_start(path: Path) -> None:

@@ -11,10 +11,11 @@ import torch
 
 from agss_model.config import PRESETS, AgssConfig
 from agss_model.errors import ConfigError, WeightsError
+from agss_model.files import sha256_of
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS
 from agss_model.weights.bundles import RECORD, WEIGHTS, find_bundle, published_names, read_bundle
-from agss_model.weights.files import check_fit, load_into, read_weights, sha256_of
+from agss_model.weights.files import check_fit, load_into, read_weights
 
 SHIPPED = Path(__file__).parent / "shipped"
 UNTRAINED = ("propagation", "imagenet")  # names of the network that needs no training of ours

@@ -106,7 +106,7 @@ class AgssVideoModel(fom.SamplesMixin, fom.Model):
         del video_reader
         if sample is None:
             raise ConfigError("This model needs the sample beside the video, for the masks on it; use apply_model().")
-        from agss_model.propagate import propagate
+        from agss_model.clips import propagate
 
         name = self._prompt_field().removeprefix("frames.")
         clip = _clip(sample)

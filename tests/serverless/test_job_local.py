@@ -12,11 +12,11 @@ from fake_cvat import TOKEN, FakeCvat, Function
 from typer.testing import CliRunner
 
 from agss_model.annotations import cvat_server
-from agss_model.cli.engine import Engine, load_engine
 from agss_model.cli.main import app
+from agss_model.clips import propagate
+from agss_model.engines.loading import Engine, load_engine
 from agss_model.flow import build_flow
 from agss_model.masks import decode_cvat_mask, encode_cvat_mask, to_label_map
-from agss_model.propagate import propagate
 from agss_model.video import open_source
 from serverless import job, job_cli
 from serverless.function.cache import FeatureCache

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import queue
 import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from agss_model.cli.scores import rows_of
 from agss_model.errors import OutputError
-from agss_model.masks.files import write_label_map
+from agss_model.masks.files import encode_label_map
 from agss_model.results import FrameResult
+from agss_model.runs.scores import append_log, rows_of
 
 
 class Places(Protocol):
-    """Where a run's files go."""
+    """Where a run's files go, such as `agss_model.runs.traces.Traces`."""
 
     @property
     def log(self) -> Path:
@@ -25,6 +24,9 @@ class Places(Protocol):
     def mask(self, number: int) -> Path:
         """The mask of a frame."""
 
+    def keep(self, path: Path, data: bytes) -> None:
+        """Write a file of the run."""
+
 
 class Recorder:
     """Writes the mask of each frame and appends its scores to the log, in the order given.
@@ -32,14 +34,15 @@ class Recorder:
     A few results may wait; then `put` waits too. An error of the thread is raised by the next call here.
     """
 
-    def __init__(self, places: Places, depth: int = 8) -> None:
+    def __init__(self, places: Places, depth: int = 8, *, wide: bool = False) -> None:
         """Starts the thread.
 
         Args:
             places: where to write.
             depth: results that may wait.
+            wide: all masks have 16 bits.
         """
-        self._places = places
+        self._places, self._wide = places, wide
         self._queue: queue.Queue[FrameResult | None] = queue.Queue(depth)
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
@@ -106,6 +109,5 @@ class Recorder:
             self._error = error
 
     def _write(self, result: FrameResult) -> None:
-        write_label_map(self._places.mask(result.frame_index), result.label_map)
-        with self._places.log.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows(row.cells() for row in rows_of(result))
+        self._places.keep(self._places.mask(result.frame_index), encode_label_map(result.label_map, wide=self._wide))
+        append_log(self._places.log, result.frame_index, rows_of(result))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from agss_model.cli.scores import Row
+from agss_model.runs.scores import Row
 
 LOW = 0.5
 """Scores below this are worth a look."""

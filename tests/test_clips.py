@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from agss_model.clips import Block, blocks, fuse, propagate
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks import to_label_map
-from agss_model.propagate import Block, blocks, fuse, propagate
 from agss_model.results import FrameResult
 from agss_model.tracker import Tracker
 

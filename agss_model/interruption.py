@@ -1,4 +1,4 @@
-"""Stopping on request, after a whole step."""
+"""Stopping on request, after a whole step or frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Turns the first Ctrl-C or SIGTERM into a flag; a second one stops at once, which no checkpoint minds.
+    """Turns the first Ctrl-C or SIGTERM into a flag; a second one stops at once, which nothing on the disk minds.
 
     Attributes:
         asked: whether one came.

@@ -1,4 +1,4 @@
-"""`python -m agss_model.cli`."""
+"""`python -m agss_model`, the same as the command `agss`."""
 
 from __future__ import annotations
 

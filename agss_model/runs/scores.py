@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from agss_model.files import write_bytes
 from agss_model.results import FrameResult
 
+_COMPLETE = ",-\n"  # after the number of a frame, behind its rows in a log
 HEADER = ("frame", "object", "score", "lost", "reasons", "human", "area")
 
 
@@ -74,11 +77,53 @@ def read_rows(path: Path) -> Iterator[Row]:
                 continue
 
 
+def append_log(path: Path, frame: int, rows: Iterable[Row]) -> None:
+    """Add the rows of a frame to a log, and then that it is complete; errors of the file system come as they are."""
+    with path.open("a", newline="", encoding="utf-8") as file:
+        file.write(_log_lines(frame, rows))
+
+
+def read_log(path: Path) -> dict[int, list[Row]]:
+    """Rows by frame, of frames that are complete in a log; a frame without objects has none."""
+    waiting: dict[int, list[Row]] = {}
+    found: dict[int, list[Row]] = {}
+    for row in read_rows(path):
+        waiting.setdefault(row.frame, []).append(row)
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        complete = {int(line[: -len(_COMPLETE)]) for line in file if line.endswith(_COMPLETE)}
+    for frame in complete:
+        found[frame] = list({row.object_id: row for row in waiting.get(frame, [])}.values())
+    return found
+
+
+def write_log(path: Path, frames: Mapping[int, Iterable[Row]]) -> None:
+    """Write a log anew.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    write_bytes(path, "".join(_log_lines(frame, rows) for frame, rows in frames.items()).encode())
+
+
+def _log_lines(frame: int, rows: Iterable[Row]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(row.cells() for row in rows)
+    return f"{text.getvalue()}{frame}{_COMPLETE}"
+
+
+def table(rows: Iterable[Row]) -> bytes:
+    """A whole table, as `read_rows` reads it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows(row.cells() for row in rows)
+    return text.getvalue().encode()
+
+
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write a whole table beside and rename; errors of the file system are raised as they come."""
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(HEADER)
-        writer.writerows(row.cells() for row in rows)
-    part.replace(path)
+    """Write a whole table.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    write_bytes(path, table(rows))
