@@ -14,7 +14,7 @@ from fiftyone_plugin.fields import Field
 def read_columns(
     collection: SampleCollection, clip: Clip, field: Field, of_labels: Sequence[str], of_frames: Sequence[str]
 ) -> Iterator[tuple[int, list[tuple[Any, ...]], list[list[Any]]]]:
-    """The attributes of a `Detections` field, also those that were not declared.
+    """The attributes of a label field, also those that were not declared.
 
     Args:
         collection: where the clip is, without filters.
@@ -27,7 +27,9 @@ def read_columns(
         Frame number from 0; for each label its attributes, None where there is none; the lists, empty likewise.
     """
     view = collection.select(list(clip.samples), ordered=not clip.is_video)
-    paths = [f"{field.root}.{part}" for part in of_labels] + [f"{field.path}.{part}" for part in of_frames]
+    root = field.labels(collection)
+    single = root == field.path
+    paths = [f"{root}.{part}" for part in of_labels] + [f"{field.path}.{part}" for part in of_frames]
     columns = [view.values(path) for path in paths]
     if clip.is_video:
         columns = [column[0] if column else None for column in columns]
@@ -35,7 +37,13 @@ def read_columns(
     else:
         numbers = list(range(len(clip.samples)))
     for place, number in enumerate(numbers):
-        row = [(column[place] if column else None) or [] for column in columns]
+        row = [_listed(column[place] if column else None, single) for column in columns]
         labels, lists = row[: len(of_labels)], row[len(of_labels) :]
         size = max(map(len, labels))
         yield number, list(zip(*(values or [None] * size for values in labels), strict=True)), lists
+
+
+def _listed(value: Any, single: bool) -> list[Any]:  # noqa: ANN401 - of a label, or of all in a frame
+    if single:
+        return [] if value is None else [value]
+    return value or []

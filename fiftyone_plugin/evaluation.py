@@ -1,10 +1,10 @@
 """J, F and J&F of tracked fields against a ground truth, and whether objects keep their identity.
 
 An object is scored over the frames with ground truth from its first appearance on, but not where its mask was drawn by
-a human (`keyframe`). It is compared with the track of the same class and index, or the same instance; where not one
+a human (`keyframe`). It is compared with the track of the same name (`fiftyone_plugin.identity`); where not one
 track has the identity of an object, with the tracks that fit best over the whole clip, one for each object. Either way
 one track is compared with one object, so that an exchange of two objects costs. Tracks without an object are ignored,
-as the benchmarks do.
+as the benchmarks do. What the App filled in around keyframes is neither truth nor track.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from scipy.optimize import linear_sum_assignment
 from agss_model.errors import AgssError
 from agss_model.evaluation import ObjectScore, boundary_f, region_similarity
 from agss_model.masks.labels import BoolMask
+from fiftyone_plugin.authorship import Authors
 from fiftyone_plugin.clips import Clip
 from fiftyone_plugin.fields import Field
+from fiftyone_plugin.identity import Name, Names
 from fiftyone_plugin.labels import decode_label
 from fiftyone_plugin.objects import Label
-from fiftyone_plugin.prompts import labels_in, read_values
+from fiftyone_plugin.prompts import Container, labels_in, read_values
 
 MATCH = 0.5
 """Overlap from which a track counts as being on an object."""
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -125,18 +126,13 @@ class _Frame:
         truth: objects in it.
         tracks: tracks in it, and whether a human drew them.
         overlaps: J of each pair that touches.
+        unknown: objects that may be anywhere.
     """
 
-    truth: set[Key]
-    tracks: dict[Key, bool]
-    overlaps: dict[tuple[Key, Key], float]
-
-
-def identity(label: Label) -> Key:
-    """What names an object: class and index as FiftyOne has it, else its instance, else the class."""
-    if label.index is not None:
-        return ("index", f"{label.label} {label.index}")
-    return ("instance", label.instance_id) if label.instance_id else ("class", str(label.label))
+    truth: set[Name]
+    tracks: dict[Name, bool]
+    overlaps: dict[tuple[Name, Name], float]
+    unknown: set[Name]
 
 
 def evaluate_clip(collection: SampleCollection, clip: Clip, predicted: Field, truth: Field) -> ClipScore | None:
@@ -147,71 +143,107 @@ def evaluate_clip(collection: SampleCollection, clip: Clip, predicted: Field, tr
     """
     with clip.open() as source:
         size = source.size
-    aliases: dict[Key, Key] = {}
+    reader = _Reader(collection, clip, truth, predicted)
     frames = {
-        number: _frame(labels_in(true), labels_in(found), size, aliases)
+        number: _frame(reader.read(number, true, found), size)
         for number, (true, found) in read_values(collection, clip, truth, predicted)
         if true is not None
     }
-    scorer = _Scorer(frames, aliases)
+    scorer = _Scorer(frames)
     if not scorer.scored:
         return None
-    boundaries: dict[tuple[int, Key], float] = {}
+    boundaries: dict[tuple[int, Name], float] = {}
     for number, (true, found) in read_values(collection, clip, truth, predicted):
-        masks, tracks = (None, None)
-        for key in scorer.scored.get(number, ()):
-            masks = masks or _masks(labels_in(true), size)
-            tracks = tracks if tracks is not None else _masks(labels_in(found), size)
-            empty = np.zeros(size[::-1], np.bool_)
-            boundaries[number, key] = boundary_f(tracks.get(scorer.pairs.get(key), empty), masks.get(key, empty))
+        if not (keys := scorer.scored.get(number, [])):
+            continue
+        read = reader.read(number, true, found)
+        masks, tracks, empty = _masks(read.true, size), _masks(read.found, size), np.zeros(size[::-1], np.bool_)
+        for key in keys:
+            track = tracks.get(scorer.pairs.get(key, key), empty)
+            boundaries[number, key] = boundary_f(track, masks.get(key, empty))
     return scorer.result(boundaries)
 
 
-def _masks(labels: Iterable[Label], size: tuple[int, int]) -> dict[Key | None, BoolMask]:
-    found: dict[Key | None, BoolMask] = {}
-    for label in labels:
-        key, mask = identity(label), decode_label(label, *size)
-        found[key] = found[key] | mask if key in found else mask
+@dataclass(frozen=True)
+class _Read:
+    """The labels of one frame that count, with their names.
+
+    Attributes:
+        true: of the ground truth.
+        found: tracks.
+        unknown: objects of which the ground truth only has what the App filled in.
+        human: tracks that a person drew.
+    """
+
+    true: list[tuple[Name, Label]]
+    found: list[tuple[Name, Label]]
+    unknown: set[Name]
+    human: set[Name]
+
+
+class _Reader:
+    """Tells whose the labels of either field are."""
+
+    def __init__(self, collection: SampleCollection, clip: Clip, truth: Field, predicted: Field) -> None:
+        self._truth, self._predicted = (Authors.read(collection, clip, field) for field in (truth, predicted))
+        self._names = Names.read(collection, clip, predicted, truth)
+
+    def read(self, number: int, true: Container, found: Container) -> _Read:
+        """Those that count."""
+        given = [(self._names.of(label), label) for label in labels_in(true)]
+        filled = {label.id for _, label in given if self._truth.filled(number, label)}
+        tracks = [(self._names.of(x), x) for x in labels_in(found) if not self._predicted.filled(number, x)]
+        return _Read(
+            [(name, label) for name, label in given if label.id not in filled],
+            tracks,
+            {name for name, label in given if label.id in filled},
+            {name for name, label in tracks if self._predicted.amended(number, label)},
+        )
+
+
+def _masks(labels: Iterable[tuple[Name, Label]], size: tuple[int, int]) -> dict[Name, BoolMask]:
+    found: dict[Name, BoolMask] = {}
+    for name, label in labels:
+        mask = decode_label(label, *size)
+        found[name] = found[name] | mask if name in found else mask
     return found
 
 
-def _frame(true: list[Label], found: list[Label], size: tuple[int, int], aliases: dict[Key, Key]) -> _Frame:
-    masks, tracks = _masks(true, size), _masks(found, size)
-    human: dict[Key, bool] = {}
-    for label in found:
-        key = identity(label)
-        human[key] = human.get(key, False) or bool(getattr(label, "keyframe", False))
-        if label.instance_id:
-            aliases.setdefault(("instance", label.instance_id), key)
+def _frame(read: _Read, size: tuple[int, int]) -> _Frame:
+    masks, tracks = _masks(read.true, size), _masks(read.found, size)
     overlaps = {
         (one, two): overlap
         for one, mask in masks.items()
         for two, track in tracks.items()
-        if one is not None and two is not None and (overlap := region_similarity(track, mask)) > 0
+        if (overlap := region_similarity(track, mask)) > 0
     }
-    return _Frame({key for key in masks if key is not None}, human, overlaps)
+    return _Frame(set(masks), {name: name in read.human for name in tracks}, overlaps, read.unknown)
 
 
 class _Scorer:
     """Pairs objects with tracks and counts."""
 
-    def __init__(self, frames: dict[int, _Frame], aliases: dict[Key, Key]) -> None:
+    def __init__(self, frames: dict[int, _Frame]) -> None:
         self._frames = dict(sorted(frames.items()))
-        first: dict[Key, int] = {}
+        first: dict[Name, int] = {}
         for number, frame in self._frames.items():
-            for key in sorted(frame.truth):
+            for key in sorted(frame.truth, key=lambda name: name.order):
                 first.setdefault(key, number)
         tracks = {key for frame in frames.values() for key in frame.tracks}
-        self.pairs = {key: aliases.get(key, key) for key in first if aliases.get(key, key) in tracks}
+        self.pairs = {key: key for key in first if key in tracks}
         if not self.pairs:
-            self.pairs = self._best(sorted(first), sorted(tracks))
+            self.pairs = self._best(list(first), sorted(tracks, key=lambda name: name.order))
         self.scored = {
             number: keys
             for number, frame in self._frames.items()
-            if (keys := [k for k in first if first[k] <= number and not frame.tracks.get(self.pairs.get(k, k), False)])
+            if (keys := [k for k in first if first[k] <= number and self._counts(frame, k)])
         }
 
-    def _best(self, objects: list[Key], tracks: list[Key]) -> dict[Key, Key]:
+    def _counts(self, frame: _Frame, key: Name) -> bool:
+        """Whether the truth is known, and a machine's mask is compared with it."""
+        return key not in frame.unknown and not frame.tracks.get(self.pairs.get(key, key), False)
+
+    def _best(self, objects: list[Name], tracks: list[Name]) -> dict[Name, Name]:
         table = np.zeros((len(objects), len(tracks)))
         for frame in self._frames.values():
             for (one, two), overlap in frame.overlaps.items():
@@ -219,9 +251,9 @@ class _Scorer:
         rows, columns = linear_sum_assignment(table, maximize=True)
         return {objects[r]: tracks[c] for r, c in zip(rows, columns, strict=True) if table[r, c] > 0}
 
-    def result(self, boundaries: dict[tuple[int, Key], float]) -> ClipScore:
+    def result(self, boundaries: dict[tuple[int, Name], float]) -> ClipScore:
         """The scores, from F of each scored frame and object."""
-        values: dict[Key, list[tuple[float, float]]] = {}
+        values: dict[Name, list[tuple[float, float]]] = {}
         frames: dict[int, float] = {}
         for number, keys in self.scored.items():
             here = [(self._region(self._frames[number], key), boundaries[number, key]) for key in keys]
@@ -229,12 +261,12 @@ class _Scorer:
             for key, pair in zip(keys, here, strict=True):
                 values.setdefault(key, []).append(pair)
         objects = {
-            key[1]: ObjectScore(fmean(j for j, _ in pairs), fmean(f for _, f in pairs), len(pairs))
-            for key, pairs in sorted(values.items())
+            str(key): ObjectScore(fmean(j for j, _ in pairs), fmean(f for _, f in pairs), len(pairs))
+            for key, pairs in sorted(values.items(), key=lambda pair: pair[0].order)
         }
         return ClipScore(objects, frames, *self._identity())
 
-    def _region(self, frame: _Frame, key: Key) -> float:
+    def _region(self, frame: _Frame, key: Name) -> float:
         track = self.pairs.get(key)
         if key not in frame.truth and track not in frame.tracks:
             return 1.0
@@ -242,7 +274,7 @@ class _Scorer:
 
     def _identity(self) -> tuple[int, int, int]:
         covered = own = switches = 0
-        last: dict[Key, Key] = {}
+        last: dict[Name, Name] = {}
         for number, keys in self.scored.items():
             frame = self._frames[number]
             for key in keys:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,14 +11,16 @@ from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import AgssError, ConfigError, OutputError
 from agss_model.masks.labels import BoolMask
+from fiftyone_plugin.authorship import Authors
 from fiftyone_plugin.clips import Clip
-from fiftyone_plugin.evaluation import Key, identity
+from fiftyone_plugin.collections import unfiltered
 from fiftyone_plugin.fields import Field
+from fiftyone_plugin.identity import Name, Names, numbered
 from fiftyone_plugin.labels import decode_label
 from fiftyone_plugin.layouts import FrameMasks, folder_name, place_for
 from fiftyone_plugin.objects import Label
 from fiftyone_plugin.outcome import Progress, count
-from fiftyone_plugin.prompts import is_prediction, labels_in, read_values
+from fiftyone_plugin.prompts import labels_in, read_values
 
 Which = Literal["human", "all"]
 
@@ -64,11 +66,13 @@ class _Survey:
     """What a clip has to offer.
 
     Attributes:
-        labels: one of each object.
+        names: of the labels.
+        objects: that are written.
         chosen: for each frame to write the ids of its labels, and whether a human drew them.
     """
 
-    labels: dict[Key, Label] = field(default_factory=dict)
+    names: Names
+    objects: dict[Name, None] = field(default_factory=dict)
     chosen: dict[int, dict[str, bool]] = field(default_factory=dict)
 
 
@@ -127,31 +131,38 @@ class Exporter:
         if not survey.chosen:
             self.exported.bare.append(clip.name)
             return
-        ids = _numbered(survey.labels, self._place.most_ids)
-        classes = {ids[key]: str(label.label or "object") for key, label in survey.labels.items()}
+        most = self._place.most_ids
+        if len(survey.objects) > most:
+            raise AgssError(
+                f"{len(survey.objects)} objects are too many for this layout, which holds {most}; split the clip."
+            )
+        ids = numbered(survey.objects, most)
         name = folder_name(clip)
         if name in self.exported.sequences:
             name = f"{name}_{clip.key[-6:]}"
         with clip.open() as source:
-            self._place.write(clip, name, source, classes, self._frames(clip, source.size, ids, survey.chosen))
+            frames = self._frames(clip, source.size, ids, survey)
+            self._place.write(clip, name, source, {i: known for known, i in ids.items()}, frames)
         self.exported.sequences.append(name)
         self.exported.frames += len(survey.chosen)
         self.exported.overlapping = self._place.overlapping
 
     def _survey(self, clip: Clip) -> _Survey:
         """The objects, and the labels in each frame to write."""
-        survey = _Survey()
+        data = unfiltered(self._collection)
+        survey = _Survey(Names.read(data, clip, self._labels))
+        authors = Authors.read(data, clip, self._labels)
         for number, (value,) in read_values(self._collection, clip, self._labels):
-            chosen = self._chosen(labels_in(value))
+            chosen = self._chosen(number, labels_in(value), authors)
             if chosen:
                 survey.chosen[number] = {label.id: human for label, human in chosen}
             for label, _ in chosen:
-                survey.labels.setdefault(identity(label), label)
+                survey.objects[survey.names.of(label)] = None
         return survey
 
-    def _chosen(self, labels: list[Label]) -> list[tuple[Label, bool]]:
-        """Those to write, and whether a human drew them."""
-        marked = [(label, bool(getattr(label, "keyframe", False)) or not is_prediction(label)) for label in labels]
+    def _chosen(self, number: int, labels: list[Label], authors: Authors) -> list[tuple[Label, bool]]:
+        """Those to write, and whether a human drew them; what the App filled in is nobody's."""
+        marked = [(label, authors.by_person(number, label)) for label in labels]
         if self._which == "all":
             return marked
         drawn = [pair for pair in marked if pair[1]]
@@ -161,27 +172,18 @@ class Exporter:
         return []
 
     def _frames(
-        self, clip: Clip, size: tuple[int, int], ids: dict[Key, int], chosen: dict[int, dict[str, bool]]
+        self, clip: Clip, size: tuple[int, int], ids: Mapping[Name, int], survey: _Survey
     ) -> Iterator[FrameMasks]:
         for number, (value,) in read_values(self._collection, clip, self._labels):
-            if number not in chosen:
+            if (chosen := survey.chosen.get(number)) is None:
                 continue
             masks: dict[int, BoolMask] = {}
             human = set()
             for label in labels_in(value):
-                if label.id not in chosen[number] or not (mask := decode_label(label, *size)).any():
+                if label.id not in chosen or not (mask := decode_label(label, *size)).any():
                     continue
-                object_id = ids[identity(label)]
+                object_id = ids[survey.names.of(label)]
                 masks[object_id] = masks[object_id] | mask if object_id in masks else mask
-                if chosen[number][label.id]:
+                if chosen[label.id]:
                     human.add(object_id)
             yield FrameMasks(number, masks, frozenset(human))
-
-
-def _numbered(labels: dict[Key, Label], most: int) -> dict[Key, int]:
-    """Ids: the indexes where they are fit for it, else counted from 1."""
-    if len(labels) > most:
-        raise AgssError(f"{len(labels)} objects are too many for this layout, which holds {most}; split the clip.")
-    indexes = [label.index for label in labels.values()]
-    fit = all(i is not None and 1 <= i <= most for i in indexes) and len(set(indexes)) == len(indexes)
-    return {key: int(label.index) if fit else place for place, (key, label) in enumerate(labels.items(), 1)}

@@ -11,6 +11,8 @@ from agss_model.errors import AgssError
 
 PROMPTS = (fo.Detections, fo.Detection, fo.Polylines, fo.Polyline)
 """Labels from which objects can be tracked."""
+LISTS: dict[type[fo.Label] | None, str] = {fo.Detections: ".detections", fo.Polylines: ".polylines"}
+"""Where values that hold several labels have them."""
 MASKS = (fo.Detections, fo.Detection)
 """Labels that hold masks."""
 
@@ -40,6 +42,14 @@ class Field:
     def root(self) -> str:
         """The path up to the list of labels of a `Detections` field."""
         return f"{self.path}.detections"
+
+    def kind(self, collection: SampleCollection) -> type[fo.Label] | None:
+        """Class of the values; None where the field does not exist or holds no labels."""
+        return getattr(collection.get_field(self.path), "document_type", None)
+
+    def labels(self, collection: SampleCollection) -> str:
+        """The path up to the labels, whether a value is a list of them or one."""
+        return self.path + LISTS.get(self.kind(collection), "")
 
 
 def field_of(collection: SampleCollection, name: str) -> Field:
@@ -108,8 +118,8 @@ ATTRIBUTES: dict[str, type] = {
     "detections.reasons": fo.ListField,
     "detections.instance": fo.EmbeddedDocumentField,
     "run": fo.StringField,
-    "lost": fo.ListField,
-    "jumped": fo.ListField,
+    "lost_objects": fo.ListField,
+    "jumped_objects": fo.ListField,
 }
 """What a tracked field has beyond FiftyOne's own attributes; see `fiftyone_plugin.writing`."""
 
@@ -125,7 +135,7 @@ def declare(dataset: fo.Dataset, field: Field) -> None:
         path = f"{field.name}.{name}"
         if path not in known:
             extra = {
-                fo.ListField: {"subfield": fo.StringField if name.startswith("detections") else fo.IntField},
+                fo.ListField: {"subfield": fo.StringField},
                 fo.EmbeddedDocumentField: {"embedded_doc_type": fo.Instance},
             }.get(kind, {})
             add(path, kind, **extra)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +14,15 @@ from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
 from agss_model.annotations import Include, VideoAnnotations, read_cvat_xml
-from agss_model.errors import AgssError, ConfigError, MediaError
+from agss_model.errors import AgssError, ConfigError
 from agss_model.evaluation import Sequence, open_dataset
 from agss_model.masks.labels import BoolMask, to_masks
 from fiftyone_plugin.clips import Clip
 from fiftyone_plugin.collections import unfiltered
 from fiftyone_plugin.fields import Field, FieldError, declare, field_of, output_field
+from fiftyone_plugin.identity import UNNAMED, Name
 from fiftyone_plugin.labels import encode_mask, fingerprint
-from fiftyone_plugin.layouts import LAYOUTS, FrameMasks
+from fiftyone_plugin.layouts import LAYOUTS, FrameMasks, read_names
 from fiftyone_plugin.matching import Matching, frame_in, xml_files
 from fiftyone_plugin.outcome import Progress
 from fiftyone_plugin.writing import FRAMES_AT_ONCE, DatabaseError, guarded
@@ -95,12 +96,12 @@ class Importer:
         self._matching = Matching(dataset, sort_field, group_field)
         path = path.expanduser()
         self._items: list[Sequence | Path]
-        self._classes: dict[str, dict[int, str]] = {}
+        self._named: dict[str, dict[int, Name]] = {}
         if form == "cvat":
             self._items = list(xml_files(path))
         else:
             self._items = list(open_dataset(path, form))  # type: ignore[arg-type]
-            self._classes = _classes(path)
+            self._named = read_names(path)
         field_of(dataset, name)
         self.imported = Imported()
 
@@ -134,11 +135,13 @@ class Importer:
     def _import(self, task: Sequence | VideoAnnotations, item: Sequence | Path) -> None:
         if isinstance(task, Sequence):
             clip = self._matching.of_folder(task)
-            frames, names = _of_sequence(task), self._classes.get(task.name, {})
+            frames, names = _of_sequence(task), self._named.get(task.name, {})
         else:
             clip = self._matching.of_task(task, Path(str(item)))
             frames = _of_cvat(task, self._include, clip)
-            names = {entry.id: entry.label for entry in task.objects}
+            known = read_names(Path(str(item)).parent).get(task.name, {})
+            names = {entry.id: known.get(entry.id, Name(entry.label)) for entry in task.objects}
+            names = {i: Name(entry.label, names[i].index) for i, entry in zip(names, task.objects, strict=True)}
             self.imported.notes += [f"{task.name}: {problem.text}" for problem in task.problems]
         view = self._dataset if clip.is_video or self._dataset.media_type == "image" else unfiltered(self._dataset)
         target = output_field(view, self._name)
@@ -160,10 +163,10 @@ class Importer:
             objects |= frame.masks.keys()
             self.imported.frames += 1
             if len(waiting) == FRAMES_AT_ONCE:
-                _put(view, labeller.clip, labeller.field, waiting)
+                _put(view, labeller.clip, labeller.target, waiting)
                 waiting = {}
         if waiting:
-            _put(view, labeller.clip, labeller.field, waiting)
+            _put(view, labeller.clip, labeller.target, waiting)
         self.imported.objects += len(objects)
         self.imported.clips += 1
 
@@ -183,13 +186,21 @@ class _Labeller:
 
     Attributes:
         clip: which one.
-        field: where the labels go; an object has the same instance in all of it.
-        names: classes by object id.
+        target: where the labels go; an object has the same instance in all of it.
+        names: of the objects, by id; an object without an index gets its id, or the next that its class has free.
     """
 
     clip: Clip
-    field: Field
-    names: Mapping[int, str]
+    target: Field
+    names: Mapping[int, Name]
+    _indexed: dict[int, Name] = field(default_factory=dict)
+
+    def _index(self, object_id: int) -> Name:
+        name = self.names.get(object_id, Name(UNNAMED))
+        if name.index is not None:
+            return name
+        taken = {*self.names.values(), *self._indexed.values()}
+        return next(n for i in itertools.count(object_id) if (n := Name(name.label, i)) not in taken)
 
     def detections(self, frame: FrameMasks) -> fo.Detections:
         """The labels of a frame; what no human drew is marked as a prediction is."""
@@ -197,33 +208,15 @@ class _Labeller:
         for object_id, mask in frame.masks.items():
             if (encoded := encode_mask(mask)) is None:
                 continue
-            name = self.names.get(object_id, "object")
-            label = fo.Detection(label=name, bounding_box=encoded[0], mask=encoded[1], index=object_id)
-            digest = hashlib.sha256(f"{self.clip.key} {self.field.name} {object_id}".encode()).digest()
+            name = self._indexed.setdefault(object_id, self._index(object_id))
+            label = fo.Detection(label=name.label, bounding_box=encoded[0], mask=encoded[1], index=name.index)
+            digest = hashlib.sha256(f"{self.clip.key} {self.target.name} {object_id}".encode()).digest()
             label["instance"] = fo.Instance(id=str(ObjectId(digest[:12])))
             label["keyframe"] = object_id in frame.human
             if object_id not in frame.human:
                 label["tracked"] = fingerprint(label)
             labels.append(label)
         return fo.Detections(detections=labels)
-
-
-def _classes(root: Path) -> dict[str, dict[int, str]]:
-    """Class of each object of each sequence, where a file says so; both layouts leave it open."""
-    path = next((path for path in (root / "meta.json", root / "objects.json") if path.is_file()), None)
-    if path is None:
-        return {}
-    try:
-        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
-        return {
-            name: {int(i): str(known["category"]) for i, known in video["objects"].items() if "category" in known}
-            for name, video in videos.items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MediaError(
-            f'{path} cannot be read ({error!r}); it must hold {{"videos": {{NAME: {{"objects": {{ID: '
-            '{"category": ...}}}}, or be removed'
-        ) from error
 
 
 def _of_sequence(sequence: Sequence) -> Iterator[FrameMasks]:

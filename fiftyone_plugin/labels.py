@@ -8,14 +8,16 @@ the App at the resolution of a screen, in boxes between pixels, come out at the 
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import fiftyone as fo
 import numpy as np
 
-from agss_model.annotations.fiftyone_labels import fill_rings, label_print, place_mask
 from agss_model.errors import MaskError
 from agss_model.masks.labels import BoolMask
+from agss_model.masks.polygons import Polygon, polygons_to_mask
 from agss_model.masks.shapes import shape_to_mask
 
 INWARD = 1e-7
@@ -74,9 +76,45 @@ def has_region(label: fo.Detection | fo.Polyline) -> bool:
     return isinstance(label, fo.Polyline) or bool(label.has_mask)
 
 
+def is_keyframe(label: fo.Detection | fo.Polyline) -> bool | None:
+    """The attribute `keyframe` as stored; None where it is not."""
+    return label.get_field("keyframe") if label.has_field("keyframe") else None
+
+
 def fingerprint(label: fo.Detection) -> str:
-    """Changes when somebody edits the box, the mask or the class of a detection."""
-    return label_print(label.bounding_box, _mask_of(label), str(label.label))
+    """The mark `tracked` of a label that a run writes, so that it shows when somebody edits it.
+
+    The part before the point changes with the box, the mask, the class, and when the label is made a keyframe; the part
+    after it with the mask and the class only.
+    """
+    whole, inside = _prints(label)
+    return f"{whole}{'k' if is_keyframe(label) else ''}.{inside}"
+
+
+def is_untouched(label: fo.Detection | fo.Polyline) -> bool:
+    """Whether a run wrote this label and nobody has changed its box, mask or class since, or made it a keyframe."""
+    mark = _mark(label)
+    if mark is None:
+        return False
+    return mark == (fingerprint(label) if "." in mark else _prints(label)[0])  # marks once had one part
+
+
+def is_only_moved(label: fo.Detection | fo.Polyline) -> bool:
+    """Whether nothing but the box can have changed since a run wrote this label; true of labels of no run."""
+    mark = _mark(label)
+    return mark is None or mark.split(".")[1:] == [_prints(label)[1]]
+
+
+def _mark(label: fo.Detection | fo.Polyline) -> str | None:
+    return label.get_field("tracked") if isinstance(label, fo.Detection) and label.has_field("tracked") else None
+
+
+def _prints(label: fo.Detection) -> tuple[str, str]:
+    box = np.asarray(label.bounding_box, np.float64).round(9).tobytes()
+    inside = str(label.label).encode()
+    if (mask := _mask_of(label)) is not None:
+        inside += np.packbits(np.asarray(mask) > 0).tobytes()
+    return f"{zlib.crc32(box + inside):08x}", f"{zlib.crc32(inside):08x}"
 
 
 def _mask_of(label: fo.Detection) -> np.ndarray[Any, Any] | None:
@@ -98,3 +136,53 @@ def _polygons(label: fo.Polyline, width: int, height: int) -> BoolMask:
     if not (label.closed or label.filled):
         raise MaskError(f"polyline {label.id} is an open line, which has no inside; set closed or filled on it")
     return fill_rings(label.points or [], width, height)
+
+
+def place_mask(mask: np.ndarray[Any, Any], box: Sequence[float], width: int, height: int) -> BoolMask:
+    """A mask that is cropped to a box, in its place.
+
+    Args:
+        mask: (h, w) of any resolution; what is above 0 belongs to the object.
+        box: x, y, width and height in parts of the frame.
+        width: of the frame, pixels.
+        height: of the frame, pixels.
+
+    Returns:
+        (height, width) bool.
+    """
+    rows, under_rows = _samples(box[1], box[3], height, mask.shape[0])
+    columns, under_columns = _samples(box[0], box[2], width, mask.shape[1])
+    out = np.zeros((height, width), dtype=np.bool_)
+    out[rows, columns] = mask[under_rows[:, None], under_columns[None, :]] > 0
+    return out
+
+
+def fill_rings(rings: Iterable[Sequence[Sequence[float]]], width: int, height: int) -> BoolMask:
+    """Closed shapes that cut each other out, as FiftyOne draws those of one polyline.
+
+    Args:
+        rings: of (x, y) in parts of the frame.
+        width: of the frame, pixels.
+        height: of the frame, pixels.
+
+    Returns:
+        (height, width) bool.
+
+    Raises:
+        MaskError: a ring has fewer than three points, or one that is not finite.
+    """
+    out = np.zeros((height, width), dtype=np.bool_)
+    for ring in rings:
+        flat = (np.asarray(ring, np.float64) * (width, height)).ravel()
+        out ^= polygons_to_mask([Polygon.from_flat(flat.tolist())], width=width, height=height)
+    return out
+
+
+def _samples(start: float, extent: float, size: int, cells: int) -> tuple[slice, np.ndarray[Any, np.dtype[np.intp]]]:
+    """Pixels of the frame with their centre inside, and the cell of the mask that lies under each."""
+    first, last = start * size, (start + extent) * size
+    low = int(np.clip(np.ceil(first - 0.5), 0, size))
+    high = int(np.clip(np.ceil(last - 0.5), low, size))
+    centres = np.arange(low, high) + 0.5
+    span = max(last - first, 1e-12)
+    return slice(low, high), ((centres - first) / span * cells).astype(np.intp).clip(0, cells - 1)

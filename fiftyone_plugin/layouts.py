@@ -15,15 +15,16 @@ import cv2
 import numpy as np
 
 from agss_model.annotations import CvatXmlWriter, Task
-from agss_model.errors import ConfigError, OutputError
+from agss_model.errors import ConfigError, MediaError, OutputError
 from agss_model.evaluation import Layout, Sequence, write_results
 from agss_model.masks.labels import MAX_OBJECT_ID, BoolMask, LabelMap
 from agss_model.results import id_type
 from agss_model.video import FrameSource, prefetch
 from fiftyone_plugin.clips import Clip
+from fiftyone_plugin.identity import UNNAMED, Name
 
 LAYOUTS = (*get_args(Layout), "cvat")
-XML, IMAGES = "annotations.xml", "images"
+XML, IMAGES, OBJECTS = "annotations.xml", "images", "objects.json"
 JPEG_QUALITY = 95
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ class Place(Protocol):
     overlapping: int
 
     def write(
-        self, clip: Clip, name: str, source: FrameSource, classes: Mapping[int, str], frames: Iterable[FrameMasks]
+        self, clip: Clip, name: str, source: FrameSource, objects: Mapping[int, Name], frames: Iterable[FrameMasks]
     ) -> None:
         """Write one clip.
 
@@ -65,7 +66,7 @@ class Place(Protocol):
             clip: which one.
             name: of its folder.
             source: its frames.
-            classes: of the objects, by id.
+            objects: their names, by id.
             frames: ascending.
 
         Raises:
@@ -94,6 +95,32 @@ def place_for(layout: str, root: Path) -> Place:
     return CvatTasks(root) if layout == "cvat" else LabelMapFolders(root, layout)
 
 
+def read_names(root: Path) -> dict[str, dict[int, Name]]:
+    """Objects of each sequence by id, where a file in the folder says so; the layouts leave it open.
+
+    Raises:
+        MediaError: the file says something else.
+    """
+    path = next((path for path in (root / "meta.json", root / OBJECTS) if path.is_file()), None)
+    if path is None:
+        return {}
+    try:
+        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        return {name: dict(_names(video["objects"])) for name, video in videos.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise MediaError(
+            f'{path} cannot be read ({error!r}); it must hold {{"videos": {{NAME: {{"objects": {{ID: '
+            '{"category": ...}}}}, or be removed'
+        ) from error
+
+
+def _names(objects: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[int, Name]]:
+    for object_id, known in objects.items():
+        if "category" in known or "index" in known:
+            index = known.get("index")
+            yield int(object_id), Name(str(known.get("category", UNNAMED)), None if index is None else int(index))
+
+
 def folder_name(clip: Clip) -> str:
     """A clip's name, made fit for a file system: the video's, or the group's or folder's of images."""
     text = Path(clip.paths[0]).stem if clip.is_video else clip.name.split("/")[0]
@@ -112,17 +139,17 @@ class LabelMapFolders:
         self.overlapping = 0
 
     def write(
-        self, clip: Clip, name: str, source: FrameSource, classes: Mapping[int, str], frames: Iterable[FrameMasks]
+        self, clip: Clip, name: str, source: FrameSource, objects: Mapping[int, Name], frames: Iterable[FrameMasks]
     ) -> None:
         """See `Place`."""
         images = self._root / "JPEGImages" / name
         paths = _in_new_folder(images, lambda: _write_images(clip, source, images))
-        seen: dict[int, list[str]] = {object_id: [] for object_id in classes}
+        seen: dict[int, list[str]] = {object_id: [] for object_id in objects}
         sequence = Sequence(name, tuple(paths), {}, self._layout)  # type: ignore[arg-type]
         root = self._root / "Annotations" if self._layout == "davis" else self._root
         write_results(root, sequence, self._label_maps(frames, source.size, paths, seen))
         self._meta[name] = {
-            "objects": {str(i): {"category": classes[i], "frames": stems} for i, stems in seen.items() if stems}
+            "objects": {str(i): {**_said(i, objects[i]), "frames": stems} for i, stems in seen.items() if stems}
         }
 
     def _label_maps(
@@ -145,7 +172,7 @@ class LabelMapFolders:
             if self._layout == "youtube-vos":
                 (self._root / "meta.json").write_text(meta, encoding="utf-8")
                 return
-            (self._root / "objects.json").write_text(meta, encoding="utf-8")
+            (self._root / OBJECTS).write_text(meta, encoding="utf-8")
             lists = self._root / "ImageSets" / "2017"
             lists.mkdir(parents=True, exist_ok=True)
             (lists / "train.txt").write_text("".join(f"{name}\n" for name in self._meta), encoding="utf-8")
@@ -164,14 +191,17 @@ class CvatTasks:
         self._root = root
 
     def write(
-        self, clip: Clip, name: str, source: FrameSource, classes: Mapping[int, str], frames: Iterable[FrameMasks]
+        self, clip: Clip, name: str, source: FrameSource, objects: Mapping[int, Name], frames: Iterable[FrameMasks]
     ) -> None:
         """See `Place`."""
         folder = self._root / name
         _in_new_folder(folder, lambda: _media_beside(clip, folder))
         video = Path(clip.paths[0]).name if clip.is_video else ""
         task = Task(None, name, *source.size, len(source), source=video)
-        with CvatXmlWriter(folder / XML, task, classes) as writer:
+        if any(known.index not in (None, i) for i, known in objects.items()):
+            said = {str(i): _said(i, known) for i, known in objects.items()}
+            (folder / OBJECTS).write_text(json.dumps({"videos": {name: {"objects": said}}}, indent=1), encoding="utf-8")
+        with CvatXmlWriter(folder / XML, task, {i: known.label for i, known in objects.items()}) as writer:
             for frame in frames:
                 # The smallest is uppermost, as it is in label maps.
                 for layer, object_id in enumerate(_largest_first(frame.masks)):
@@ -180,6 +210,11 @@ class CvatTasks:
 
     def finish(self) -> None:
         """Nothing: every task stands for itself."""
+
+
+def _said(object_id: int, name: Name) -> dict[str, Any]:
+    """The class, and the index where the id is another."""
+    return {"category": name.label, **({"index": name.index} if name.index not in (None, object_id) else {})}
 
 
 def _largest_first(masks: Mapping[int, BoolMask]) -> list[int]:

@@ -17,6 +17,7 @@ import fiftyone as fo
 from bson import ObjectId
 
 from agss_model.errors import MaskError
+from fiftyone_plugin.identity import UNNAMED, Name
 
 Label: TypeAlias = fo.Detection | fo.Polyline
 Key = tuple[str, ...]
@@ -37,6 +38,11 @@ class TrackedObject:
     index: int
     label: str | None
     instance: str
+
+    @property
+    def name(self) -> Name:
+        """As it is called everywhere."""
+        return Name(str(self.label or UNNAMED), self.index)
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask, LabelMap
 from agss_model.results import id_type
 from agss_model.video import FrameSource
+from fiftyone_plugin.authorship import NOBODY, Authors
 from fiftyone_plugin.clips import Clip
 from fiftyone_plugin.fields import Field
-from fiftyone_plugin.labels import decode_label, fingerprint, has_region
+from fiftyone_plugin.labels import decode_label, has_region
 from fiftyone_plugin.objects import Identities, Label, Sighting, TrackedObject
 
 Container: TypeAlias = fo.Detections | fo.Detection | fo.Polylines | fo.Polyline | None
@@ -32,12 +33,6 @@ def labels_in(container: Container) -> list[Label]:
     if isinstance(container, fo.Detections):
         return list(container.detections or [])
     return list(container.polylines or []) if isinstance(container, fo.Polylines) else [container]
-
-
-def is_prediction(label: Label) -> bool:
-    """Whether a run wrote this label and nobody has changed its box, mask or class since."""
-    mark = getattr(label, "tracked", None) if isinstance(label, fo.Detection) else None
-    return mark is not None and mark == fingerprint(label)
 
 
 @dataclass(frozen=True)
@@ -121,6 +116,7 @@ class Prompts:
         runs: the mark of the run that wrote it, for each frame that has one; see `fiftyone_plugin.writing`.
         boxes: labels of which only the box is known.
         empty: labels without a pixel in the frame.
+        authors: who made the labels that stand in the output field.
     """
 
     objects: Mapping[int, TrackedObject]
@@ -129,6 +125,7 @@ class Prompts:
     runs: Mapping[int, str]
     boxes: int = 0
     empty: int = 0
+    authors: Authors = NOBODY
 
     @property
     def keyframes(self) -> Keyframes:
@@ -154,13 +151,19 @@ class _Reading:
     known: dict[str, int] = field(default_factory=dict)
 
 
-def read_prompts(source: FrameSource, frames: Iterable[tuple[int, Container, Container]], scope: str) -> Prompts:
+def read_prompts(
+    source: FrameSource,
+    frames: Iterable[tuple[int, Container, Container]],
+    scope: str,
+    authors: tuple[Authors, Authors] = (NOBODY, NOBODY),
+) -> Prompts:
     """Find the objects that humans drew; in a box, the pixels that look unlike its surroundings are the object.
 
     Args:
         source: the clip.
         frames: frame number from 0, value of the input field, value of the output field (None if it is the same).
         scope: of made-up instances, see `Identities`.
+        authors: of the labels of the input field, and of those of the output field.
 
     Raises:
         MaskError: labels that contradict each other or cannot be read; the message names the frame.
@@ -169,7 +172,7 @@ def read_prompts(source: FrameSource, frames: Iterable[tuple[int, Container, Con
     masks: list[Drawn | None] = []
     boxes = 0
     for number, given, output in frames:
-        for sighting in _human(number, given, output, reading):
+        for sighting in _drawn_in(number, given, output, reading, authors):
             if not 0 <= number < len(source):
                 raise MaskError(f"frame {number + 1} is labelled, but {source.name} has {len(source)} frames")
             try:
@@ -186,17 +189,19 @@ def read_prompts(source: FrameSource, frames: Iterable[tuple[int, Container, Con
     for sighting, object_id, one in zip(reading.sightings, ids, masks, strict=True):
         if one is not None:
             _put(drawn.setdefault(sighting.frame, {}), object_id, one, sighting)
-    return Prompts(objects, drawn, source.size, reading.runs, boxes, masks.count(None))
+    return Prompts(objects, drawn, source.size, reading.runs, boxes, masks.count(None), authors[1])
 
 
-def _human(number: int, given: Container, output: Container, reading: _Reading) -> list[Sighting]:
+def _drawn_in(
+    number: int, given: Container, output: Container, reading: _Reading, authors: tuple[Authors, Authors]
+) -> list[Sighting]:
     if run := getattr(output, "run", None):
         reading.runs[number] = run
-    sightings = [Sighting(number, label, False) for label in labels_in(given) if not is_prediction(label)]
+    sightings = [Sighting(number, label, False) for label in labels_in(given) if authors[0].drew(number, label)]
     for label in labels_in(output):
         if label.instance_id and label.index is not None:
             reading.known.setdefault(label.instance_id, int(label.index))
-        if not is_prediction(label):
+        if authors[1].drew(number, label):
             sightings.append(Sighting(number, label, True))
     return sightings
 
@@ -258,4 +263,4 @@ def read_values(collection: SampleCollection, clip: Clip, *fields: Field) -> Ite
             yield frame_number - 1, [frame[wanted.name] for wanted in fields]
 
 
-__all__ = ["Drawn", "Keyframes", "Prompts", "is_prediction", "labels_in", "read_frames", "read_prompts", "read_values"]
+__all__ = ["Drawn", "Keyframes", "Prompts", "labels_in", "read_frames", "read_prompts", "read_values"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
@@ -16,8 +17,10 @@ from agss_model.quality import BACK, DISAGREE, JUMP, LOST
 from fiftyone_plugin.clips import Clip
 from fiftyone_plugin.columns import read_columns
 from fiftyone_plugin.fields import Field
+from fiftyone_plugin.identity import ABSENT, IDENTITY, Name, Names, lost_in
 from fiftyone_plugin.writing import guarded
 
+JUDGED = ("confidence", "keyframe", "reasons")
 LOW = "low score"
 DOUBTS = (LOST, JUMP, DISAGREE, BACK)
 """Reasons that are enough by themselves, whatever the score."""
@@ -68,21 +71,20 @@ def doubts(collection: SampleCollection, clip: Clip, field: Field, threshold: fl
         field: with tracks.
         threshold: scores below it are doubtful.
     """
-    names: dict[int, str] = {}
+    names = Names.read(collection, clip, field)
+    seen: dict[Name, None] = {}
     found: list[Doubt] = []
-    absent: list[tuple[int, int, bool]] = []
-    attributes = ("index", "label", "confidence", "keyframe", "reasons")
-    for number, labels, (lost, jumped) in read_columns(collection, clip, field, attributes, ("lost", "jumped")):
-        for index, kind, confidence, keyframe, reasons in labels:
-            name, score = str(kind) if index is None else f"{kind} {index}", 1.0 if confidence is None else confidence
-            if index is not None:
-                names.setdefault(index, name)
+    absent: list[tuple[int, list[list[Any]]]] = []
+    for number, labels, lists in read_columns(collection, clip, field, (*IDENTITY, *JUDGED), ABSENT):
+        for instance, kind, index, confidence, keyframe, reasons in labels:
+            name, score = names.name(instance, kind, index), 1.0 if confidence is None else confidence
+            seen[name] = None
             if not keyframe and (why := _why(score, tuple(reasons or ()), threshold)):
-                found.append(Doubt(number, name, score, why))
-        absent.extend((number, index, index in jumped) for index in lost)
-    for number, index, jump in absent:
-        name = names.get(index, f"object {index}")
-        found.append(Doubt(number, name, 0.0, (LOST, JUMP) if jump else (LOST,)))
+                found.append(Doubt(number, str(name), score, why))
+        absent.append((number, lists))
+    for number, lists in absent:
+        for lost, jump in lost_in(lists, seen):
+            found.append(Doubt(number, lost, 0.0, (LOST, JUMP) if jump else (LOST,)))
     return sorted(found, key=lambda doubt: (doubt.frame, doubt.score))
 
 

@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from fiftyone.core.collections import SampleCollection
 
+from fiftyone_plugin.authorship import PLACE, Authors
 from fiftyone_plugin.clips import Clip
 from fiftyone_plugin.collections import flat
 from fiftyone_plugin.columns import read_columns
 from fiftyone_plugin.fields import Field
+from fiftyone_plugin.identity import ABSENT, Name, Names, lost_in
 
 COLUMNS = 2000
 """Most columns of a picture; longer clips show the worst score of every few frames."""
@@ -64,19 +66,19 @@ def read_timeline(collection: SampleCollection, clip: Clip, field: Field) -> Tim
         clip: a video, or images in order.
         field: of detections.
     """
-    names: dict[int, str] = {}
-    found: list[tuple[int, int, float, bool]] = []
-    absent: list[tuple[int, int]] = []
+    names, authors = Names.read(collection, clip, field), Authors.read(collection, clip, field)
+    found: list[tuple[Name, int, float, bool]] = []
+    absent: list[tuple[int, list[list[Any]]]] = []
     frames = _frames(collection, clip)
-    attributes = ("index", "label", "confidence", "keyframe")
-    for number, labels, (lost,) in read_columns(collection, clip, field, attributes, ("lost",)):
+    for number, labels, lists in read_columns(collection, clip, field, (*PLACE, "confidence"), ABSENT):
         frames = max(frames, number + 1)
-        for index, name, score, human in labels:
-            if index is not None:
-                names[index] = f"{name} {index}"
-                found.append((index, number, 1.0 if score is None else score, bool(human)))
-        absent += [(index, number) for index in lost]
-    return _arranged(names, found, absent, frames)
+        for *place, score in labels:
+            human, instance, kind, index, _ = place
+            name = names.name(instance, kind, index)
+            if name.index is not None and not (score is None and authors.fills(number, *place)):
+                found.append((name, number, 1.0 if score is None else score, bool(human)))
+        absent.append((number, lists))
+    return _arranged(found, absent, frames)
 
 
 def _frames(collection: SampleCollection, clip: Clip) -> int:
@@ -87,18 +89,20 @@ def _frames(collection: SampleCollection, clip: Clip) -> int:
 
 
 def _arranged(
-    names: dict[int, str], found: list[tuple[int, int, float, bool]], absent: list[tuple[int, int]], total: int
+    found: list[tuple[Name, int, float, bool]], absent: list[tuple[int, list[list[Any]]]], total: int
 ) -> Timeline:
-    rows = {index: row for row, index in enumerate(sorted(names))}
+    seen = sorted({name for name, *_ in found}, key=lambda name: name.order)
+    rows = {str(name): row for row, name in enumerate(seen)}
     scores = np.full((len(rows), total), np.nan)
     human = np.zeros((len(rows), total), np.bool_)
-    for index, frame in absent:
-        if index in rows:
-            scores[rows[index], frame] = 0.0
-    for index, frame, score, keyframe in found:
-        scores[rows[index], frame] = score
-        human[rows[index], frame] = keyframe
-    return Timeline(tuple(names[index] for index in rows), scores, human)
+    for frame, lists in absent:
+        for lost, _ in lost_in(lists, seen):
+            if lost in rows:
+                scores[rows[lost], frame] = 0.0
+    for name, frame, score, keyframe in found:
+        scores[rows[str(name)], frame] = score
+        human[rows[str(name)], frame] = keyframe
+    return Timeline(tuple(rows), scores, human)
 
 
 def traces(timeline: Timeline) -> list[dict[str, Any]]:

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
-import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from agss_model import __version__
 from agss_model.errors import AgssError, ConfigError
 from agss_model.video import FrameSource, VideoFile
 from agss_model.weights.fingerprint import fingerprint
+from fiftyone_plugin.authorship import NOBODY, Authors
 from fiftyone_plugin.clips import Clip, find_clips
 from fiftyone_plugin.collections import readable, unfiltered
 from fiftyone_plugin.fields import Field, FieldError, declare, input_field, output_field, remember_order
@@ -121,8 +121,8 @@ class TrackingRun:
 
     def _check_labels(self) -> None:
         """Whether there is anything to start from."""
-        names = {self._input.path} | ({self._output.path} if self._view.has_field(self._output.path) else set())
-        if not any(self._view.count(path + _list_of(self._view, path)) for path in names):
+        fields = {self._input} | ({self._output} if self._view.has_field(self._output.path) else set())
+        if not any(self._view.count(field.labels(self._view)) for field in fields):
             raise FieldError(
                 f"field {self._input.name!r} holds no label in this view; draw the objects on at least one frame of "
                 "each video, or choose another field or view."
@@ -163,7 +163,9 @@ class TrackingRun:
     def _prompts(self, clip: Clip, source: FrameSource) -> Prompts:
         output = self._output if self._view.has_field(self._output.path) else None
         frames = read_frames(self._view, self._dataset, clip, self._input, output)
-        return read_prompts(source, frames, f"{clip.key} {self._output.name}")
+        given = Authors.read(self._dataset, clip, self._input)
+        authors = given, Authors.read(self._dataset, clip, output) if output else NOBODY
+        return read_prompts(source, frames, f"{clip.key} {self._output.name}", authors)
 
     def _spans(
         self, clip: Clip, source: FrameSource, prompts: Prompts, writer: Writer
@@ -250,11 +252,6 @@ def _joined(missing: list[int], all_blocks: list[Block], direction: str) -> list
         else:
             spans.append(range(here[0], here[-1] + 1))
     return spans
-
-
-def _list_of(collection: SampleCollection, path: str) -> str:
-    kind = getattr(collection.get_field(path), "document_type", None)
-    return {fo.Detections: ".detections", fo.Polylines: ".polylines"}.get(kind, "")
 
 
 def _reason(error: Exception) -> str:

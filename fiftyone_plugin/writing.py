@@ -6,7 +6,7 @@ What a run writes into a frame:
   `keyframe` (a human drew it), `reasons` (why the score is low) and `tracked`, a fingerprint that no longer fits once
   somebody edits the label: then it counts as drawn by a human;
 - on the `Detections` themselves `run`, the mark of everything the frame's masks depend on, by which a later run knows
-  that nothing is to be done; and `lost` and `jumped`, the indexes of objects that could not be found.
+  that nothing is to be done; and `lost_objects` and `jumped_objects`, the names of those that could not be found.
 
 Labels of humans stay as they are; only an index, instance or confidence that they lack is filled in, and `keyframe`
 set.
@@ -30,7 +30,7 @@ from fiftyone_plugin.clips import Clip
 from fiftyone_plugin.fields import Field
 from fiftyone_plugin.labels import INWARD, encode_mask, fingerprint
 from fiftyone_plugin.objects import TrackedObject
-from fiftyone_plugin.prompts import Drawn, Prompts, is_prediction, labels_in
+from fiftyone_plugin.prompts import Drawn, Prompts, labels_in
 
 T = TypeVar("T")
 FRAMES_AT_ONCE = 64
@@ -86,8 +86,8 @@ def to_detections(
             found.append(_linked(label, known))
     value = fo.Detections(detections=found)
     lost = sorted(result.lost & objects.keys())
-    value["lost"] = [objects[i].index for i in lost]
-    value["jumped"] = [objects[i].index for i in lost if JUMP in result.reasons.get(i, ())]
+    value["lost_objects"] = [str(objects[i].name) for i in lost]
+    value["jumped_objects"] = [str(objects[i].name) for i in lost if JUMP in result.reasons.get(i, ())]
     return value
 
 
@@ -180,7 +180,7 @@ class Writer:
     def _keep_human(self, number: int, value: fo.Detections, current: fo.Detections) -> None:
         """Put labels of humans that are in the frame into its new value, in place of what was tracked."""
         ours = {drawn.label_id: i for i, drawn in self._prompts.drawn.get(number, {}).items() if drawn.in_output}
-        human = [label for label in labels_in(current) if not is_prediction(label)]
+        human = [label for label in labels_in(current) if self._prompts.authors.drew(number, label)]
         for label in human:
             if label.id in ours:
                 _fill(label, self._prompts.objects[ours[label.id]])

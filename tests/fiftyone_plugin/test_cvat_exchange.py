@@ -12,8 +12,7 @@ from little_videos import detection, drawn, masks_of, video_sample, write_images
 from agss_model.annotations import read_cvat_xml
 from agss_model.errors import AgssError
 from agss_model.video import VideoFile
-from fiftyone_plugin.labels import fingerprint
-from fiftyone_plugin.prompts import is_prediction
+from fiftyone_plugin.labels import fingerprint, is_untouched
 from training.datasets.cvat_export import read_export
 
 SIZE = (128, 96)
@@ -90,7 +89,7 @@ def test_of_cvat_each_object_counts_by_itself_and_predictions_stay_predictions(o
     assert (video.known(1), video.known(1, "all"), video.known(2, "all")) == ((2,), (1, 2), (1, 2))
     operator("import_annotations")(data, str(tmp_path / "all" / "a"), "back", include="all")
     back = {t: data.first().frames[t + 1]["back"].detections for t in range(FRAMES)}
-    assert [[(label.keyframe, is_prediction(label)) for label in back[t]] for t in (0, 1, 2)] == [
+    assert [[(label.keyframe, is_untouched(label)) for label in back[t]] for t in (0, 1, 2)] == [
         [(True, False)] * 2,
         [(False, True), (True, False)],
         [(False, True)] * 2,

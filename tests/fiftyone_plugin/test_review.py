@@ -28,7 +28,7 @@ def tracked(score, index=1, reasons=(), keyframe=False):
 
 def frame(*labels, lost=(), jumped=()):
     value = fo.Detections(detections=list(labels))
-    value["lost"], value["jumped"] = list(lost), list(jumped)
+    value["lost_objects"], value["jumped_objects"] = list(lost), list(jumped)
     return value
 
 
@@ -44,7 +44,7 @@ def test_worst_first_with_the_reason_in_a_saved_view(operator, data, scene, tmp_
     good, weak, bad = tracked(0.9), tracked(0.4), tracked(0.2, reasons=("uncertain",))
     torn = tracked(0.8, reasons=(DISAGREE,))
     data.add_sample(video(path, frame(good), frame(weak), frame(bad), frame(good), frame(torn), frame(good)))
-    gone = frame(tracked(0.9, 2), lost=(1,), jumped=(1,))
+    gone = frame(tracked(0.9, 2), lost=("car 1",), jumped=("car 1",))
     data.add_sample(video(path, frame(tracked(0.1, keyframe=True), tracked(0.9, 2)), gone, *[frame(good)] * 4))
     result = operator("review_queue")(data, "tracks")
     assert result["entries"] == 3
