@@ -14,8 +14,8 @@ from fiftyone.operators.message import GeneratedMessage
 from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import AgssError
-from fiftyone_plugin.fields import label_fields
-from fiftyone_plugin.outcome import Progress
+from fiftyone_plugin.data.fields import label_fields
+from fiftyone_plugin.data.progress import Progress
 
 STORE, STOP = "agss-vos", "stop"
 PAUSE = 0.5  # seconds between two reports of progress

@@ -13,14 +13,14 @@ from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import ConfigError
 from fiftyone_plugin import PLUGIN
-from fiftyone_plugin.clips import Clip, find_clips
-from fiftyone_plugin.collections import readable, unfiltered
-from fiftyone_plugin.evaluation import Evaluation, EvaluationRun, write_scores
-from fiftyone_plugin.fields import MASKS, Field, input_field, label_fields
+from fiftyone_plugin.data.clips import Clip, find_clips
+from fiftyone_plugin.data.collections import readable, unfiltered
+from fiftyone_plugin.data.database import guarded
+from fiftyone_plugin.data.fields import MASKS, Field, input_field, label_fields
+from fiftyone_plugin.data.progress import Progress, count
 from fiftyone_plugin.operators.common import STORE, Base, Job, ask_order, choose_field
-from fiftyone_plugin.outcome import Progress, count
-from fiftyone_plugin.scores import track_fields
-from fiftyone_plugin.writing import guarded
+from fiftyone_plugin.review.evaluation import Evaluation, EvaluationRun, write_scores
+from fiftyone_plugin.review.scores import track_fields
 
 LAST = "evaluation"
 """Key in the dataset's execution store of the last evaluation, as `Evaluation.to_dict` has it."""

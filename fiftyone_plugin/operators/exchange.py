@@ -11,12 +11,12 @@ from fiftyone.core.collections import SampleCollection
 
 from agss_model.annotations import Include
 from agss_model.errors import ConfigError
-from fiftyone_plugin.clips import find_clips
-from fiftyone_plugin.collections import readable
-from fiftyone_plugin.exporting import Exporter, Which
-from fiftyone_plugin.fields import MASKS, input_field
-from fiftyone_plugin.importing import Importer
-from fiftyone_plugin.layouts import LAYOUTS
+from fiftyone_plugin.data.clips import find_clips
+from fiftyone_plugin.data.collections import readable
+from fiftyone_plugin.data.fields import MASKS, input_field
+from fiftyone_plugin.exchange.exporting import Exporter, Which
+from fiftyone_plugin.exchange.importing import Importer
+from fiftyone_plugin.exchange.layouts import LAYOUTS
 from fiftyone_plugin.operators.common import Base, Job, ask_order, choose, choose_field
 
 

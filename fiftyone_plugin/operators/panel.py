@@ -12,13 +12,13 @@ from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import AgssError
 from fiftyone_plugin import PLUGIN
-from fiftyone_plugin.clips import Clip, find_clips
-from fiftyone_plugin.collections import flat, unfiltered
-from fiftyone_plugin.fields import field_of, known_order
+from fiftyone_plugin.data.clips import Clip, find_clips
+from fiftyone_plugin.data.collections import flat, unfiltered
+from fiftyone_plugin.data.fields import field_of, known_order
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.evaluate import LAST
 from fiftyone_plugin.operators.review import THRESHOLD
-from fiftyone_plugin.scores import read_timeline, traces, track_fields
+from fiftyone_plugin.review.scores import read_timeline, traces, track_fields
 
 BUTTONS = (
     ("track_objects", "Track", "play_arrow"),

@@ -11,12 +11,12 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators.message import GeneratedMessage
 
 from agss_model.errors import AgssError, ConfigError
-from fiftyone_plugin.clips import Clip, find_clips
-from fiftyone_plugin.collections import readable, unfiltered
-from fiftyone_plugin.fields import MASKS, input_field
+from fiftyone_plugin.data.clips import Clip, find_clips
+from fiftyone_plugin.data.collections import readable, unfiltered
+from fiftyone_plugin.data.fields import MASKS, input_field
+from fiftyone_plugin.data.progress import Progress, count
 from fiftyone_plugin.operators.common import Base, Job, ask_order, choose_field
-from fiftyone_plugin.outcome import Progress, count
-from fiftyone_plugin.review import (
+from fiftyone_plugin.review.queue import (
     Entry,
     check_review_field,
     doubts,
@@ -25,7 +25,7 @@ from fiftyone_plugin.review import (
     review_field,
     write_queue,
 )
-from fiftyone_plugin.scores import track_fields
+from fiftyone_plugin.review.scores import track_fields
 
 THRESHOLD, LIMIT = 0.5, 200
 

@@ -9,8 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.core.collections import SampleCollection
 
-from fiftyone_plugin.fields import MASKS, PROMPTS, label_fields
-from fiftyone_plugin.models import DEFAULT
+from fiftyone_plugin.data.fields import MASKS, PROMPTS, label_fields
 from fiftyone_plugin.operators.common import (
     Base,
     Job,
@@ -21,8 +20,9 @@ from fiftyone_plugin.operators.common import (
     stop_requested,
     suggest,
 )
-from fiftyone_plugin.outcome import DIRECTIONS, Settings
-from fiftyone_plugin.tracking import TrackingRun
+from fiftyone_plugin.track.models import DEFAULT
+from fiftyone_plugin.track.outcome import DIRECTIONS, Settings
+from fiftyone_plugin.track.tracking import TrackingRun
 
 PARAMETERS = tuple(Settings.__dataclass_fields__)
 

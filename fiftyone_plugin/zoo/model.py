@@ -17,12 +17,13 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.core.config import Config
 
 from agss_model.errors import ConfigError, MaskError
-from fiftyone_plugin.authorship import NOBODY, Authors
-from fiftyone_plugin.clips import Clip
-from fiftyone_plugin.fields import FieldError, field_of, input_field, output_field
-from fiftyone_plugin.models import DEFAULT, load_network
-from fiftyone_plugin.prompts import labels_in, read_prompts
-from fiftyone_plugin.writing import to_detections
+from fiftyone_plugin.data.authorship import NOBODY, Authors
+from fiftyone_plugin.data.clips import Clip
+from fiftyone_plugin.data.fields import FieldError, field_of, input_field, output_field
+from fiftyone_plugin.data.reading import labels_in
+from fiftyone_plugin.track.models import DEFAULT, load_network
+from fiftyone_plugin.track.prompts import read_prompts
+from fiftyone_plugin.track.writing import to_detections
 
 PROMPTS = "prompt_field"
 DIRECTIONS = ("both", "forward", "backward")

@@ -18,16 +18,16 @@ from training.datasets.team import TeamVideo
 if TYPE_CHECKING:
     import fiftyone as fo
 
-    from fiftyone_plugin.clips import Clip
-    from fiftyone_plugin.fields import Field
-    from fiftyone_plugin.objects import Label
+    from fiftyone_plugin.data.clips import Clip
+    from fiftyone_plugin.data.fields import Field
+    from fiftyone_plugin.data.labels import Label
 
 
 def read_fiftyone(place: str) -> list[TeamVideo]:
     """Videos of `NAME/FIELD`, such as `my-videos/frames.ground_truth`; samples without labels there are left out.
 
     Objects keep their `index` where no two classes share it. What a tracking run wrote or the App filled in are
-    predictions, all other labels a human's; see `fiftyone_plugin.authorship`.
+    predictions, all other labels a human's; see `fiftyone_plugin.data.authorship`.
 
     Raises:
         ConfigError: the place cannot be read, or FiftyOne is missing.
@@ -40,8 +40,8 @@ def read_fiftyone(place: str) -> list[TeamVideo]:
         import fiftyone as fo
     except ImportError as error:
         raise ConfigError("Reading a FiftyOne dataset needs FiftyOne: pip install 'agss-vos[fiftyone]'") from error
-    from fiftyone_plugin.clips import find_clips
-    from fiftyone_plugin.fields import field_of, label_fields
+    from fiftyone_plugin.data.clips import find_clips
+    from fiftyone_plugin.data.fields import field_of, label_fields
 
     if not fo.dataset_exists(name):
         raise MediaError(f"FiftyOne has no dataset {name!r}; there are {', '.join(fo.list_datasets()) or 'none'}")
@@ -57,9 +57,9 @@ def read_fiftyone(place: str) -> list[TeamVideo]:
 
 
 def _video(dataset: fo.Dataset, clip: Clip, field: Field) -> TeamVideo | None:
-    from fiftyone_plugin.authorship import Authors
-    from fiftyone_plugin.identity import Names, numbered
-    from fiftyone_plugin.prompts import labels_in, read_values
+    from fiftyone_plugin.data.authorship import Authors
+    from fiftyone_plugin.data.identity import Names, numbered
+    from fiftyone_plugin.data.reading import labels_in, read_values
 
     with clip.open() as frames:
         size, count = frames.size, len(frames)
@@ -93,7 +93,7 @@ def _video(dataset: fo.Dataset, clip: Clip, field: Field) -> TeamVideo | None:
 
 def _shape(label: Label, size: tuple[int, int], skipped: Counter[str]) -> Shape | None:
     """The mask of a label, None where it has none or belongs to no object."""
-    from fiftyone_plugin.labels import decode_label, has_region
+    from fiftyone_plugin.data.labels import decode_label, has_region
 
     if label.index is None and not label.instance_id:
         skipped["have neither index nor instance"] += 1
