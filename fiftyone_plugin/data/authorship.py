@@ -55,7 +55,7 @@ class Authors:
     def read(cls, collection: SampleCollection, clip: Clip, field: Field) -> Authors:
         """Of a field, without reading its masks; `collection` holds the whole clip, without filters."""
         place = "points" if field.kind(collection) in (fo.Polylines, fo.Polyline) else "bounding_box"
-        columns = read_columns(collection, clip, field, (*PLACE[:-1], place), ())
+        columns = read_columns(collection, clip.whole, field, (*PLACE[:-1], place), ())
         return cls((number, label) for number, labels, _ in columns for label in labels)
 
     @classmethod

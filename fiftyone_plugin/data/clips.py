@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -41,8 +41,17 @@ class Clip:
 
     @property
     def key(self) -> str:
-        """The sample by which the clip is known."""
+        """The sample by which the clip is known; several parts of one video share it."""
         return self.samples[0]
+
+    @property
+    def whole(self) -> Clip:
+        """All frames of the video."""
+        return replace(self, first=0, last=None)
+
+    def covers(self, number: int) -> bool:
+        """Whether a frame, counted from 0, is in the clip."""
+        return self.first <= number and (self.last is None or number <= self.last)
 
     def open(self) -> FrameSource:
         """The frames.
@@ -103,6 +112,7 @@ def _videos(collection: SampleCollection) -> list[Clip]:
 
 
 def _of_group(group: SampleCollection, sort_field: str | None) -> list[Clip]:
+    group = flat(group)
     if group.media_type == "video":
         return _videos(group)
     ids, paths = group.values(["id", "filepath"])

@@ -12,10 +12,17 @@ def flat(collection: SampleCollection) -> SampleCollection:
     return collection.select_group_slices(collection.group_slice or collection.default_group_slice)
 
 
+def one_kind(collection: SampleCollection) -> SampleCollection:
+    """Samples of one media type, whose fields are those of a collection's clips; which samples is open."""
+    if getattr(collection, "_is_dynamic_groups", False):
+        return flat(collection._root_dataset)
+    return flat(collection)
+
+
 def readable(collection: SampleCollection) -> SampleCollection:
     """Samples that can be selected by their ids: those in dynamic groups, and the whole videos of clips."""
     if getattr(collection, "_is_dynamic_groups", False):
-        return collection._root_dataset.select(
+        return flat(collection._root_dataset).select(
             [i for group in collection.iter_dynamic_groups() for i in group.values("id")]
         )
     if getattr(collection, "_is_clips", False):

@@ -37,6 +37,8 @@ def read_columns(
     else:
         numbers = list(range(len(clip.samples)))
     for place, number in enumerate(numbers):
+        if not clip.covers(number):
+            continue
         row = [_listed(column[place] if column else None, single) for column in columns]
         labels, lists = row[: len(of_labels)], row[len(of_labels) :]
         size = max(map(len, labels))

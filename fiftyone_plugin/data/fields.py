@@ -8,6 +8,7 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import AgssError
+from fiftyone_plugin.data.collections import one_kind
 
 PROMPTS = (fo.Detections, fo.Detection, fo.Polylines, fo.Polyline)
 """Labels from which objects can be tracked."""
@@ -61,7 +62,7 @@ def field_of(collection: SampleCollection, name: str) -> Field:
     name = (name or "").removeprefix("frames.").strip()
     if not name or "." in name:
         raise FieldError(f"{name!r} is not the name of a label field; give one such as 'ground_truth'.")
-    return Field(name, collection.media_type == "video")
+    return Field(name, one_kind(collection).media_type == "video")
 
 
 def label_fields(collection: SampleCollection, types: tuple[type, ...] = PROMPTS) -> list[str]:
@@ -157,6 +158,7 @@ def known_order(dataset: fo.Dataset, name: str) -> tuple[str | None, str | None]
 
 
 def _schema(collection: SampleCollection) -> dict[str, fo.Field]:
+    collection = one_kind(collection)
     schema = collection.get_frame_field_schema() if collection.media_type == "video" else collection.get_field_schema()
     return dict(schema or {})
 

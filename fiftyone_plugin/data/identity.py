@@ -63,7 +63,7 @@ class Names:
         return cls(
             label
             for field in fields
-            for _, labels, _ in read_columns(collection, clip, field, IDENTITY, ())
+            for _, labels, _ in read_columns(collection, clip.whole, field, IDENTITY, ())
             for label in labels
         )
 

@@ -33,4 +33,5 @@ def read_values(collection: SampleCollection, clip: Clip, *fields: Field) -> Ite
             yield number, [sample[wanted.name] for wanted in fields]
             continue
         for frame_number, frame in sample.frames.items():
-            yield frame_number - 1, [frame[wanted.name] for wanted in fields]
+            if clip.covers(frame_number - 1):
+                yield frame_number - 1, [frame[wanted.name] for wanted in fields]

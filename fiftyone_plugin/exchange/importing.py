@@ -18,7 +18,7 @@ from agss_model.errors import AgssError, ConfigError
 from agss_model.evaluation import Sequence, open_dataset
 from agss_model.masks.labels import BoolMask, to_masks
 from fiftyone_plugin.data.clips import Clip
-from fiftyone_plugin.data.collections import unfiltered
+from fiftyone_plugin.data.collections import flat, unfiltered
 from fiftyone_plugin.data.database import FRAMES_AT_ONCE, DatabaseError, guarded
 from fiftyone_plugin.data.fields import Field, FieldError, declare, field_of, output_field
 from fiftyone_plugin.data.identity import UNNAMED, Name
@@ -143,7 +143,7 @@ class Importer:
             names = {entry.id: known.get(entry.id, Name(entry.label)) for entry in task.objects}
             names = {i: Name(entry.label, names[i].index) for i, entry in zip(names, task.objects, strict=True)}
             self.imported.notes += [f"{task.name}: {problem.text}" for problem in task.problems]
-        view = self._dataset if clip.is_video or self._dataset.media_type == "image" else unfiltered(self._dataset)
+        view = unfiltered(flat(self._dataset))
         target = output_field(view, self._name)
         self._check_free(view, clip, target)
         guarded(lambda: declare(self._dataset, target))

@@ -122,8 +122,10 @@ def _names(objects: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[int, Name
 
 
 def folder_name(clip: Clip) -> str:
-    """A clip's name, made fit for a file system: the video's, or the group's or folder's of images."""
+    """A clip's name, made fit for a file system: the video's, of a part with its frames, or the images' group's."""
     text = Path(clip.paths[0]).stem if clip.is_video else clip.name.split("/")[0]
+    if clip != clip.whole:
+        text += f" {clip.first} to {clip.last}"
     return re.sub(r"[^\w.-]+", "_", text).strip("._") or "clip"
 
 
@@ -147,13 +149,18 @@ class LabelMapFolders:
         seen: dict[int, list[str]] = {object_id: [] for object_id in objects}
         sequence = Sequence(name, tuple(paths), {}, self._layout)  # type: ignore[arg-type]
         root = self._root / "Annotations" if self._layout == "davis" else self._root
-        write_results(root, sequence, self._label_maps(frames, source.size, paths, seen))
+        write_results(root, sequence, self._label_maps(clip, frames, source.size, paths, seen))
         self._meta[name] = {
             "objects": {str(i): {**_said(i, objects[i]), "frames": stems} for i, stems in seen.items() if stems}
         }
 
     def _label_maps(
-        self, frames: Iterable[FrameMasks], size: tuple[int, int], paths: list[Path], seen: dict[int, list[str]]
+        self,
+        clip: Clip,
+        frames: Iterable[FrameMasks],
+        size: tuple[int, int],
+        paths: list[Path],
+        seen: dict[int, list[str]],
     ) -> Iterator[tuple[int, LabelMap]]:
         """Where objects overlap the smallest has the pixels."""
         for frame in frames:
@@ -162,8 +169,8 @@ class LabelMapFolders:
                 mask = frame.masks[object_id]
                 self.overlapping += int(np.count_nonzero(label_map[mask]))
                 label_map[mask] = object_id
-                seen[object_id].append(paths[frame.number].stem)
-            yield frame.number, label_map
+                seen[object_id].append(paths[frame.number - clip.first].stem)
+            yield frame.number - clip.first, label_map
 
     def finish(self) -> None:
         """Lists and classes, in the forms the benchmarks have."""
@@ -257,7 +264,8 @@ def _write_images(clip: Clip, source: FrameSource, folder: Path) -> list[Path]:
     if not clip.is_video:
         return _copy_images(clip, folder)
     paths = []
-    for number, frame in enumerate(prefetch(source.frames())):
+    frames = source.frames(clip.first, None if clip.last is None else min(clip.last + 1, len(source)))
+    for number, frame in enumerate(prefetch(frames), clip.first):
         path = folder / f"{number:05d}.jpg"
         done, data = cv2.imencode(
             ".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]

@@ -11,6 +11,7 @@ from agss_model.errors import MediaError
 from agss_model.evaluation import Sequence
 from agss_model.video.images import image_folder
 from fiftyone_plugin.data.clips import Clip, find_clips
+from fiftyone_plugin.data.collections import flat
 from fiftyone_plugin.data.database import guarded
 from fiftyone_plugin.exchange.layouts import IMAGES, XML, folder_name
 
@@ -41,13 +42,18 @@ class Matching:
         self.added = 0
         """Images that were added."""
 
+    @property
+    def _kind(self) -> str | None:
+        kind: str | None = (flat(self._dataset) if len(self._dataset) else self._dataset).media_type
+        return kind
+
     def of_folder(self, sequence: Sequence) -> Clip:
         """The video or the images that a folder of frames belongs to.
 
         Raises:
             MediaError: there is none, or it has another number of frames.
         """
-        if self._dataset.media_type == "video":
+        if self._kind == "video":
             clip = self._named(sequence.name)
             with clip.open() as source:
                 if len(source) != len(sequence.frames):
@@ -65,7 +71,7 @@ class Matching:
         Raises:
             MediaError: there is none, or its frames are others.
         """
-        if self._dataset.media_type == "video":
+        if self._kind == "video":
             clip = self._named(Path(annotations.source or annotations.name).stem)
         else:
             self._check_images()
@@ -83,7 +89,7 @@ class Matching:
         return clip
 
     def _check_images(self) -> None:
-        if self._dataset.media_type not in (None, "image"):
+        if self._kind not in (None, "image") or self._dataset.media_type == "group":
             raise MediaError(f"a dataset of {self._dataset.media_type!r} cannot take these files; use another one")
 
     def _named(self, stem: str) -> Clip:

@@ -14,6 +14,7 @@ from fiftyone.operators.message import GeneratedMessage
 from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import AgssError
+from fiftyone_plugin.data.collections import flat
 from fiftyone_plugin.data.fields import label_fields
 from fiftyone_plugin.data.progress import Progress
 
@@ -124,6 +125,7 @@ class Base(foo.Operator):
         view = collection.view()
         given = {name: value for name, value in params.items() if value is not None}
         if delegate:
+            view = flat(view)  # the active slice is this process's own
             return foo.execute_operator(self.uri, {"view": view, "params": given}, request_delegation=True)
         request = {"dataset_name": view._root_dataset.name, "view": view._serialize(), "params": given}
         job = self.job(foo.ExecutionContext(request), view)
@@ -201,14 +203,15 @@ def choose_field(
     known = label_fields(view, kinds)
     if not known:
         wanted = ", ".join(kind.__name__ for kind in kinds)
-        raise AgssError(f"no label field of the kinds {wanted} is here; draw or import labels first.")
+        of_slice = f" in slice {view.group_slice!r}" if view.media_type == "group" and view.group_slice else ""
+        raise AgssError(f"no label field of the kinds {wanted} is here{of_slice}; draw or import labels first.")
     description = str(options.pop("description", ""))
     choose(inputs, name, known, label, description, **{"default": known[0], "required": True, **options})
 
 
 def ask_order(inputs: types.Object, view: SampleCollection) -> None:
-    """Which images are a sequence; videos need no answer."""
-    if view.media_type == "video":
+    """Which images are a sequence; videos need no answer, and dynamic groups are one."""
+    if getattr(view, "_is_dynamic_groups", False) or flat(view).media_type == "video":
         return
     names = [name for name in view.get_field_schema() if not name.startswith("_")]
     suggest(inputs, "sort_field", names, "Order images by", "By default the group's order, or the file names")

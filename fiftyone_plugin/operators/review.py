@@ -57,8 +57,8 @@ class ReviewQueue(Base):
     def done(self, ctx: foo.ExecutionContext, result: dict[str, Any]) -> Iterator[GeneratedMessage]:
         """Show the queue."""
         yield ctx.ops.reload_dataset()
-        if result["entries"]:
-            yield ctx.ops.set_view(name=result["view"])
+        if result["entries"]:  # by its stages, as the App does not know the name of a view that is new
+            yield ctx.ops.set_view(view=ctx.dataset.load_saved_view(result["view"]))
 
     def __call__(
         self,
@@ -133,8 +133,8 @@ class _Queue:
         view = queue_view(self._view, self._name, self._clips[0].is_video, self._limit)
         about = f"{shown} of {total} places to look at in {self._field.name}, worst first"
         self._view._dataset.save_view(self._saved, view, description=about, overwrite=True)
-        clips = sum(bool(found) for found in queue.values())
-        where = f"in {clips} of {count(len(queue), 'clip')}"
+        clips = {clip.key for clip, found in queue.items() if found}  # parts of a video are one
+        where = f"in {len(clips)} of {count(len({clip.key for clip in queue}), 'clip')}"
         words = f"{count(total, 'place')} to look at {where}; saved as view {self._saved!r}, worst first."
         worst = sorted(((e, clip.name) for clip, found in queue.items() for e in found), key=lambda pair: pair[0].score)
         listed = [{"clip": n, "frame": e.worst + 1, "score": e.score, "reason": e.reason} for e, n in worst[:20]]

@@ -153,8 +153,10 @@ def write_queue(dataset: SampleCollection, name: str, queue: dict[Clip, list[Ent
     values: dict[str, fo.TemporalDetections | fo.Classification | None] = {}
     for clip, found in queue.items():
         if clip.is_video:
-            events = [_event(entry) for entry in found]
-            values[clip.key] = fo.TemporalDetections(detections=events) if events else None
+            here = values.setdefault(clip.key, None)
+            if found:
+                earlier = here.detections if here is not None else []  # of another part of the video
+                values[clip.key] = fo.TemporalDetections(detections=[*earlier, *map(_event, found)])
             continue
         values |= dict.fromkeys(clip.samples)
         values |= {clip.samples[e.first]: fo.Classification(label=e.reason, confidence=e.score) for e in found}

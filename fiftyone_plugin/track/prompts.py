@@ -233,8 +233,8 @@ def read_frames(
         output: the output field, None where it does not exist yet.
     """
     if output is None or output.name != given.name:
-        for number, (value,) in read_values(collection, clip, given):
+        for number, (value,) in read_values(collection, clip.whole, given):
             yield number, value, None
     if output is not None:
-        for number, (value,) in read_values(dataset, clip, output):
+        for number, (value,) in read_values(dataset, clip.whole, output):
             yield number, None, value

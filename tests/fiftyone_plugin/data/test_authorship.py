@@ -180,7 +180,7 @@ def test_copies_are_no_truth_in_an_evaluation(operator, annotated, scene):
         for t in range(FRAMES)
     }
     annotated.set_values("frames.tracks", {annotated.first().id: tracks}, key_field="id", dynamic=True)
-    (clip,) = operator("evaluate_tracking")(annotated, "tracks", "gt")["clips"]
+    (clip,) = operator("evaluate_tracking")(annotated, "tracks", "gt", protocol="all")["clips"]
     assert [(score["J"], score["frames"]) for score in clip["objects"].values()] == [(1, 2)]
 
 

@@ -104,6 +104,18 @@ def test_where_objects_overlap_the_smaller_one_shows_and_it_is_told(operator, sc
     data.delete()
 
 
+@pytest.mark.parametrize("layout", ["davis", "cvat"])
+def test_parts_of_a_video_are_written_apart(operator, data, scene, tmp_path, layout):
+    parts = data.limit(1).to_clips([[(1, 2), (3, 4)]])
+    result = operator("export_training")(parts, "gt", str(tmp_path / "out"), layout=layout)
+    assert result["sequences"] == ["a_0_to_1", "a_2_to_3"]
+    assert result["frames"] == FRAMES
+    if layout == "davis":
+        second = open_dataset(tmp_path / "out", layout)[1]
+        assert [path.stem for path in second.frames] == ["00002", "00003"]
+        assert np.array_equal(second.truth(0) == 1, scene.masks(2)[1])
+
+
 def test_nothing_is_overwritten(operator, data, tmp_path):
     operator("export_training")(data, "gt", str(tmp_path / "out"))
     with pytest.raises(AgssError, match="exists already"):

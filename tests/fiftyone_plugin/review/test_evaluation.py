@@ -9,7 +9,7 @@ from fiftyone.operators.store import ExecutionStore
 from little_videos import detection, write_images, write_video
 
 from agss_model.errors import AgssError
-from agss_model.evaluation import boundary_f, region_similarity
+from agss_model.evaluation import boundary_f, evaluate_sequence, mean_score, open_dataset, region_similarity
 
 FRAMES = 6
 
@@ -32,7 +32,7 @@ def put(dataset, field, masks_by_frame, **more):
 
 
 def evaluate(operator, dataset, **options):
-    return operator("evaluate_tracking")(dataset, "tracks", "gt", **options)
+    return operator("evaluate_tracking")(dataset, "tracks", "gt", **{"protocol": "all", **options})
 
 
 def test_the_truth_itself_is_perfect(operator, data, scene):
@@ -166,3 +166,50 @@ def test_what_cannot_be_evaluated(operator, data, scene):
     data.clear_frame_field("gt")
     with pytest.raises(AgssError, match="no frame to score"):
         evaluate(operator, data)
+
+
+def test_the_default_protocol_has_the_numbers_of_davis(operator, data, scene, tmp_path):
+    """Against this project's evaluation of DAVIS folders, which follows the benchmark's own code."""
+    rng = np.random.default_rng(0)
+    put(data, "gt", [scene.masks(t) for t in range(FRAMES)])
+    guesses = [
+        {i: np.roll(m, rng.integers(-4, 5, 2), (0, 1)) for i, m in scene.masks(t).items()} for t in range(FRAMES)
+    ]
+    put(data, "tracks", guesses, confidence=0.9)
+    operator("export_training")(data, "gt", str(tmp_path / "out"))
+    (sequence,) = open_dataset(tmp_path / "out", "davis")
+
+    predicted = {t: sum(i * m.astype(np.uint8) for i, m in masks.items()) for t, masks in enumerate(guesses)}
+    official = evaluate_sequence(predicted, sequence)
+    found = evaluate(operator, data, protocol="davis")
+    assert found["JF"] == pytest.approx(mean_score([official]).JF, abs=5e-6)
+    assert found["summary"].startswith("Official semi-supervised protocol of DAVIS")
+    assert {score["frames"] for score in found["clips"][0]["objects"].values()} == {FRAMES - 2}
+    with pytest.raises(AgssError, match="choose davis or all"):
+        evaluate(operator, data, protocol="mine")
+
+
+def test_fiftyones_own_measures_leave_out_what_is_not_scored(operator, data, scene):
+    """Masks that a person drew are no successes of the tracker."""
+    put(data, "gt", [scene.masks(t) for t in range(FRAMES)])
+    tracks = [scene.masks(t) if t in (0, 3) else {} for t in range(FRAMES)]
+    put(data, "tracks", tracks, confidence=1.0)
+    sample = data.first()
+    for label in [*sample.frames[1]["tracks"].detections, *sample.frames[4]["tracks"].detections]:
+        label["keyframe"] = True
+    sample.save()
+    evaluate(operator, data, protocol="davis")
+    metrics = data.load_evaluation_results("tracking").metrics()
+    assert (metrics["recall"], metrics["support"]) == (0, 2 * (FRAMES - 3))
+
+
+def test_parts_of_a_video_are_scored_apart(operator, data, scene):
+    put(data, "gt", [scene.masks(t) for t in range(FRAMES)])
+    put(data, "tracks", [scene.masks(t if t < 3 else t + 2) for t in range(FRAMES)], confidence=0.9)
+    found = evaluate(operator, data.to_clips([[(1, 3), (4, 6)]]))
+    assert [(clip["clip"], clip["JF"] == 1) for clip in found["clips"]] == [
+        ("a.mp4, frames 1 to 3", True),
+        ("a.mp4, frames 4 to 6", False),
+    ]
+    assert [score["frames"] for clip in found["clips"] for score in clip["objects"].values()] == [3, 3, 3, 3]
+    assert data.first()["tracking_jandf"] == pytest.approx(np.mean([clip["JF"] for clip in found["clips"]]))

@@ -122,3 +122,21 @@ def test_frames_that_follow_each_other_are_one_entry():
     assert one.reason == "lost: dog 2; low score: car 1"
     assert (two.first, two.last) == (6, 6)
     assert len(entries(found, joined=False)) == 3
+
+
+def test_parts_of_a_video_are_queued_apart(operator, data, scene, tmp_path):
+    path = write_video(tmp_path / "a.mp4", scene, 6)
+    data.add_sample(video(path, *(frame(tracked(s)) for s in (0.1, 0.9, 0.2, 0.2, 0.9, 0.3))))
+    parts = data.to_clips([[(1, 2), (4, 6)]])
+    result = operator("review_queue")(parts, "tracks")
+    assert result["entries"] == 3
+    assert [clip.support for clip in data.load_saved_view(result["view"])] == [[1, 1], [4, 4], [6, 6]]
+
+
+def test_a_queue_made_inside_a_queue_counts_each_place_once(operator, data, scene, tmp_path):
+    path = write_video(tmp_path / "a.mp4", scene, 6)
+    data.add_sample(video(path, *(frame(tracked(s)) for s in (0.1, 0.9, 0.2, 0.2, 0.9, 0.3))))
+    first = operator("review_queue")(data, "tracks")
+    again = operator("review_queue")(data.load_saved_view(first["view"]), "tracks")
+    assert (first["entries"], again["entries"]) == (3, 3)
+    assert "in 1 of 1 clip" in again["summary"]

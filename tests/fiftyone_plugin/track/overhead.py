@@ -1,7 +1,7 @@
 """What reading and writing labels costs beside tracking: fifty real clips with five objects each, shipped weights.
 
-Run it by hand, as it takes minutes: `python tests/fiftyone_plugin/track/overhead.py [VIDEOS]`. Needs the data folder that
-`tests/conftest.py` names. Times are processor time, as wall time says little on a machine that is shared: labels are
+Run it by hand, as it takes minutes: `python tests/fiftyone_plugin/track/overhead.py [VIDEOS]`. Needs the data folder
+that `tests/conftest.py` names. Times are processor time, as wall time says little on a shared machine: labels are
 what the tracking thread spends on them, the rest of the process is tracking, and the database counts as labels.
 """
 
