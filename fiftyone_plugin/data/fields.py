@@ -142,21 +142,6 @@ def declare(dataset: fo.Dataset, field: Field) -> None:
             add(path, kind, **extra)
 
 
-def remember_order(dataset: fo.Dataset, field: Field, sort_field: str | None, group_field: str | None) -> None:
-    """Note at a field of images which of them made a sequence, so that it can be shown as one."""
-    known = dataset.get_field(field.path)
-    order = {"sort_field": sort_field, "group_field": group_field}
-    if not field.of_frames and order.items() - (known.info or {}).items():
-        known.info = {**(known.info or {}), **order}
-        known.save()
-
-
-def known_order(dataset: fo.Dataset, name: str) -> tuple[str | None, str | None]:
-    """`sort_field` and `group_field` that were noted at a field of images."""
-    info = getattr(dataset.get_field(name), "info", None) or {}
-    return info.get("sort_field"), info.get("group_field")
-
-
 def _schema(collection: SampleCollection) -> dict[str, fo.Field]:
     collection = one_kind(collection)
     schema = collection.get_frame_field_schema() if collection.media_type == "video" else collection.get_field_schema()

@@ -16,6 +16,7 @@ from fiftyone.operators.store import ExecutionStore
 from agss_model.errors import AgssError
 from fiftyone_plugin.data.collections import flat
 from fiftyone_plugin.data.fields import label_fields
+from fiftyone_plugin.data.order import Order, order_for
 from fiftyone_plugin.data.progress import Progress
 
 STORE, STOP = "agss-vos", "stop"
@@ -67,7 +68,7 @@ class Base(foo.Operator):
         """The form, or what is missing for it."""
         inputs = types.Object()
         try:
-            self.form(ctx, inputs, ctx.target_view())
+            self.form(ctx, inputs, target(ctx))
         except AgssError as error:
             refuse(inputs, str(error))
         return types.Property(inputs, view=types.View(label=self.LABEL))
@@ -80,7 +81,7 @@ class Base(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:  # noqa: ANN401 - as FiftyOne has it
         """Check, then work; a generator of messages for the App, else the result."""
-        job = self.job(ctx, ctx.target_view())
+        job = self.job(ctx, target(ctx))
         if _streams(ctx):
             return self._messages(ctx, job)
         for progress in _rarely(job):
@@ -148,6 +149,12 @@ class Base(foo.Operator):
         yield ctx.ops.show_output(self.resolve_output(ctx).to_json(), job.result)
 
 
+def target(ctx: foo.ExecutionContext) -> SampleCollection:
+    """What the form says to work on; of a grouped dataset the active slice, and the form says that, too."""
+    slices = ctx.dataset.media_type == "group" and not getattr(ctx.view, "_is_dynamic_groups", False)
+    return ctx.target_view(require_flat=slices)
+
+
 def _streams(ctx: foo.ExecutionContext) -> bool:
     """Whether the App asked: only requests over HTTP name the operator among their parameters."""
     return "operator_uri" in ctx.request_params and not ctx.delegated
@@ -203,7 +210,8 @@ def choose_field(
     known = label_fields(view, kinds)
     if not known:
         wanted = ", ".join(kind.__name__ for kind in kinds)
-        of_slice = f" in slice {view.group_slice!r}" if view.media_type == "group" and view.group_slice else ""
+        dataset = view._dataset
+        of_slice = f" in slice {dataset.group_slice!r}" if dataset.media_type == "group" else ""
         raise AgssError(f"no label field of the kinds {wanted} is here{of_slice}; draw or import labels first.")
     description = str(options.pop("description", ""))
     choose(inputs, name, known, label, description, **{"default": known[0], "required": True, **options})
@@ -216,6 +224,11 @@ def ask_order(inputs: types.Object, view: SampleCollection) -> None:
     names = [name for name in view.get_field_schema() if not name.startswith("_")]
     suggest(inputs, "sort_field", names, "Order images by", "By default the group's order, or the file names")
     suggest(inputs, "group_field", names, "One sequence per", "Field that tells sequences apart")
+
+
+def chosen_order(view: SampleCollection, params: dict[str, Any], *fields: str) -> Order:
+    """The order of images that a form was given, else the one that its fields were tracked in."""
+    return order_for(view, (params.get("sort_field"), params.get("group_field")), *fields)
 
 
 def stop_requested(ctx: foo.ExecutionContext) -> Callable[[], bool]:

@@ -18,7 +18,7 @@ from fiftyone_plugin.data.collections import readable, unfiltered
 from fiftyone_plugin.data.database import guarded
 from fiftyone_plugin.data.fields import MASKS, Field, input_field, label_fields
 from fiftyone_plugin.data.progress import Progress, count
-from fiftyone_plugin.operators.common import STORE, Base, Job, ask_order, choose, choose_field
+from fiftyone_plugin.operators.common import STORE, Base, Job, ask_order, choose, choose_field, chosen_order
 from fiftyone_plugin.review.evaluation import PROTOCOLS, Evaluation, EvaluationRun, write_scores
 from fiftyone_plugin.review.scores import track_fields
 
@@ -36,7 +36,7 @@ def _scores(samples: SampleCollection, results: EvaluationResults, protocol: str
         return known
     view = readable(samples)
     pred, truth = (input_field(view, name, MASKS) for name in (results.config.pred_field, results.config.gt_field))
-    clips = find_clips(samples)
+    clips = find_clips(samples, *chosen_order(samples, {}, pred.name, truth.name))
     run = EvaluationRun(unfiltered(view), clips, pred, truth, protocol)
     for _ in run:
         pass
@@ -178,7 +178,9 @@ class _Scoring:
         self._key = params.get("eval_key") or "tracking"
         if not str(self._key).isidentifier():
             raise ConfigError(f"{self._key!r} cannot name an evaluation; use letters, digits and _.")
-        self._clips: list[Clip] = find_clips(collection, params.get("sort_field"), params.get("group_field"))
+        self._clips: list[Clip] = find_clips(
+            collection, *chosen_order(collection, params, params.get("pred_field", ""), params.get("gt_field", ""))
+        )
         self._view = readable(collection)
         self._pred: Field = input_field(self._view, params.get("pred_field", ""), MASKS[:1])
         self._truth: Field = input_field(self._view, params.get("gt_field", ""), MASKS[:1])

@@ -17,7 +17,7 @@ from fiftyone_plugin.data.fields import MASKS, input_field
 from fiftyone_plugin.exchange.exporting import Exporter, Which
 from fiftyone_plugin.exchange.importing import Importer
 from fiftyone_plugin.exchange.layouts import LAYOUTS
-from fiftyone_plugin.operators.common import Base, Job, ask_order, choose, choose_field
+from fiftyone_plugin.operators.common import Base, Job, ask_order, choose, choose_field, chosen_order
 
 
 class ExportTraining(Base):
@@ -45,7 +45,7 @@ class ExportTraining(Base):
     def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check; then write clip by clip."""
         given = ctx.params
-        clips = find_clips(view, given.get("sort_field"), given.get("group_field"))
+        clips = find_clips(view, *chosen_order(view, given, given.get("label_field", "")))
         samples = readable(view)
         labels = input_field(samples, given.get("label_field", ""), MASKS[:1])
         folder, layout, which = given.get("export_dir", ""), given.get("layout", "davis"), given.get("labels", "human")

@@ -14,7 +14,8 @@ from agss_model.errors import AgssError
 from fiftyone_plugin import PLUGIN
 from fiftyone_plugin.data.clips import Clip, find_clips
 from fiftyone_plugin.data.collections import flat, unfiltered
-from fiftyone_plugin.data.fields import field_of, known_order
+from fiftyone_plugin.data.fields import field_of
+from fiftyone_plugin.data.order import known_order
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.evaluate import LAST
 from fiftyone_plugin.operators.review import THRESHOLD

@@ -15,7 +15,7 @@ from fiftyone_plugin.data.clips import Clip, find_clips
 from fiftyone_plugin.data.collections import readable, unfiltered
 from fiftyone_plugin.data.fields import MASKS, input_field
 from fiftyone_plugin.data.progress import Progress, count
-from fiftyone_plugin.operators.common import Base, Job, ask_order, choose_field
+from fiftyone_plugin.operators.common import Base, Job, ask_order, choose_field, chosen_order
 from fiftyone_plugin.review.queue import (
     Entry,
     check_review_field,
@@ -104,7 +104,7 @@ class _Queue:
         self._limit = int(params.get("limit", LIMIT))
         if not 0 <= self._threshold <= 1 or self._limit < 1:
             raise ConfigError(f"threshold {self._threshold} must be from 0 to 1, and limit {self._limit} at least 1.")
-        self._clips = find_clips(collection, params.get("sort_field"), params.get("group_field"))
+        self._clips = find_clips(collection, *chosen_order(collection, params, params.get("field", "")))
         self._view = readable(collection)
         self._dataset = unfiltered(self._view)
         self._field = input_field(self._view, params.get("field", ""), MASKS[:1])

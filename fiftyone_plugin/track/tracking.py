@@ -19,7 +19,8 @@ from fiftyone_plugin.data.authorship import NOBODY, Authors
 from fiftyone_plugin.data.clips import Clip, find_clips
 from fiftyone_plugin.data.collections import readable, unfiltered
 from fiftyone_plugin.data.database import DatabaseError, guarded
-from fiftyone_plugin.data.fields import Field, FieldError, declare, input_field, output_field, remember_order
+from fiftyone_plugin.data.fields import Field, FieldError, declare, input_field, output_field
+from fiftyone_plugin.data.order import order_for, order_of, remember_order
 from fiftyone_plugin.data.progress import Progress, count
 from fiftyone_plugin.track.models import load_network
 from fiftyone_plugin.track.outcome import DIRECTIONS, Settings, Summary
@@ -67,7 +68,11 @@ class TrackingRun:
         if settings.direction not in DIRECTIONS:
             raise ConfigError(f"direction is {settings.direction!r}; choose {', '.join(DIRECTIONS)}.")
         self.settings = settings
-        self.clips = find_clips(collection, settings.sort_field, settings.group_field)
+        order = order_for(
+            collection, (settings.sort_field, settings.group_field), settings.output, settings.input_annotation_field
+        )
+        self.clips = find_clips(collection, *order)
+        self._order = order_of(collection, order)
         self._view = readable(collection)
         self._dataset = unfiltered(self._view)
         self._input = input_field(self._view, settings.input_annotation_field)
@@ -113,9 +118,8 @@ class TrackingRun:
         yield Progress(1.0, str(self.summary))
 
     def _declare(self) -> None:
-        dataset, settings = self._view._dataset, self.settings
-        declare(dataset, self._output)
-        remember_order(dataset, self._output, settings.sort_field, settings.group_field)
+        declare(self._view._dataset, self._output)
+        remember_order(self._view._dataset, self._output, self._order)
 
     def _unique(self, clip: Clip) -> str:
         name = f"{clip.name} (sample {clip.key})"

@@ -12,7 +12,8 @@ from fiftyone.operators.executor import execute_or_delegate_operator
 from fiftyone.operators.store import ExecutionStore
 
 from fiftyone_plugin.data.clips import find_clips
-from fiftyone_plugin.data.fields import Field, known_order, remember_order
+from fiftyone_plugin.data.fields import Field
+from fiftyone_plugin.data.order import known_order, remember_order
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.evaluate import LAST
 from fiftyone_plugin.review.scores import COLUMNS, Timeline, read_timeline, traces, track_fields
@@ -161,7 +162,7 @@ def timeline(messages):
 
 
 def test_of_images_the_sequence_is_shown_as_it_was_tracked(operator, images):
-    remember_order(images, Field("tracks", False), "order", "street")
+    remember_order(images, Field("tracks", False), ("order", "street"))
     selected = one(images, "west", 1)
     messages = ask(operator, images, "on_load", selected=[selected])
     assert "**west**: 2 objects, 3 frames" in shown(messages)
@@ -185,14 +186,14 @@ def test_of_images_in_groups_the_group_is_shown(operator, images):
 
 
 def test_images_that_make_no_sequence_say_what_is_missing(operator, images):
-    remember_order(images, Field("tracks", False), "order", None)
+    remember_order(images, Field("tracks", False), ("order", None))
     text = shown(ask(operator, images, "on_load"))
     assert "have the same order" in text
     assert "group_field" in text
 
 
 def test_the_order_of_images_is_kept_with_the_field(images):
-    remember_order(images, Field("tracks", False), "order", "street")
+    remember_order(images, Field("tracks", False), ("order", "street"))
     images.reload()
     assert known_order(images, "tracks") == ("order", "street")
     assert known_order(images, "nothing") == (None, None)

@@ -26,8 +26,9 @@ from PIL import Image
 import agss_model
 from agss_model.masks import read_label_map, to_masks
 from agss_model.video import VideoWriter, open_source
-from fiftyone_plugin.data.fields import Field, declare, remember_order
+from fiftyone_plugin.data.fields import Field, declare
 from fiftyone_plugin.data.labels import decode_label, encode_mask
+from fiftyone_plugin.data.order import remember_order
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.evaluate import LAST
 
@@ -85,7 +86,7 @@ def street(walkers, tmp_path_factory):
             dataset.add_sample(fo.Sample(str(folder / f"{t:03d}.jpg"), camera="north", order=t, tracks=labels))
     field = Field("tracks", of_frames=False)
     declare(dataset, field)
-    remember_order(dataset, field, "order", "camera")
+    remember_order(dataset, field, ("order", "camera"))
     dataset.compute_metadata()
     dataset.save_view("sequences", dataset.group_by("camera", order_by="order"))
     yield dataset

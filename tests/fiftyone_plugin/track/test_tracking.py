@@ -11,6 +11,8 @@ import pytest
 from little_videos import detection, drawn, masks_of, overlap, plain, video_sample, write_images, write_video
 
 from agss_model.tracker import Tracker
+from fiftyone_plugin.data.clips import find_clips
+from fiftyone_plugin.data.order import known_order
 from fiftyone_plugin.track.tracking import Settings, TrackingRun
 
 STATES = Path(fo.constants.FIFTYONE_CONFIG_DIR) / "agss-vos"
@@ -305,6 +307,18 @@ def test_dynamic_groups_are_sequences(data, scene, track, tmp_path):
     check_images(data, scene)
     instances = {i for per_sample in data.values("tracks.detections.instance.id") for i in per_sample}
     assert len(instances) == 4
+
+
+def test_the_order_of_a_view_in_groups_is_remembered(data, scene, track, tmp_path):
+    samples = [*image_samples(scene, tmp_path, folder="x"), *image_samples(scene, tmp_path, folder="y")]
+    for sample in samples:
+        sample["later"] = 7 - sample["order"]  # against the names of the files
+    data.add_samples(samples)
+    track(data.group_by("scene", order_by="later"))
+    assert known_order(data, "tracks") == ("later", "scene")
+    assert track(data).complete == 2
+    (shown, _) = find_clips(data, *known_order(data, "tracks"))
+    assert [data[sample]["later"] for sample in shown.samples] == list(range(8))
 
 
 def test_groups_are_tracked_in_their_active_slice(data, video, scene, track):
