@@ -121,6 +121,8 @@ ATTRIBUTES: dict[str, type] = {
     "run": fo.StringField,
     "lost_objects": fo.ListField,
     "jumped_objects": fo.ListField,
+    "shown": fo.ListField,
+    "ended": fo.ListField,
 }
 """What a tracked field has beyond FiftyOne's own attributes; see `fiftyone_plugin.track.writing`."""
 

@@ -105,6 +105,7 @@ class Prompts:
         runs: the mark of the run that wrote it, for each frame that has one; see `fiftyone_plugin.track.writing`.
         boxes: labels of which only the box is known.
         empty: labels without a pixel in the frame.
+        ends: frame number -> ids of objects whose mask a person deleted there.
         authors: who made the labels that stand in the output field.
     """
 
@@ -114,12 +115,23 @@ class Prompts:
     runs: Mapping[int, str]
     boxes: int = 0
     empty: int = 0
+    ends: Mapping[int, frozenset[int]] = field(default_factory=dict)
     authors: Authors = NOBODY
 
     @property
     def keyframes(self) -> Keyframes:
         """Label maps of the drawn frames, by frame number."""
         return Keyframes(self.drawn, self.size)
+
+    def away(self, number: int) -> frozenset[int]:
+        """Objects that a person ended in this frame or before, and nobody has drawn since."""
+        gone: set[int] = set()
+        for frame in sorted({*self.ends, *self.drawn}) if self.ends else ():
+            if frame > number:
+                break
+            gone |= self.ends.get(frame, frozenset())
+            gone -= self.drawn.get(frame, {}).keys()
+        return frozenset(gone)
 
     def digest(self, number: int) -> str:
         """Changes with anything that was drawn in a frame."""
@@ -138,6 +150,7 @@ class _Reading:
     sightings: list[Sighting] = field(default_factory=list)
     runs: dict[int, str] = field(default_factory=dict)
     known: dict[str, int] = field(default_factory=dict)
+    ended: dict[int, set[str]] = field(default_factory=dict)
 
 
 def read_prompts(
@@ -178,7 +191,9 @@ def read_prompts(
     for sighting, object_id, one in zip(reading.sightings, ids, masks, strict=True):
         if one is not None:
             _put(drawn.setdefault(sighting.frame, {}), object_id, one, sighting)
-    return Prompts(objects, drawn, source.size, reading.runs, boxes, masks.count(None), authors[1])
+    return Prompts(
+        objects, drawn, source.size, reading.runs, boxes, masks.count(None), _ends(reading, objects), authors[1]
+    )
 
 
 def _drawn_in(
@@ -186,6 +201,10 @@ def _drawn_in(
 ) -> list[Sighting]:
     if run := getattr(output, "run", None):
         reading.runs[number] = run
+        # What a run wrote here and is not here any more, somebody deleted.
+        written = {*(getattr(output, "shown", None) or ()), *(getattr(output, "ended", None) or ())}
+        if deleted := written - {label.instance_id for label in labels_in(output)}:
+            reading.ended[number] = deleted
     sightings = [Sighting(number, label, False) for label in labels_in(given) if authors[0].drew(number, label)]
     for label in labels_in(output):
         if label.instance_id and label.index is not None:
@@ -193,6 +212,11 @@ def _drawn_in(
         if authors[1].drew(number, label):
             sightings.append(Sighting(number, label, True))
     return sightings
+
+
+def _ends(reading: _Reading, objects: Mapping[int, TrackedObject]) -> dict[int, frozenset[int]]:
+    ids = {known.instance: object_id for object_id, known in objects.items()}
+    return {number: frozenset(ids[i] for i in gone if i in ids) for number, gone in reading.ended.items()}
 
 
 def _without_pixels(sighting: Sighting) -> Sighting:

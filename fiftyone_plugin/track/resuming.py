@@ -33,7 +33,13 @@ class Resumable:
     """Tracks along frame numbers, as `agss_model.propagate` asks for it, and keeps the state of ascending passes."""
 
     def __init__(
-        self, source: FrameSource, network: AGSSVOS, wanted: int, name: str, flush: Callable[[], None]
+        self,
+        source: FrameSource,
+        network: AGSSVOS,
+        wanted: int,
+        name: str,
+        flush: Callable[[], None],
+        away: Callable[[int], frozenset[int]] = lambda _: frozenset(),
     ) -> None:
         """Nothing is tracked yet.
 
@@ -43,8 +49,9 @@ class Resumable:
             wanted: frame before which results are not needed.
             name: of the state; another one as soon as anything changes on which a mask of the clip depends.
             flush: writes the results given out so far; called before the state is written.
+            away: objects that are not there in a frame, because somebody said so.
         """
-        self._source, self._network, self._wanted, self._flush = source, network, wanted, flush
+        self._source, self._network, self._wanted, self._flush, self._away = source, network, wanted, flush, away
         self._folder, self._name = Path(foc.FIFTYONE_CONFIG_DIR) / "agss-vos", name
 
     def __call__(self, keyframes: Mapping[int, LabelMap], numbers: range, ahead: int | None) -> Iterator[FrameResult]:
@@ -59,6 +66,8 @@ class Resumable:
         frames = prefetch(self._source.frames(left.start, left.stop if left.stop >= 0 else None, left.step))
         for number, frame in zip(left, frames, strict=True):
             masks = to_masks(keyframes[number]) if number in keyframes else {}
+            if leaving := self._away(number) & {*tracker.object_ids}:
+                tracker.remove(leaving)
             if masks:
                 yield tracker.add(frame, masks, number)
             else:

@@ -185,7 +185,7 @@ class TrackingRun:
         wanted = set(missing)
         for span in _joined(missing, self._blocks(source, prompts), self.settings.direction):
             name = f"{clip.key}-{self._output.name}-{hashlib.sha256(''.join(marks.values()).encode()).hexdigest()[:16]}"
-            run = Resumable(source, self._network, span.start, name, writer.flush)
+            run = Resumable(source, self._network, span.start, name, writer.flush, prompts.away)
             results = propagate(
                 source, prompts.keyframes, self._network, start=span.start, stop=span.stop,
                 direction=self.settings.direction, run=run,  # type: ignore[arg-type]
@@ -218,8 +218,14 @@ class TrackingRun:
         network = [self._weights, self._network.config.to_dict()]
         common = [__version__, network, self.settings.direction, len(source), source.size]
         marks: dict[int, str] = {}
+        ends = [
+            (n, " ".join(prompts.objects[i].instance for i in sorted(ids))) for n, ids in prompts.ends.items() if ids
+        ]
         for block in self._blocks(source, prompts):
             drawn = [(number, prompts.digest(number)) for number in block.keyframes]
+            drawn += [
+                (number, end) for number, end in ends if number in block.frames or self.settings.direction != "both"
+            ]
             mark = hashlib.sha256(json.dumps([common, drawn]).encode()).hexdigest()[:16]
             marks |= {number: mark for number in block.frames if clip.first <= number <= last}
         return marks

@@ -6,7 +6,9 @@ What a run writes into a frame:
   `keyframe` (a human drew it), `reasons` (why the score is low) and `tracked`, a fingerprint that no longer fits once
   somebody edits the label: then it counts as drawn by a human;
 - on the `Detections` themselves `run`, the mark of everything the frame's masks depend on, by which a later run knows
-  that nothing is to be done; and `lost_objects` and `jumped_objects`, the names of those that could not be found.
+  that nothing is to be done; and `lost_objects` and `jumped_objects`, the names of those that could not be found;
+  `shown`, the instances of the labels, by which a later run sees that somebody deleted one: the object has ended there;
+  and `ended`, the instances of those that a run found ended.
 
 Labels of humans stay as they are; only an index, instance or confidence that they lack is filled in, and `keyframe`
 set.
@@ -130,6 +132,10 @@ class Writer:
     def _write(self) -> None:
         for number, current in self._current():
             self._keep_human(number, self._waiting[number], current)
+        for number, value in self._waiting.items():
+            value["shown"] = sorted({label.instance_id for label in value.detections} - {None})
+            ended = self._prompts.ends.get(number, frozenset())
+            value["ended"] = sorted(self._prompts.objects[i].instance for i in ended)
         values: dict[str, object]
         if self._clip.is_video:
             values = {self._clip.key: {number + 1: value for number, value in self._waiting.items()}}
