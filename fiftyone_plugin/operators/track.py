@@ -8,6 +8,7 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.core.collections import SampleCollection
+from fiftyone.operators.delegated import DelegatedOperationService
 
 from fiftyone_plugin.data.fields import MASKS, PROMPTS, label_fields
 from fiftyone_plugin.operators.common import (
@@ -55,9 +56,15 @@ class TrackObjects(Base):
         ask_order(inputs, view)
         inputs.str("model", label="Model", default=DEFAULT, description="Name of shipped weights, or a weights file")
         inputs.str("device", label="Device", default="auto", description="auto, cpu, cuda, cuda:1 ...")
+        inputs.int(
+            "workers", label="Workers", default=1, min=1,
+            description="When scheduled: how many `fiftyone delegated launch` may share the clips",
+        )  # fmt: skip
 
     def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check and load."""
+        if ctx.delegated:
+            _queue_more(ctx, self.uri, self.LABEL)
         chosen = {name: ctx.params[name] for name in PARAMETERS if ctx.params.get(name) not in (None, "")}
         return TrackingRun(view, Settings(**chosen), stop=stop_requested(ctx))
 
@@ -77,6 +84,7 @@ class TrackObjects(Base):
         direction: str = "both",
         model: str = DEFAULT,
         device: str = "auto",
+        workers: int = 1,
         delegate: bool = False,
     ) -> Any:  # noqa: ANN401 - a dict, or FiftyOne's record of a delegated operation
         """Track the objects of a dataset or view.
@@ -90,6 +98,7 @@ class TrackObjects(Base):
             direction: "both", "forward" or "backward".
             model: name of shipped weights, or a weights file.
             device: "auto" for the first GPU, else the CPU; or as torch writes it.
+            workers: of a delegated run, how many `fiftyone delegated launch` share the clips.
             delegate: queue it instead of running it now.
 
         Returns:
@@ -101,7 +110,15 @@ class TrackObjects(Base):
         settings = Settings(
             input_annotation_field, output_annotation_field, sort_field, group_field, direction, model, device
         )
-        return self.run(sample_collection, delegate, **asdict(settings))
+        return self.run(sample_collection, delegate, workers=workers, **asdict(settings))
+
+
+def _queue_more(ctx: foo.ExecutionContext, uri: str, label: str) -> None:
+    """Queue this operation for the other workers, which take clips that nobody is at."""
+    request = {name: value for name, value in ctx.request_params.items() if name != "run_doc"}
+    request["params"] = {**ctx.params, "workers": 1}
+    for _ in range(int(ctx.params.get("workers") or 1) - 1):
+        DelegatedOperationService().queue_operation(uri, label=label, context={"request_params": request})
 
 
 class StopTracking(foo.Operator):

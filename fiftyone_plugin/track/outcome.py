@@ -46,6 +46,7 @@ class Summary:
     Attributes:
         tracked: clips that got masks now.
         complete: clips of which every mask was there already.
+        shared: clips that other workers tracked meanwhile.
         bare: names of clips without a label to start from.
         failed: names of clips that could not be tracked, and why.
         frames: masks written now, in frames.
@@ -58,6 +59,7 @@ class Summary:
 
     tracked: int = 0
     complete: int = 0
+    shared: int = 0
     bare: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     frames: int = 0
@@ -72,6 +74,8 @@ class Summary:
         parts = [f"{count(self.tracked, 'clip')} tracked: {self.objects} objects, {count(self.frames, 'frame')}."]
         if self.complete:
             parts.append(f"{count(self.complete, 'clip')} had been tracked before.")
+        if self.shared:
+            parts.append(f"{count(self.shared, 'clip')} tracked by other workers meanwhile.")
         if self.bare:
             parts.append(f"{count(len(self.bare), 'clip')} without a label to start from: {_some(self.bare)}.")
         for name, reason in self.failed.items():

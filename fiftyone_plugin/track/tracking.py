@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fiftyone.core.collections import SampleCollection
@@ -22,6 +22,8 @@ from fiftyone_plugin.data.database import DatabaseError, guarded
 from fiftyone_plugin.data.fields import Field, FieldError, declare, input_field, output_field
 from fiftyone_plugin.data.order import order_for, order_of, remember_order
 from fiftyone_plugin.data.progress import Progress, count
+from fiftyone_plugin.track.claims import Claim, Claims
+from fiftyone_plugin.track.marks import Marks
 from fiftyone_plugin.track.models import load_network
 from fiftyone_plugin.track.outcome import DIRECTIONS, Settings, Summary
 from fiftyone_plugin.track.prompts import Prompts, read_frames, read_prompts
@@ -30,13 +32,20 @@ from fiftyone_plugin.track.writing import Writer
 
 if TYPE_CHECKING:
     from agss_model.network.base import AGSSVOS
-    from agss_model.propagate import Block
 
 logger = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
     """Somebody asked to stop."""
+
+
+class Taken(Exception):
+    """Another run has the clip now."""
+
+
+PAUSE = 1.0
+"""Seconds between two looks at what other runs are at."""
 
 
 class TrackingRun:
@@ -97,25 +106,58 @@ class TrackingRun:
             AgssError: not one clip could be tracked.
         """
         guarded(self._declare)
-        for place, clip in enumerate(self.clips):
-            share = place / len(self.clips)
-            where = f"clip {place + 1} of {len(self.clips)}, {clip.name}"
+        begun = 0
+        for claim in self._turns():
+            if claim is None:
+                yield Progress(begun / len(self.clips), "waiting for other workers, which have the clips that are left")
+                continue
+            share, begun = begun / len(self.clips), begun + 1
+            if claim.done:
+                self.summary.shared += 1
+                continue
+            where = f"clip {begun} of {len(self.clips)}, {claim.clip.name}"
             yield Progress(share, where)
             try:
-                for done, number in self._track(clip):
+                for done, number in self._track(claim):
                     yield Progress(share + done / len(self.clips), f"{where}: frame {number + 1}")
+                claim.finished = True
             except DatabaseError:
                 raise
             except Stopped:
                 self.summary.stopped = True
                 break
+            except Taken:
+                self.summary.shared += 1
             except Exception as error:
                 if not isinstance(error, AgssError):
-                    logger.exception("tracking %s failed", clip.name)
-                self.summary.failed[self._unique(clip)] = _reason(error)
+                    logger.exception("tracking %s failed", claim.clip.name)
+                self.summary.failed[self._unique(claim.clip)] = _reason(error)
         self._note_prompts()
         self._check_outcome()
         yield Progress(1.0, str(self.summary))
+
+    def _turns(self) -> Iterator[Claim | None]:
+        """Clips one by one, each while no other run is at it; None, now and then, while others have what is left."""
+        work = [__version__, self._weights, self._network.config.to_dict(), self.settings.direction, self._input.name]
+        scope = f"{self._view._dataset._doc.id} {self._output.name}"
+        claims = guarded(lambda: Claims(scope, json.dumps(work)))
+        left = list(self.clips)
+        while left:
+            others: list[Clip] = []
+            for clip in left:
+                claim = guarded(partial(claims.take, clip))
+                if claim is None:
+                    others.append(clip)
+                    continue
+                with claim:
+                    yield claim
+            if len(others) == len(left):
+                yield None
+                time.sleep(PAUSE)
+                if self._stop():
+                    self.summary.stopped = True
+                    return
+            left = others
 
     def _declare(self) -> None:
         declare(self._view._dataset, self._output)
@@ -136,11 +178,11 @@ class TrackingRun:
 
     def _check_outcome(self) -> None:
         summary = self.summary
-        if summary.failed and not (summary.tracked or summary.complete or summary.stopped):
+        if summary.failed and not (summary.tracked or summary.complete or summary.shared or summary.stopped):
             raise AgssError(f"nothing could be tracked. {summary}")
 
-    def _track(self, clip: Clip) -> Generator[tuple[float, int], None, None]:
-        began = time.perf_counter()
+    def _track(self, claim: Claim) -> Generator[tuple[float, int], None, None]:
+        began, clip = time.perf_counter(), claim.clip
         with clip.open() as source:
             self._note_rate(clip, source)
             reading = time.perf_counter()
@@ -151,7 +193,9 @@ class TrackingRun:
                 return
             writer = Writer(self._dataset, clip, self._output, prompts)
             try:
-                yield from self._spans(clip, source, prompts, writer)
+                for step in self._spans(clip, source, prompts, writer):
+                    yield step
+                    self._heed(claim)
             finally:  # also when the run is stopped here
                 writer.flush()
                 label_seconds += writer.seconds
@@ -179,12 +223,13 @@ class TrackingRun:
         """Track what is missing."""
         from agss_model.propagate import propagate
 
-        marks = self._marks(clip, source, prompts)
-        missing = [number for number in marks if prompts.runs.get(number) != marks[number]]
-        done = len(marks) - len(missing)
+        network = [self._weights, self._network.config.to_dict()]
+        marks = Marks(clip, len(source), prompts, self.settings.direction, network)
+        missing = [number for number, mark in marks.frames.items() if prompts.runs.get(number) != mark]
+        done = len(marks.frames) - len(missing)
         wanted = set(missing)
-        for span in _joined(missing, self._blocks(source, prompts), self.settings.direction):
-            name = f"{clip.key}-{self._output.name}-{hashlib.sha256(''.join(marks.values()).encode()).hexdigest()[:16]}"
+        for span in marks.spans(missing):
+            name = f"{clip.key}-{self._output.name}-{marks.digest}"
             run = Resumable(source, self._network, span.start, name, writer.flush, prompts.away)
             results = propagate(
                 source, prompts.keyframes, self._network, start=span.start, stop=span.stop,
@@ -193,42 +238,19 @@ class TrackingRun:
             for result in results:
                 if result.frame_index not in wanted:
                     continue
-                writer.put(result, marks[result.frame_index])
+                writer.put(result, marks.frames[result.frame_index])
                 done += 1
-                yield done / len(marks), result.frame_index
-                self._heed()
+                yield done / len(marks.frames), result.frame_index
             writer.flush()
             run.forget()
 
-    def _heed(self) -> None:
+    def _heed(self, claim: Claim) -> None:
+        if claim.lost:
+            raise Taken
         if time.monotonic() - self._asked > 1:
             self._asked = time.monotonic()
             if self._stop():
                 raise Stopped
-
-    def _blocks(self, source: FrameSource, prompts: Prompts) -> list[Block]:
-        from agss_model.propagate import blocks
-
-        shown = {number: frozenset(prompts.drawn[number]) for number in prompts.drawn}
-        return blocks(shown, len(source), self.settings.direction)  # type: ignore[arg-type]
-
-    def _marks(self, clip: Clip, source: FrameSource, prompts: Prompts) -> dict[int, str]:
-        """For each frame that gets masks, the mark of all that they depend on."""
-        last = len(source) - 1 if clip.last is None else min(clip.last, len(source) - 1)
-        network = [self._weights, self._network.config.to_dict()]
-        common = [__version__, network, self.settings.direction, len(source), source.size]
-        marks: dict[int, str] = {}
-        ends = [
-            (n, " ".join(prompts.objects[i].instance for i in sorted(ids))) for n, ids in prompts.ends.items() if ids
-        ]
-        for block in self._blocks(source, prompts):
-            drawn = [(number, prompts.digest(number)) for number in block.keyframes]
-            drawn += [
-                (number, end) for number, end in ends if number in block.frames or self.settings.direction != "both"
-            ]
-            mark = hashlib.sha256(json.dumps([common, drawn]).encode()).hexdigest()[:16]
-            marks |= {number: mark for number in block.frames if clip.first <= number <= last}
-        return marks
 
     def _note_rate(self, clip: Clip, source: FrameSource) -> None:
         if isinstance(source, VideoFile) and not source.steady:
@@ -245,25 +267,6 @@ class TrackingRun:
             )
         if self._empty:
             self.summary.notes.append(f"{count(self._empty, 'label')} without a pixel in the frame left out.")
-
-
-def _joined(missing: list[int], all_blocks: list[Block], direction: str) -> list[range]:
-    """What to track in one go: everything in one direction, neighbouring blocks both ways."""
-    if not missing:
-        return []
-    if direction != "both":
-        return [range(min(missing), max(missing) + 1)]
-    spans: list[range] = []
-    left = sorted(missing)
-    for block in all_blocks:
-        here = [number for number in left if number in block.frames]
-        if not here:
-            continue
-        if spans and spans[-1].stop == here[0]:
-            spans[-1] = range(spans[-1].start, here[-1] + 1)
-        else:
-            spans.append(range(here[0], here[-1] + 1))
-    return spans
 
 
 def _reason(error: Exception) -> str:

@@ -133,6 +133,47 @@ def test_of_a_clip_the_whole_video_is_shown(operator, data):
     messages = ask(operator, data, "jump", {"field": "tracks"}, params=click, view=clips._serialize())
     assert [params["id"] for name, params in messages if name == "open_sample"] == [clips.first().id]
     assert clips.first().id != data.first().id
+    assert [params["message"] for name, params in messages if name == "notify"] == [
+        "Frame 4 is not in this clip, which shows frames 2 to 3 of the video."
+    ]
+
+
+def test_it_reads_again_only_when_something_changed(operator, data):
+    messages = ask(operator, data, "on_load")
+    state = {}
+    for name, params in messages:
+        if name == "patch_panel_state":
+            state |= params["state"]
+    again = ask(operator, data, "on_change_view", state)
+    assert [name for name, _ in again if name == "patch_panel_data"] == []
+    sample = data.first()
+    sample.frames[1]["tracks"].detections[0].confidence = 0.7
+    sample.save()
+    again = ask(operator, data, "on_change_view", state)
+    assert [name for name, _ in again if name == "patch_panel_data"] != []
+
+
+def test_it_says_where_to_look_first_and_steps_there(operator, data):
+    data.first()
+    said = shown(ask(operator, data, "on_load"))
+    assert "Look first at" in said
+    assert "frame 5 (0.00): lost: object 2" in said or "frame 5 (0.00): lost: person 2" in said
+    steps = []
+    for step in (1, 1, -1):
+        messages = run_step(operator, data, step)
+        steps += [params["frame_number"] for name, params in messages if name == "@agss/vos/go_to_frame"]
+    assert steps[0] == steps[2]
+
+
+def run_step(operator, dataset, step):
+    found = operator("step_to_doubt")
+    request = {
+        "dataset_name": dataset.name, "operator_uri": found.uri, "params": {"step": step},
+        "current_sample": dataset.first().id,
+    }  # fmt: skip
+    result = asyncio.run(execute_or_delegate_operator(found.uri, request))
+    result.raise_exceptions()
+    return [(call["operator_uri"], call["params"]) for call in result.executor.to_json()["requests"]]
 
 
 @pytest.fixture
