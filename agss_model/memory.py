@@ -33,6 +33,8 @@ class Entry:
         features: Features,
         masks: Tensor,
         known: Tensor,
+        *,
+        lasting: bool = True,
     ) -> Entry:
         """Remember a frame, in as few bytes as tracking needs.
 
@@ -43,8 +45,9 @@ class Entry:
             features: of the frame.
             masks: (N, h, w) float32 in [0, 1], as carried, of each of `ids`.
             known: (N,) bool, False where the frame says nothing of the object.
+            lasting: False for one that will only ever be the frame before.
         """
-        reference = network.compact(network.remember(features, masks[None]))
+        reference = network.compact(network.remember(features, masks[None], lasting=lasting))
         return cls(frame_index, ids, reference).knowing(known)
 
     def knowing(self, known: Tensor) -> Entry:
@@ -111,11 +114,16 @@ class Memory:
             if candidate.known() <= others:
                 self.permanent.remove(candidate)
 
+    def keeps(self, *, confident: bool) -> bool:
+        """Whether the frame just tracked will become a recent one."""
+        return bool(self.max_recent) and confident and self._since + 1 >= self.recent_stride
+
     def advance(self, entry: Entry, *, confident: bool) -> None:
         """The frame just tracked becomes the previous one, and every so often a recent one."""
         self.previous = entry
+        keeps = self.keeps(confident=confident)
         self._since += 1
-        if self.max_recent and confident and self._since >= self.recent_stride:
+        if keeps:
             self._since = 0
             self.recent = [*self.recent, entry][-self.max_recent :]
 

@@ -246,9 +246,11 @@ class Tracker:
         features = self._features
         if features is None or not (self.network.reads_previous or self.network.config.max_recent):
             return
-        entry = Entry.of(self.network, self.frame_index or 0, self._ids, features, self._masks, ~self._lost)
         present = quality.score[~quality.lost]
         confident = bool(len(present)) and float(present.mean()) >= CONFIDENT
+        lasting = self.memory.keeps(confident=confident)
+        index, known = self.frame_index or 0, ~self._lost
+        entry = Entry.of(self.network, index, self._ids, features, self._masks, known, lasting=lasting)
         self.memory.advance(entry, confident=confident)
 
     def _label_map(self) -> LabelMap:

@@ -133,12 +133,13 @@ class AGSSVOS(nn.Module, ABC):
         """
 
     @abstractmethod
-    def remember(self, features: Features, masks: Tensor) -> Reference:
+    def remember(self, features: Features, masks: Tensor, *, lasting: bool = True) -> Reference:
         """Turn a frame and its masks into a reference.
 
         Args:
             features: of that frame.
             masks: (B, N, H, W) float32 in [0, 1], at `mask_stride`.
+            lasting: False for what will only be `previous` of the next frame, so that less need be worked out.
         """
 
     def compact(self, reference: Reference) -> Reference:

@@ -44,7 +44,7 @@ class RGMP(AGSSVOS):
         """
         return Features(self.encoder.normalise(image), ())
 
-    def remember(self, features: Features, masks: Tensor) -> Reference:
+    def remember(self, features: Features, masks: Tensor, *, lasting: bool = True) -> Reference:
         """Each object's own r5 as value, (B, N, 2048, H/32, W/32); the key has no channels, as nothing is shared."""
         passes = []
         for n in range(masks.shape[1]):

@@ -106,7 +106,7 @@ class Assembler:
             image=self._image(here, geometry),
             permanent=tuple(entries[: len(drawn)]),
             recent=tuple(entries[len(drawn) :]),
-            previous=Entry.of(self.network, last, ids, self.features(here, geometry), masks, ~lost),
+            previous=Entry.of(self.network, last, ids, self.features(here, geometry), masks, ~lost, lasting=False),
             since=max(state.since for state in states),
         )
 

@@ -10,9 +10,16 @@ from agss_model.config import preset
 from agss_model.network import build_network
 from agss_model.network.base import Reference
 from agss_model.network.target import RIDGE, TargetModel
+from agss_model.weights import load_model
 
 CHANNELS = (2, 3, 4)
 WIDTH = 2 * sum(CHANNELS) + 1
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients(request):
+    with torch.set_grad_enabled("gradients" in request.node.name):
+        yield
 
 
 def levels(clips=1, seed=0, height=5, width=6):
@@ -105,16 +112,30 @@ def test_features_of_any_size_can_be_solved_for(scale):
 
 def test_what_a_look_alike_confuses_is_told_apart():
     """Two textures in the first frame, one of them an object: in the next frame they have changed places."""
+    network = load_model("lite")
     rng = torch.Generator().manual_seed(0)
-    network = build_network(preset("lite")).eval()
-    left, right = torch.rand(2, 3, 128, 64, generator=rng) * torch.tensor([0.4, 0.8])[:, None, None, None]
+    colours = torch.tensor([[0.8, 0.4, 0.3], [0.7, 0.5, 0.3]])[:, :, None, None]
+    left, right = (colours + 0.1 * torch.randn(2, 3, 128, 128, generator=rng)).clamp(0, 1)
     first, second = torch.cat([left, right], 2)[None], torch.cat([right, left], 2)[None]
-    masks = torch.zeros(1, 1, 32, 32)
-    masks[..., :16] = 1
-    with torch.inference_mode():
-        reference = network.remember(network.encode(first), masks)
-        evidence = network.target.score(network.encode(second).looks, [reference])[0, 0].mean(0)
-    assert evidence[:, 5:].mean() > 0.7 > 0.3 > evidence[:, :3].mean()
+    masks = torch.zeros(1, 1, 32, 64)
+    masks[..., :32] = 1
+    reference = network.remember(network.encode(first), masks)
+    evidence = network.target.score(network.encode(second).looks, [reference])[0, 0].mean(0)
+    assert evidence[:, 9:].mean() > 0.6 > 0.2 > evidence[:, :7].mean()
+
+
+def test_models_asked_for_again_are_those_of_the_references_at_hand():
+    model = TargetModel(CHANNELS)
+    references = [frame(model, 2, seed)[0] for seed in range(2)]
+    looks = model.look(levels(seed=5))
+    for asked in (
+        references,
+        references,
+        references[:1],
+        [references[0], dataclasses.replace(references[1], weight=3.0)],
+    ):
+        expected = model._evidence(model.solve(asked).flatten(1, 2) @ looks.flatten(2)).reshape(1, 2, 16, 5, 6)
+        torch.testing.assert_close(model.score(looks, asked), expected)
 
 
 def test_gradients_reach_features_and_settings():

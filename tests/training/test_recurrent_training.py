@@ -32,7 +32,7 @@ class Echo(AGSSVOS):
     def encode(self, image):
         return Features(image, (image[:, :, ::16, ::16],), image[:, :1, ::16, ::16])
 
-    def remember(self, features, masks):
+    def remember(self, features, masks, *, lasting=True):
         return Reference(features.key, masks[:, :, None], torch.ones(masks.shape[:2], dtype=torch.bool))
 
     def segment(self, features, references, previous, warped, valid=None, within=None, without=None):

@@ -113,12 +113,12 @@ class LiteAGSSVOS(AGSSVOS):
         shared: Shared = self.agnostic(levels, union, match)
         return shared
 
-    def remember(self, features: Features, masks: Tensor) -> Reference:
+    def remember(self, features: Features, masks: Tensor, *, lasting: bool = True) -> Reference:
         """See `AGSSVOS.remember`; a value is the mask at 1/4, sixteen positions to a cell."""
         key = self._key(features)
         known = torch.ones(masks.shape[:2], dtype=torch.bool, device=masks.device)
         value = F.pixel_unshuffle(masks[:, :, None].float(), 4)
-        if self.target is None or features.looks is None:
+        if self.target is None or features.looks is None or not lasting:
             return Reference(key, value, known)
         gram, cross = self.target.remember(features.looks, value)
         return Reference(key, value, known, gram=gram, cross=cross)

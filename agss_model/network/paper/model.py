@@ -57,7 +57,7 @@ class PaperAGSSVOS(AGSSVOS):
         image = self.encoder.normalise(image)
         return Features(image, (self.encoder.look(image),))
 
-    def remember(self, features: Features, masks: Tensor) -> Reference:
+    def remember(self, features: Features, masks: Tensor, *, lasting: bool = True) -> Reference:
         """The frame under the union of its masks (equation 1); nothing is kept of single objects."""
         batch, count, height, width = masks.shape
         size = (height // REDUCTION, width // REDUCTION)
