@@ -80,22 +80,20 @@ class TargetModel(nn.Module):
             cross = value.float().flatten(3).flatten(1, 2) @ x.transpose(1, 2) / cells
         return gram, cross.reshape(*value.shape[:3], -1)
 
-    def score(self, looks: Tensor, references: Sequence[Reference]) -> Tensor:
-        """Evidence for each object in each cell.
+    def share(self, looks: Tensor, references: Sequence[Reference]) -> Tensor:
+        """The regressed share of each object in each cell.
 
         Args:
             looks: (B, D, h, w) float32, of the target frame.
             references: at least one, with statistics; the same N objects in the same order.
 
         Returns:
-            (B, N, V, h, w) float32, about 1 where the object fills a place; 0 where it has no share, so that one
-            that no reference knows leaves no trace.
+            (B, N, V, h, w) float32, about from 0 to 1; 0 for an object that no reference knows.
         """
         with torch.autocast(looks.device.type, enabled=False):
             models = self._solved(references)
             share = models.flatten(1, 2) @ looks.flatten(2)
-            share = share.reshape(*models.shape[:3], *looks.shape[2:])
-            return self._evidence(share)
+            return share.reshape(*models.shape[:3], *looks.shape[2:])
 
     def solve(self, references: Sequence[Reference]) -> Tensor:
         """The linear models of all objects, (B, N, V, D) float32; zero for an object that no reference knows.
@@ -131,8 +129,11 @@ class TargetModel(nn.Module):
             self._last = (held, models)
         return models
 
-    def _evidence(self, share: Tensor) -> Tensor:
-        """A curve through (0, 0) and (1, 1), steepest at the threshold; 0 below."""
+    def evidence(self, share: Tensor) -> Tensor:
+        """What a share says: a curve through (0, 0) and (1, 1), steepest at the threshold; 0 below.
+
+        So an object that no reference knows leaves no trace.
+        """
         slope = self.log_slope.exp()
         low, high = ((end - self.threshold) * slope for end in (0.0, 1.0))
         base = torch.sigmoid(low)

@@ -14,6 +14,7 @@ from agss_model.network import build_network
 from agss_model.network.lite.canvas import NOWHERE, lay_out, support
 from agss_model.network.lite.efficientnet import EfficientNetLite0, SameConv
 from agss_model.network.lite.layers import conv, conv_to_one
+from agss_model.network.lite.model import _returned
 
 
 def pieces(network, objects=3, size=(160, 224), seed=0):
@@ -209,3 +210,15 @@ def test_imagenet_weights_fold_into_the_same_network():
     dilated = EfficientNetLite0(output_stride=8)
     dilated.load_state_dict(imagenet_weights())
     assert dilated(image)[2].shape == (1, 112, 4, 4)
+
+
+def test_what_a_place_owes_to_objects_out_of_reach_goes_to_those_alike():
+    shares = torch.tensor([0.1, 0.1, 0.2, 0.0]).reshape(1, 4, 1, 1, 1)
+    near = torch.tensor([1.0, 1.0, 0.0, 1.0]).reshape(1, 4, 1, 1, 1)
+    found = _returned(shares, near).flatten().tolist()
+    # Half as great as the greatest, both take half of what is owed, 0.2; what holds nothing gets nothing.
+    assert found == pytest.approx([0.2, 0.2, 0.2, 0.0])
+    alone = torch.tensor([0.02, 0.9]).reshape(1, 2, 1, 1, 1)
+    unlike = _returned(alone, torch.tensor([1.0, 0.0]).reshape(1, 2, 1, 1, 1)).flatten().tolist()
+    assert unlike == pytest.approx([0.04, 0.9])  # hardly alike, so hardly more
+    assert torch.equal(_returned(shares, None), shares)

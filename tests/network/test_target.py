@@ -78,7 +78,7 @@ def test_each_object_is_solved_over_the_frames_that_know_it():
         expected = regression([frames[i] for i in own], [1.0] * len(own), slot)
         np.testing.assert_allclose(solved[0, slot].detach().numpy(), expected, atol=1e-5)
     assert not solved[0, 3].any()  # known nowhere
-    assert not model.score(frames[0][1], [f[0] for f in frames])[0, 3].any()
+    assert not model.share(frames[0][1], [f[0] for f in frames])[0, 3].any()
 
 
 def test_clips_of_a_batch_and_objects_of_a_clip_do_not_see_each_other():
@@ -95,7 +95,7 @@ def test_clips_of_a_batch_and_objects_of_a_clip_do_not_see_each_other():
 def test_evidence_is_nothing_for_no_share_and_one_for_all_of_it():
     model = TargetModel(CHANNELS)
     share = torch.tensor([-1.0, 0.0, 0.2, 0.6, 1.0])
-    evidence = model._evidence(share)
+    evidence = model.evidence(share)
     assert evidence[:2].tolist() == [0, 0]
     assert evidence[-1].item() == pytest.approx(1)
     assert (evidence[2:].diff() > 0).all()
@@ -106,7 +106,7 @@ def test_features_of_any_size_can_be_solved_for(scale):
     model = TargetModel(CHANNELS)
     looks, value = model.look(levels()) * scale, torch.rand(1, 1, 16, 5, 6)
     gram, cross = model.remember(looks, value)
-    found = model.score(looks, [Reference(looks, value, torch.ones(1, 1, dtype=torch.bool), gram=gram, cross=cross)])
+    found = model.share(looks, [Reference(looks, value, torch.ones(1, 1, dtype=torch.bool), gram=gram, cross=cross)])
     assert found.isfinite().all()
 
 
@@ -120,7 +120,8 @@ def test_what_a_look_alike_confuses_is_told_apart():
     masks = torch.zeros(1, 1, 32, 64)
     masks[..., :32] = 1
     reference = network.remember(network.encode(first), masks)
-    evidence = network.target.score(network.encode(second).looks, [reference])[0, 0].mean(0)
+    share = network.target.share(network.encode(second).looks, [reference])
+    evidence = network.target.evidence(share)[0, 0].mean(0)
     assert evidence[:, 9:].mean() > 0.6 > 0.2 > evidence[:, :7].mean()
 
 
@@ -134,8 +135,8 @@ def test_models_asked_for_again_are_those_of_the_references_at_hand():
         references[:1],
         [references[0], dataclasses.replace(references[1], weight=3.0)],
     ):
-        expected = model._evidence(model.solve(asked).flatten(1, 2) @ looks.flatten(2)).reshape(1, 2, 16, 5, 6)
-        torch.testing.assert_close(model.score(looks, asked), expected)
+        expected = (model.solve(asked).flatten(1, 2) @ looks.flatten(2)).reshape(1, 2, 16, 5, 6)
+        torch.testing.assert_close(model.share(looks, asked), expected)
 
 
 def test_gradients_reach_features_and_settings():
@@ -144,7 +145,7 @@ def test_gradients_reach_features_and_settings():
     value = torch.rand(1, 2, 16, 4, 6)
     gram, cross = network.target.remember(looks, value)
     reference = Reference(looks, value, torch.ones(1, 2, dtype=torch.bool), gram=gram, cross=cross)
-    network.target.score(looks, [reference]).sum().backward()
+    network.target.evidence(network.target.share(looks, [reference])).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.target.parameters())
     assert network.encoder.stem.weight.grad.abs().sum() > 0
 

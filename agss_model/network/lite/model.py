@@ -176,12 +176,14 @@ class LiteAGSSVOS(AGSSVOS):
                 key, references, previous, temperature, window, top_k=self.config.top_k, cutoff=self.config.cutoff
             )
         moved = F.pixel_unshuffle(warped[:, :, None].float(), 4)
-        found = [memory.value, local, moved]
+        near = None if within is None else F.max_pool2d(within.float(), 4)[:, :, None]
+        found = [_returned(memory.value, near), local, moved]
         if self.target is not None and features.looks is not None:
-            found.append(self.target.score(features.looks, references))
+            share = self.target.share(features.looks, references)
+            found.append(self.target.evidence(share))
         own = torch.stack(found, 2)  # (B, N, S, 16, h, w)
-        if within is not None:
-            own = own * F.max_pool2d(within.float(), 4)[:, :, None, None]
+        if near is not None:
+            own = own * near[:, :, None]
         if without is not None:
             own = own * ~without[..., None, None, None]
         looks_like = own[:, :, 0] if self.target is None else own[:, :, ::3].mean(2)
@@ -264,3 +266,20 @@ class LiteAGSSVOS(AGSSVOS):
         if self.config.use_normalisation:
             return aggregation.normalise_logits(logits, valid)
         return logits.sigmoid() if valid is None else logits.sigmoid() * valid[:, :, None, None]
+
+
+def _returned(shares: Tensor, near: Tensor | None) -> Tensor:
+    """Give what a place owes to objects that cannot be there to those alike that can.
+
+    What one of a hundred cells in a dish holds is read as a hundredth of each. An object takes part in what is returned
+    as far as its own share is like the greatest one.
+
+    Args:
+        shares: (B, N, V, h, w) float, at least 0 where it counts, of N objects that share a place.
+        near: (B, N, 1, h, w) of 0 and 1, where each can be; None for anywhere.
+    """
+    if near is None or shares.shape[1] == 1:
+        return shares
+    owed = (shares * (1 - near)).clamp_min(0).sum(1, keepdim=True)
+    alike = (shares.clamp_min(0) / shares.amax(1, keepdim=True).clamp_min(1e-4)) * near
+    return shares + owed * alike / alike.sum(1, keepdim=True).clamp_min(1)
