@@ -26,7 +26,7 @@ def track(
     context: typer.Context,
     source: Annotated[
         Path,
-        typer.Argument(help="A video file, a folder of images, or a stack of images in one file.", show_default=False),
+        typer.Argument(help="A video file, a folder of images, or several images in one file.", show_default=False),
     ],
     masks: Annotated[
         Path,
