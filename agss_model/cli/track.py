@@ -31,7 +31,8 @@ def track(
     masks: Annotated[
         Path,
         typer.Option(
-            help="A mask image whose values are object ids, or a folder of them, named by frame number from 0."
+            help="A mask image whose values are object ids, or a folder of them, named by frame number from 0 or like "
+            "images. Or COCO JSON, LabelMe JSON, YOLO text, CVAT XML."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Output folder. An unfinished run in it is continued.")],

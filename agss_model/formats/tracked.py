@@ -114,7 +114,7 @@ def read_run(root: Path, labels: Mapping[int, str], source: Path | None = None) 
         ids=tuple(ids),
         read=lambda number: read_label_map(traces.masks / f"{names[number]}.png"),
         rows=rows,
-        labels=labels,
+        labels={int(object_id): name for object_id, name in record.asked.get("labels", {}).items()} | dict(labels),
         stems=names.__getitem__,
         source=clip,
     )

@@ -52,3 +52,19 @@ def test_what_cannot_be_exported_is_said(agss, done, tmp_path, more, words):
     assert result.exit_code == 2
     assert words in result.stderr
     assert agss("export", tmp_path, "--to", "coco", "--out", tmp_path / "out").exit_code == 2
+
+
+def test_annotations_are_taken_as_masks_and_labels_travel_through(agss, clip, done, tmp_path):
+    assert agss("export", done, "--to", "coco", "--out", tmp_path / "in", "--label", "1=disc").exit_code == 0
+    content = json.loads((tmp_path / "in" / "annotations.json").read_text())
+    content["annotations"] = [one for one in content["annotations"] if one["image_id"] == 1]
+    (tmp_path / "first.json").write_text(json.dumps(content))
+    words = ["track", clip / "clip.mp4", "--masks", tmp_path / "first.json", "--out", tmp_path / "out", "--json"]
+    told = json.loads(agss(*words).stdout)
+    assert [about["label"] for about in told["objects"]] == ["disc", "object"]
+    for number in range(COUNT):
+        one, two = (read_label_map(folder / "masks" / f"{number:05d}.png") for folder in (done, tmp_path / "out"))
+        assert np.array_equal(one, two)
+    assert agss("export", tmp_path / "out", "--to", "coco", "--out", tmp_path / "again").exit_code == 0
+    categories = json.loads((tmp_path / "again" / "annotations.json").read_text())["categories"]
+    assert [entry["name"] for entry in categories] == ["disc", "object"]
