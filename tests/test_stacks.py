@@ -111,10 +111,10 @@ def test_depth_of_black_and_of_eight_bits():
 
 
 def test_floating_point_is_refused(tmp_path):
-    cv2.imwrite(str(tmp_path / "one.tif"), np.ones((4, 4, 3), np.float32))
+    cv2.imwrite(str(tmp_path / "one.tif"), np.ones((4, 4), np.float32))
     with pytest.raises(MediaError, match="float32"):
         open_source(tmp_path / "one.tif")
-    cv2.imwritemulti(str(tmp_path / "two.tif"), [np.ones((4, 4, 3), np.float32)] * 2)
+    cv2.imwritemulti(str(tmp_path / "two.tif"), [np.ones((4, 4), np.float32)] * 2)
     with pytest.raises(MediaError, match="float32"):
         open_source(tmp_path / "two.tif").read(0)
 

@@ -13,6 +13,7 @@ from agss_model.cli.bench import bench
 from agss_model.cli.console import error, set_quiet, stderr, stdout
 from agss_model.cli.demo import demo
 from agss_model.cli.evaluate import evaluate
+from agss_model.cli.export import export
 from agss_model.cli.track import INTERRUPTED, track
 from agss_model.cli.weights import weights
 from agss_model.errors import AgssError
@@ -57,6 +58,7 @@ app = typer.Typer(
 )
 app.command()(track)
 app.command("eval")(evaluate)
+app.command()(export)
 app.command()(bench)
 app.command()(demo)
 app.add_typer(weights, name="weights")

@@ -89,7 +89,9 @@ def print_json(run: Run, outcome: Outcome) -> None:
         "standing": outcome.standing,
         "frames": {"first": run.plan.frames.start, "last": run.plan.frames.stop - 1, "tracked": list(outcome.tracked)},
         "frames_per_second": round(tracked / outcome.seconds, 2) if tracked else None,
-        "objects": [_about(object_id, outcome.rows) for object_id in run.keyframes.ids],
+        "objects": [
+            _about(object_id, run.keyframes.labels.get(object_id), outcome.rows) for object_id in run.keyframes.ids
+        ],
         "look_first": [vars(look) for look in look_first(outcome.rows)],
         "weights": {"name": run.engine.weights, "engine": run.engine.name, "device": str(run.engine.device)},
         "files": {name: str(path) for name, path in _files(run).items()} | {"record": str(run.folder.settled.record)},
@@ -97,12 +99,13 @@ def print_json(run: Run, outcome: Outcome) -> None:
     print(json.dumps(content))
 
 
-def _about(object_id: int, rows: tuple[Row, ...]) -> dict[str, Any]:
+def _about(object_id: int, label: str | None, rows: tuple[Row, ...]) -> dict[str, Any]:
     own = [row for row in rows if row.object_id == object_id]
     found = [row for row in own if not row.human]
     worst = min(found, key=lambda row: row.score, default=None)
     return {
         "id": object_id,
+        "label": label,
         "frames": len(own),
         "human": [row.frame for row in own if row.human],
         "lost": [row.frame for row in own if row.lost],

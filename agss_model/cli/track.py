@@ -26,12 +26,13 @@ def track(
     context: typer.Context,
     source: Annotated[
         Path,
-        typer.Argument(help="A video file, a folder of images, or a stack of images in one file.", show_default=False),
+        typer.Argument(help="A video file, a folder of images, or several images in one file.", show_default=False),
     ],
     masks: Annotated[
         Path,
         typer.Option(
-            help="A mask image whose values are object ids, or a folder of them, named by frame number from 0."
+            help="A mask image whose values are object ids, or a folder of them, named by frame number from 0 or like "
+            "images. Or COCO JSON, LabelMe JSON, YOLO text, CVAT XML."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Output folder. An unfinished run in it is continued.")],

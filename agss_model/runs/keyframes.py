@@ -6,13 +6,18 @@ there: they are gone from that frame on, until a later mask shows them again. Ei
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from agss_model.errors import MaskError, MediaError
 from agss_model.files import sha256_of
+from agss_model.formats.drawn import Drawn
+from agss_model.formats.reading import read_drawn
 from agss_model.masks.files import read_drawn_map
 from agss_model.masks.labels import LabelMap, object_ids, validate_object_id
 from agss_model.runs.mask_names import MaskNames
@@ -34,6 +39,7 @@ class Keyframes:
         ids: all objects drawn, ascending.
         absent: objects that are said not to be there.
         doubtful: sentences about what may not be what was meant.
+        labels: class of each object, where one is said.
     """
 
     label_maps: dict[int, LabelMap]
@@ -41,6 +47,7 @@ class Keyframes:
     ids: tuple[int, ...]
     absent: dict[int, frozenset[int]] = field(default_factory=dict)
     doubtful: tuple[str, ...] = ()
+    labels: dict[int, str] = field(default_factory=dict)
 
     @property
     def drawn(self) -> dict[int, frozenset[int]]:
@@ -64,7 +71,8 @@ def read_keyframes(path: Path, source: FrameSource, frame: int | None = None) ->
     """Read one mask or a folder of masks, and check all against the clip.
 
     Args:
-        path: a mask file, or a folder of them; see `MaskNames` for the frames they belong to.
+        path: a mask file, or a folder of them; see `MaskNames` for the frames they belong to. Or annotations, see
+            `agss_model.formats.reading`.
         source: the clip they were drawn on.
         frame: the frame a single file belongs to; None for what its name says, or 0 where that is nothing.
 
@@ -73,23 +81,46 @@ def read_keyframes(path: Path, source: FrameSource, frame: int | None = None) ->
         MediaError: a file is missing or damaged, or its frame is outside the clip.
     """
     names = MaskNames(source)
+    if not (path.is_dir() and any(each.suffix.lower() in SUFFIXES for each in path.iterdir())):
+        drawn = read_drawn(path, source, names.frame, frame)
+        if drawn is not None:
+            return _checked(path, _of_drawn(drawn))
     files = _folder(path, frame, names) if path.is_dir() else _single(path, frame, names)
     told = {number: _Told(number, found, source) for number, found in sorted(files.items())}
-    label_maps = {number: one.label_map for number, one in told.items() if one.label_map is not None}
-    if not label_maps:
+    return _checked(
+        path,
+        Keyframes(
+            {number: one.label_map for number, one in told.items() if one.label_map is not None},
+            {number: one.sha256 for number, one in told.items()},
+            (),
+            {number: one.absent for number, one in told.items() if one.absent},
+            (*names.doubtful, *(sentence for one in told.values() for sentence in one.doubtful)),
+        ),
+    )
+
+
+def _of_drawn(drawn: Drawn) -> Keyframes:
+    """Each frame is told from others by what is drawn in it, as all are in one file."""
+    numbers = sorted(drawn.label_maps.keys() | drawn.absent.keys())
+    empty = np.zeros(0, np.uint8)
+    digests = {n: hashlib.sha256(drawn.label_maps.get(n, empty).tobytes()).hexdigest() for n in numbers}
+    return Keyframes(drawn.label_maps, digests, (), drawn.absent, drawn.notes, drawn.labels)
+
+
+def _checked(path: Path, keyframes: Keyframes) -> Keyframes:
+    drawn = frozenset[int]().union(*keyframes.drawn.values())
+    if not keyframes.label_maps:
         raise MaskError(f"{path} says only what is absent; draw the objects on at least one frame")
-    ids = tuple(sorted({object_id for label_map in label_maps.values() for object_id in object_ids(label_map)}))
-    if len(ids) > MAX_OBJECTS:
+    if len(drawn) > MAX_OBJECTS:
         raise MaskError(
-            f"{path} has {len(ids)} objects; at most {MAX_OBJECTS} can be tracked together. Track them in several "
+            f"{path} has {len(drawn)} objects; at most {MAX_OBJECTS} can be tracked together. Track them in several "
             "runs, or check that the file is a mask and not a picture."
         )
-    absent = {number: one.absent for number, one in told.items() if one.absent}
-    if unknown := sorted(frozenset[int]().union(*absent.values()) - set(ids)):
-        raise MaskError(f"{path} says that object {unknown[0]} is absent, but no mask shows it; drawn are {list(ids)}")
-    sentences = [sentence for one in told.values() for sentence in one.doubtful]
-    sha256 = {number: one.sha256 for number, one in told.items()}
-    return Keyframes(label_maps, sha256, ids, absent, (*names.doubtful, *sentences))
+    if unknown := sorted(frozenset[int]().union(*keyframes.absent.values()) - drawn):
+        raise MaskError(
+            f"{path} says that object {unknown[0]} is absent, but no mask shows it; drawn are {sorted(drawn)}"
+        )
+    return replace(keyframes, ids=tuple(sorted(drawn)))
 
 
 class _Told:

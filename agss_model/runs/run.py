@@ -226,6 +226,7 @@ def make_run(
     asked = {
         "source": {**_identity(source, source_path), "from": plan.frames.start, "to": plan.frames.stop - 1},
         "masks": keyframes.told(),
+        "labels": {str(object_id): label for object_id, label in sorted(keyframes.labels.items())},
         "direction": direction,
         "names": names,
         "weights": {"name": engine.weights, "parameters": engine.fingerprint()},

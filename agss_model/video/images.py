@@ -131,6 +131,9 @@ def decode_image(data: bytes, what: str, bits: int = 16) -> Image:
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
     except cv2.error as error:
         raise MediaError(f"{what} cannot be decoded ({error.err}); export it again, sides up to 16384") from error
+    if image is None and data:  # pixels that have no colour form, such as those of floating point
+        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+        image = None if image is None or image.dtype in (np.uint8, np.uint16) else image
     if image is None:
         raise MediaError(f"{what} is not an image or is damaged; export it again as PNG or JPEG")
     if image.dtype == np.uint16:

@@ -114,6 +114,8 @@ class ImageStack(IndexedFrames):
         except cv2.error:
             done, pages = False, ()
         if not done or len(pages) != 1:
+            done, pages = cv2.imreadmulti(str(self.path), self._pages[number], 1, flags=cv2.IMREAD_UNCHANGED)
+        if not done or len(pages) != 1:
             raise MediaError(f"frame {number} of {self.path} cannot be decoded; save its pictures as separate files")
         check_same_size((pages[0].shape[1], pages[0].shape[0]), self.size, f"frame {number} of {self.path}")
         return np.asarray(pages[0])

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agss_model.errors import OutputError, WeightsError
-from agss_model.files import part_of, sha256_of, write_json
+from agss_model.files import part_of, remove_leftovers, sha256_of, write_json
 
 VARIABLE = "AGSS_WEIGHTS_DIR"
 RECORD, CURRENT, WEIGHTS = "bundle.json", "current.json", "weights.safetensors"
@@ -164,6 +164,7 @@ def add_bundle(name: str, write: Callable[[Path, int], object]) -> Bundle:
     """
     place = store_folder() / check_name(name)
     beside = part_of(place / "version")
+    remove_leftovers(place, older_than=_ABANDONED)
     try:
         beside.mkdir(parents=True)
         version = max(versions_of(name), default=0) + 1
@@ -203,6 +204,9 @@ def rollback(name: str) -> Bundle:
     except OSError as error:
         raise OutputError(f"{place} cannot be written ({error}); version {current} stays current") from error
     return bundle
+
+
+_ABANDONED = 3600.0  # seconds after which a publication that did not end was killed; none takes minutes
 
 
 def _point(place: Path, version: int) -> None:

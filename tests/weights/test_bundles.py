@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 import torch
@@ -94,6 +95,19 @@ def test_an_interrupted_publication_leaves_nothing(store):
         add_bundle("team", broken)
     assert versions_of("team") == (1,)
     assert sorted(entry.name for entry in (store / "team").iterdir()) == ["0001", "current.json"]
+
+
+def test_what_killed_publications_left_goes_at_the_next_and_one_at_work_stays(store):
+    publish()
+    (place,) = store.rglob("0001")
+    killed, working = (place.with_name(f".version.{digit * 16}.part") for digit in "ab")
+    for left in (killed, working):
+        left.mkdir()
+        (left / "weights.safetensors").write_bytes(b"half")
+    os.utime(killed, (0, 0))
+    publish()
+    assert not killed.exists()
+    assert working.exists()
 
 
 @pytest.mark.parametrize("name", ["../team", "a/b", "", ".", "Team", "x" * 65, "team\n"])

@@ -1,0 +1,151 @@
+"""What people bring: read as it was drawn, or refused with a sentence."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from agss_model.errors import AgssError, MaskError, MediaError
+from agss_model.formats.reading import read_drawn
+from agss_model.formats.registry import export
+from agss_model.formats.tracked import Tracked
+from agss_model.masks import object_ids
+from agss_model.runs.keyframes import read_keyframes
+from agss_model.runs.scores import Row
+
+SIZE = (40, 30)
+LABELS = {1: "person", 2: "dog"}
+
+
+class Clip:
+    name, size, fps = "clip", SIZE, 25.0
+
+    def __len__(self):
+        return 6
+
+    def read(self, index):
+        image = np.full((*SIZE[::-1], 3), 30, np.uint8)
+        image[8:20, 10:25] = (200, 60, 20)
+        return image
+
+
+def by_number(path):
+    return int(path.stem) if path.stem.isdecimal() else None
+
+
+def drawn_map(shift):
+    label_map = np.zeros(SIZE[::-1], np.uint8)
+    label_map[3 + shift : 12, 4:15] = 1
+    label_map[15:25, 20 : 31 + shift] = 2
+    label_map[0, 39] = 1
+    return label_map
+
+
+def tracked(maps):
+    rows = {(n, i): Row(n, i, 1.0, False, (), True, 1) for n in range(len(maps)) for i in (1, 2)}
+    return Tracked("clip", SIZE, range(len(maps)), (1, 2), maps.__getitem__, rows, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [("coco", "annotations.json"), ("labelme", ""), ("cvat-video", "annotations.xml")]
+)
+def test_what_is_exported_comes_back_as_keyframes(tmp_path, name, place):
+    maps = [drawn_map(shift) for shift in range(3)]
+    export(tracked(maps), name, tmp_path / "out")
+    keyframes = read_keyframes(tmp_path / "out" / place, Clip())
+    assert keyframes.ids == (1, 2)
+    assert keyframes.labels == LABELS
+    assert sorted(keyframes.label_maps) == [0, 1, 2]
+    for number, label_map in enumerate(maps):
+        assert np.array_equal(keyframes.label_maps[number], label_map)
+
+
+def test_yolo_outlines_and_boxes_of_one_frame(tmp_path):
+    export(tracked([drawn_map(0)]), "yolo", tmp_path / "out")
+    found = read_keyframes(tmp_path / "out" / "labels" / "00000.txt", Clip()).label_maps[0]
+    assert np.array_equal(found > 0, drawn_map(0) > 0)
+    (tmp_path / "box").mkdir()
+    (tmp_path / "box" / "00003.txt").write_text("0 0.4375 0.4667 0.375 0.4\n")
+    (tmp_path / "box" / "classes.txt").write_text("kite\n")
+    keyframes = read_keyframes(tmp_path / "box", Clip())
+    assert keyframes.labels == {1: "kite"}
+    assert keyframes.label_maps[3][8:20, 10:25].mean() > 0.9
+    assert keyframes.label_maps[3].sum() <= 12 * 15
+    assert "boxes" in keyframes.doubtful[0]
+
+
+def coco(**more):
+    entry = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [10, 8, 15, 12], "segmentation": []} | more
+    return {
+        "images": [{"id": 7, "file_name": "00002.jpg"}],
+        "categories": [{"id": 1, "name": "kite"}],
+        "annotations": [entry],
+    }
+
+
+def read(tmp_path, content):
+    path = tmp_path / "a.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return read_drawn(path, Clip(), by_number)
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [[10, 8, 25, 8, 25, 20, 10, 20]],
+        {"size": [30, 40], "counts": [10 * 30 + 8, *[12, 18] * 14, 12, 14 * 30 + 28 - 18]},
+        [],
+    ],
+)
+def test_coco_takes_polygons_run_lengths_and_boxes(tmp_path, segmentation):
+    if isinstance(segmentation, dict):
+        segmentation["counts"][-1] = 1200 - sum(segmentation["counts"][:-1])
+    drawn = read(tmp_path, coco(segmentation=segmentation))
+    assert list(drawn.label_maps) == [2]
+    assert drawn.label_maps[2][8:20, 10:25].mean() > 0.9
+    assert drawn.labels == {1: "kite"}
+
+
+@pytest.mark.parametrize("where", [{"track_id": 9}, {"instance_id": 9}, {"attributes": {"track_id": 9}}])
+def test_coco_ids_are_found(tmp_path, where):
+    assert object_ids(read(tmp_path, coco(**where)).label_maps[2]) == (9,)
+
+
+def test_frames_without_ids_are_refused_where_there_are_several(tmp_path):
+    content = coco()
+    content["images"].append({"id": 8, "file_name": "00003.jpg"})
+    content["annotations"].append(content["annotations"][0] | {"id": 2, "image_id": 8})
+    with pytest.raises(MaskError, match="which of its objects is which"):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "{", "[]", "null", '{"annotations": 3, "images": []}', "[" * 100_000, '{"annotations": [1], "images": []}',
+        json.dumps(coco(bbox=[0, 0, 0, 0])), json.dumps(coco(bbox=[1e400, 0, 1, 1])), json.dumps(coco(bbox=["x"])),
+        json.dumps(coco(segmentation={"size": [2, 2], "counts": [4]})), json.dumps(coco(track_id=0)),
+        json.dumps(coco(track_id=1e300)), json.dumps(coco(image_id=99)), json.dumps(coco(segmentation=[[1, 2]])),
+        json.dumps({"shapes": [{"shape_type": "mask", "mask": "eHh4", "points": [[0, 0], [1, 1]], "label": "a"}]}),
+        json.dumps({"shapes": [{"shape_type": "point", "points": [[0, 0]], "label": "a"}]}),
+        json.dumps({"shapes": []}), '{"absent": [1]}',
+    ],
+)  # fmt: skip
+def test_malformed_files_are_refused_with_a_sentence(tmp_path, content):
+    with pytest.raises(AgssError) as caught:
+        read(tmp_path, content)
+    assert str(caught.value)
+
+
+def test_frames_and_sizes_of_another_clip_are_refused(tmp_path):
+    content = coco()
+    content["images"][0]["file_name"] = "00099.jpg"
+    with pytest.raises(MediaError, match="frame 99"):
+        read(tmp_path, content)
+    export(tracked([drawn_map(0)]), "cvat-video", tmp_path / "out")
+    small = Clip()
+    small.size = (20, 20)
+    with pytest.raises(MaskError, match="40x30"):
+        read_drawn(tmp_path / "out" / "annotations.xml", small, by_number)
