@@ -13,8 +13,8 @@ from typing import Any
 import fiftyone as fo
 import numpy as np
 
-from agss_model.annotations.fiftyone_labels import fill_rings, label_print, place_mask
 from agss_model.errors import MaskError
+from agss_model.masks.fiftyone import fill_rings, label_print, place_mask
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.shapes import shape_to_mask
 

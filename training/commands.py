@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.table import Table
 
-from agss_model.annotations import Include
 from agss_model.cli.console import note, stderr, stdout
 from agss_model.cli.engine import pick_device, set_threads
+from agss_model.cvat import Include
 from agss_model.errors import ConfigError, MediaError, OutputError
 from training.checkpoints import write_atomically, write_json
 from training.datasets.catalog import open_catalog

@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from agss_model.annotations import Include
+from agss_model.cvat import Include
 from agss_model.errors import ConfigError, MediaError, OutputError
 from agss_model.masks.files import write_label_map
 from agss_model.masks.labels import LabelMap, object_ids

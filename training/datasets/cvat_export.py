@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from agss_model.annotations import VideoAnnotations, read_cvat_xml
+from agss_model.cvat import VideoAnnotations, read_cvat_xml
 from agss_model.errors import MediaError
 from agss_model.video import IMAGE_SUFFIXES, FrameSource, open_source
 from training.datasets.team import TaskFrames, TeamVideo, check_size

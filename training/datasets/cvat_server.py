@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
-from agss_model.annotations import Task, from_cvat_api
-from agss_model.annotations.cvat_server import PASSWORD_VARIABLE, TOKEN_VARIABLE, CvatError, Server, connect
+from agss_model.cvat import Task, from_cvat_api
+from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, CvatError, Server, connect
 from agss_model.errors import ConfigError, MediaError
 from agss_model.video.source import FrameSource, Image, IndexedFrames, check_same_size, check_side
 from training.datasets.team import TeamVideo

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from agss_model.annotations import AnnotatedObject, Appearance, Problem, Shape, VideoAnnotations
-from agss_model.annotations.fiftyone_labels import fill_rings, label_print, place_mask
+from agss_model.cvat import AnnotatedObject, Appearance, Problem, Shape, VideoAnnotations
 from agss_model.errors import ConfigError, MediaError
+from agss_model.masks.fiftyone import fill_rings, label_print, place_mask
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.runs import encode_cvat_mask
 from agss_model.video import open_source

@@ -13,21 +13,21 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.table import Table
 
-from agss_model.annotations.cvat_server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, connect, read_token
 from agss_model.cli import options
 from agss_model.cli.console import note, stderr, stdout
 from agss_model.cli.engine import Engine, load_engine
 from agss_model.cli.summary import look_first
+from agss_model.cvat.keyframes import MOST
+from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, connect, read_token
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
 from agss_model.propagate import Direction
-from serverless.job import Outcome, run
-from serverless.job_ledger import Ledger, default_folder
-from serverless.job_plan import Asked, Output, Plan, make_plan
-from serverless.job_read import read_job
-from serverless.job_thin import MOST
-from serverless.job_track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_function
-from serverless.job_write import read_annotations, touches
+from serverless.job.ledger import Ledger, default_folder
+from serverless.job.plan import Asked, Output, Plan, make_plan
+from serverless.job.read import read_job
+from serverless.job.run import Outcome, run
+from serverless.job.track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_function
+from serverless.job.write import read_annotations, touches
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agss_model.annotations.cvat_server import TRIES, CvatError, Server
-from agss_model.annotations.seals import SOURCE, digest, is_own, name, seal
-from serverless.job_ledger import Ledger
-from serverless.job_objects import Target
-from serverless.job_read import JobInfo, Label
+from agss_model.cvat.authorship import SOURCE, digest, is_own, name, seal
+from agss_model.cvat.server import TRIES, CvatError, Server
+from serverless.job.ledger import Ledger
+from serverless.job.objects import Target
+from serverless.job.read import JobInfo, Label
 
 Json = dict[str, Any]
 

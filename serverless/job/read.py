@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agss_model.annotations.cvat_server import CvatError, Server
+from agss_model.cvat.server import CvatError, Server
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.shapes import SHAPE_TYPES, shape_to_mask

@@ -11,18 +11,19 @@ import pytest
 from fake_cvat import TOKEN, FakeCvat, Function
 from typer.testing import CliRunner
 
-from agss_model.annotations import cvat_server
 from agss_model.cli.engine import Engine, load_engine
 from agss_model.cli.main import app
+from agss_model.cvat import server as cvat_server
 from agss_model.flow import build_flow
 from agss_model.masks import decode_cvat_mask, encode_cvat_mask, to_label_map
 from agss_model.propagate import propagate
 from agss_model.video import open_source
-from serverless import job, job_cli
 from serverless.cache import FeatureCache
-from serverless.job_objects import Boxes, Groups, Keyframes, Target
-from serverless.job_read import Given, read_job
-from serverless.job_track import JobFrames
+from serverless.job import command
+from serverless.job import run as job
+from serverless.job.objects import Boxes, Groups, Keyframes, Target
+from serverless.job.read import Given, read_job
+from serverless.job.track import JobFrames
 from serverless.scenes import Scenes
 from serverless.service import answer
 
@@ -43,7 +44,7 @@ def engine(lite, monkeypatch):
     """Untrained, the network would lose all objects, so it believes the flow and what it was shown last."""
     monkeypatch.setattr(lite, "segment", lambda features, references, previous, moved, *rest, **more: moved)
     engine = Engine(lite, build_flow("dis"), "believer")
-    monkeypatch.setattr(job_cli, "load_engine", lambda *arguments, **more: engine)
+    monkeypatch.setattr(command, "load_engine", lambda *arguments, **more: engine)
     return engine
 
 
@@ -154,7 +155,7 @@ def test_frames_are_read_by_exact_number_and_deleted_ones_are_left_out(scene):
 
 
 def test_one_job_is_tracked_by_one_command_at_a_time(engine, scene, tmp_path):
-    from serverless.job_ledger import Ledger
+    from serverless.job.ledger import Ledger
 
     with start(scene) as cvat, Ledger(tmp_path / "held"):
         assert "Another command is tracking this job" in track(cvat, "--state", str(tmp_path / "held"), code=2)

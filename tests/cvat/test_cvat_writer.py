@@ -11,7 +11,7 @@ from conftest import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agss_model.annotations import CvatXmlWriter, Task, read_cvat_xml
+from agss_model.cvat import CvatXmlWriter, Task, read_cvat_xml
 from agss_model.errors import AgssError, MaskError, MediaError, OutputError
 from agss_model.masks.runs import decode_cvat_mask
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from thinning_cases import CASES, check
 
+from agss_model.cvat.keyframes import LEAST, thin
 from agss_model.errors import ConfigError
 from agss_model.masks.shapes import largest_part
-from serverless.job_thin import LEAST, thin
 
 
 def blob(rng, size, centre, radius, wobble, phase):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agss_model.annotations.seals import digest, is_own, is_sealed, seal
+from agss_model.cvat.authorship import digest, is_own, is_sealed, seal
 
 attribute = st.fixed_dictionaries({"spec_id": st.integers(1, 9), "value": st.sampled_from(["", "a", "true"])})
 attributes = st.lists(attribute, max_size=3, unique_by=lambda a: a["spec_id"])

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from agss_model.annotations.cvat_meta import Task, recorded
-from agss_model.annotations.identity import Loose, Piece
-from agss_model.annotations.records import Appearance, Problem, Shape, VideoAnnotations
-from agss_model.annotations.shapes import HUMAN_SOURCES, checked_shape, numbers_in
+from agss_model.cvat.identity import Loose, Piece
+from agss_model.cvat.meta import Task, recorded
+from agss_model.cvat.records import Appearance, Problem, Shape, VideoAnnotations
+from agss_model.cvat.shapes import HUMAN_SOURCES, checked_shape, numbers_in
 from agss_model.errors import AgssError, MaskError, MediaError
 
 MAX_SHAPES = 5_000_000

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from agss_model.annotations.cvat_server import CvatError, Server
 from agss_model.cli.engine import Engine
 from agss_model.cli.running import follow
+from agss_model.cvat.server import CvatError, Server
 from agss_model.errors import MaskError, WeightsError
 from agss_model.masks.labels import LabelMap, object_ids, to_masks
 from agss_model.masks.runs import encode_cvat_mask
@@ -24,7 +24,7 @@ from agss_model.results import FrameResult, annotated
 from agss_model.tracker import Tracker
 from agss_model.video.images import decode_image
 from agss_model.video.source import Image, IndexedFrames, check_same_size
-from serverless.job_read import JobInfo
+from serverless.job.read import JobInfo
 
 Maps = Mapping[int, LabelMap]
 

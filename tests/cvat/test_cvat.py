@@ -8,7 +8,7 @@ from conftest import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agss_model.annotations import Task, from_cvat_api, read_cvat_xml
+from agss_model.cvat import Task, from_cvat_api, read_cvat_xml
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks.polygons import Polygon, polygons_to_mask
 from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask

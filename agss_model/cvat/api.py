@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from agss_model.annotations.cvat_meta import Task, recorded
-from agss_model.annotations.identity import Loose, Piece
-from agss_model.annotations.pairing import paired
-from agss_model.annotations.records import Appearance, Problem, Shape, VideoAnnotations
-from agss_model.annotations.seals import is_sealed
-from agss_model.annotations.shapes import HUMAN_SOURCES, checked_shape
+from agss_model.cvat.authorship import is_sealed
+from agss_model.cvat.identity import Loose, Piece
+from agss_model.cvat.meta import Task, recorded
+from agss_model.cvat.pairing import paired
+from agss_model.cvat.records import Appearance, Problem, Shape, VideoAnnotations
+from agss_model.cvat.shapes import HUMAN_SOURCES, checked_shape
 from agss_model.errors import AgssError, MediaError
 
 _KINDS = ("mask", "polygon")

@@ -10,12 +10,12 @@ import pytest
 from fake_cvat import TOKEN, FakeCvat, Function, colours
 from typer.testing import CliRunner
 
-from agss_model.annotations import cvat_server
-from agss_model.annotations.seals import is_sealed
 from agss_model.cli.main import app
+from agss_model.cvat import server as cvat_server
+from agss_model.cvat.authorship import is_sealed
 from agss_model.masks import decode_cvat_mask, encode_cvat_mask, polygons_to_mask
 from agss_model.masks.polygons import Polygon
-from serverless import job
+from serverless.job import run as job
 
 FRAMES = 12
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from agss_model.annotations.cvat_server import CvatError
+from agss_model.cvat.server import CvatError
 from agss_model.errors import OutputError
-from serverless.job_ledger import Found, Ledger, Progress, Row
-from serverless.job_objects import Target
-from serverless.job_read import JobInfo, Label
-from serverless.job_write import Annotations, Writer, check, mask_shape, polygon_track, shown, touches
+from serverless.job.ledger import Found, Ledger, Progress, Row
+from serverless.job.objects import Target
+from serverless.job.read import JobInfo, Label
+from serverless.job.write import Annotations, Writer, check, mask_shape, polygon_track, shown, touches
 
 INFO = JobInfo(3, 1, 20, 39, frozenset(), (64, 48), {1: Label("person")})
 TARGET = Target(1, 1, 4, 0, {})

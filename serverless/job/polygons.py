@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from agss_model.cvat.keyframes import Key, thin
 from agss_model.masks.polygons import Ring
 from agss_model.masks.runs import decode_cvat_mask
 from agss_model.masks.shapes import enclosed_area, largest_part
-from serverless.job_ledger import Found
-from serverless.job_objects import Target
-from serverless.job_read import JobInfo, Label
-from serverless.job_thin import Key, thin
-from serverless.job_write import polygon_track
+from serverless.job.ledger import Found
+from serverless.job.objects import Target
+from serverless.job.read import JobInfo, Label
+from serverless.job.write import polygon_track
 
 SEAL = 0.13
 """Pixels by which the seal of a track can move a point, which lies on a corner of pixels: hundredths are added."""
@@ -30,7 +30,7 @@ def make_tracks(
         targets: the objects.
         info: the job.
         frames: those that were tracked, ascending.
-        tolerance: in pixels, see `job_thin.thin`.
+        tolerance: in pixels, see `agss_model.cvat.keyframes.thin`.
 
     Returns:
         Tracks; and sentences about what polygons cannot hold.

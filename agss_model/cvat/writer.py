@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from xml.sax.saxutils import escape, quoteattr
 
-from agss_model.annotations.cvat_meta import Task
+from agss_model.cvat.meta import Task
 from agss_model.errors import MaskError, MediaError, OutputError
 from agss_model.masks.labels import BoolMask, validate_object_id
 from agss_model.masks.runs import encode_cvat_mask

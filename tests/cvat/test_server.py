@@ -11,9 +11,9 @@ import pytest
 from fake_cvat import TOKEN, USER, FakeCvat
 from typer.testing import CliRunner
 
-from agss_model.annotations import cvat_server
-from agss_model.annotations.cvat_server import CvatError, connect, read_token
 from agss_model.cli.main import app
+from agss_model.cvat import server as cvat_server
+from agss_model.cvat.server import CvatError, connect, read_token
 from agss_model.errors import ConfigError
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from agss_model.annotations.records import AnnotatedObject, Appearance, Problem, Shape
+from agss_model.cvat.records import AnnotatedObject, Appearance, Problem, Shape
 from agss_model.masks.labels import MAX_OBJECT_ID, BoolMask
 
 SAME_AT_BORDER = 0.3  # IoU at which two pieces on both sides of a job border are one object

@@ -13,7 +13,7 @@ def paired(one: Ring, two: Ring) -> bool:
     """Whether CVAT pairs vertex i of both polygons, for every i; only then is what lies between known.
 
     It pairs vertices by relative arc length, each with the nearest; that must be the one of the same number. It must be
-    so by a margin, because the last digits of points may change (see `agss_model.annotations.seals`).
+    so by a margin, because the last digits of points may change (see `agss_model.cvat.authorship`).
 
     Args:
         one: (N, 2) vertices.

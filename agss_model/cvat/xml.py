@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from xml.parsers import expat
 
-from agss_model.annotations.cvat_meta import TaskMeta
-from agss_model.annotations.cvat_tracks import TrackReader
-from agss_model.annotations.records import VideoAnnotations
+from agss_model.cvat.meta import TaskMeta
+from agss_model.cvat.records import VideoAnnotations
+from agss_model.cvat.tracks import TrackReader
 from agss_model.errors import AgssError, MediaError
 
 MAX_BYTES = 4 << 30
@@ -24,7 +24,7 @@ def read_cvat_xml(path: str | Path) -> list[VideoAnnotations]:
 
     Masks and polygons are read; a polygon with `keyframe="0"` is interpolated; the copy with `outside="1"` that CVAT
     puts behind every single shape is ignored; boxes and other shapes are counted as problems. Identity is sorted out as
-    `agss_model.annotations.identity` says.
+    `agss_model.cvat.identity` says.
 
     Args:
         path: the XML file.

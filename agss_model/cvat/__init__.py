@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from agss_model.annotations.cvat_api import from_cvat_api
-from agss_model.annotations.cvat_meta import Task
-from agss_model.annotations.cvat_writer import CvatXmlWriter
-from agss_model.annotations.cvat_xml import read_cvat_xml
-from agss_model.annotations.records import (
+from agss_model.cvat.api import from_cvat_api
+from agss_model.cvat.meta import Task
+from agss_model.cvat.records import (
     AnnotatedObject,
     Appearance,
     Include,
@@ -14,6 +12,8 @@ from agss_model.annotations.records import (
     Shape,
     VideoAnnotations,
 )
+from agss_model.cvat.writer import CvatXmlWriter
+from agss_model.cvat.xml import read_cvat_xml
 
 __all__ = [
     "AnnotatedObject",

@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from agss_model.annotations.cvat_server import CvatError, Server
 from agss_model.cli.console import FrameProgress
+from agss_model.cvat.server import CvatError, Server
 from agss_model.propagate import Direction
 from agss_model.results import FrameResult
-from serverless.job_ledger import Ledger
-from serverless.job_objects import Boxes, Groups, Key, Keyframes, Target, by_frame, make_targets, match, name_first
-from serverless.job_read import Given, JobInfo, read_givens
-from serverless.job_track import Tracking
-from serverless.job_write import Annotations, shown, touches
+from serverless.job.ledger import Ledger
+from serverless.job.objects import Boxes, Groups, Key, Keyframes, Target, by_frame, make_targets, match, name_first
+from serverless.job.read import Given, JobInfo, read_givens
+from serverless.job.track import Tracking
+from serverless.job.write import Annotations, shown, touches
 
 Output = Literal["masks", "polygons"]
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.annotations.records import Shape
+from agss_model.cvat.records import Shape
 from agss_model.errors import MaskError
 
 MAX_NUMBERS = 4_000_000  # in one shape

@@ -9,18 +9,18 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from agss_model.annotations.cvat_server import CvatError, Server
 from agss_model.cli.console import FrameProgress
 from agss_model.cli.running import Interruption
 from agss_model.cli.scores import Row, rows_of
+from agss_model.cvat.server import CvatError, Server
 from agss_model.masks.runs import encode_cvat_mask
 from agss_model.results import FrameResult
-from serverless.job_ledger import Found, Ledger
-from serverless.job_objects import Boxes, Keyframes, Target
-from serverless.job_plan import Plan, occupied, resolve
-from serverless.job_polygons import make_tracks
-from serverless.job_track import Leg, Tracking, make_legs, read_frame
-from serverless.job_write import Writer, mask_shape
+from serverless.job.ledger import Found, Ledger
+from serverless.job.objects import Boxes, Keyframes, Target
+from serverless.job.plan import Plan, occupied, resolve
+from serverless.job.polygons import make_tracks
+from serverless.job.track import Leg, Tracking, make_legs, read_frame
+from serverless.job.write import Writer, mask_shape
 
 BLOCK = 25  # frames between two writes
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from agss_model.annotations.identity import Loose, Piece, sort_out, without_frames
-from agss_model.annotations.records import Problem, VideoAnnotations
+from agss_model.cvat.identity import Loose, Piece, sort_out, without_frames
+from agss_model.cvat.records import Problem, VideoAnnotations
 from agss_model.errors import MediaError
 from agss_model.video.source import MAX_SIDE
 

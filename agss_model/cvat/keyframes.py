@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.annotations.pairing import paired, relative
+from agss_model.cvat.pairing import paired, relative
 from agss_model.errors import ConfigError
 from agss_model.masks.polygons import Ring
 

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from fake_cvat import TOKEN, FakeCvat, Function, colours
 
-from agss_model.annotations.cvat_server import connect
-from agss_model.annotations.seals import is_own, seal
-from serverless.job_objects import Groups, make_targets, name_first
-from serverless.job_read import read_givens
-from serverless.job_write import shown
+from agss_model.cvat.authorship import is_own, seal
+from agss_model.cvat.server import connect
+from serverless.job.objects import Groups, make_targets, name_first
+from serverless.job.read import read_givens
+from serverless.job.write import shown
 
 SIZE = (160, 96)
 
 
 @pytest.fixture(scope="module")
 def recorded():
-    folder = Path(__file__).resolve().parents[3] / "shared" / "fixtures" / "cvat"
+    folder = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "cvat"
     if not folder.is_dir():
         pytest.skip("needs the folder shared/fixtures/cvat beside the repository")
 

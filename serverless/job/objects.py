@@ -16,7 +16,7 @@ from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
 from agss_model.masks.shapes import mask_to_shape, shape_to_mask
 from agss_model.tracker import MAX_OBJECTS
 from agss_model.video.source import Image
-from serverless.job_read import Given, Label
+from serverless.job.read import Given, Label
 
 Key = tuple[int, int]
 """Label and group: what makes an object in CVAT."""
