@@ -237,12 +237,14 @@ class FakeCvat:
     def _patch(self, job: Job, action: str, data: dict) -> dict:
         if action == "create":
             return self._create(job, data)
-        if action != "delete":
+        if action not in ("delete", "update"):
             raise Refused(400, f"action {action!r} is not expected here")
+        # An update is a deletion and a creation in one transaction, and so it gives new numbers.
+        made = self._create(job, data) if action == "update" else data
         shapes, tracks = ({item["id"] for item in data.get(kind, ())} for kind in ("shapes", "tracks"))
         job.shapes = [shape for shape in job.shapes if shape["id"] not in shapes]
         job.tracks = [track for track in job.tracks if track["id"] not in tracks]
-        return data
+        return made
 
     def _create(self, job: Job, data: dict) -> dict:
         shapes = [self._shape(shape) for shape in data.get("shapes", ())]

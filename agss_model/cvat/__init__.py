@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agss_model.cvat.api import from_cvat_api
+from agss_model.cvat.authorship import Names
 from agss_model.cvat.meta import Task
 from agss_model.cvat.records import (
     AnnotatedObject,
@@ -20,6 +21,7 @@ __all__ = [
     "Appearance",
     "CvatXmlWriter",
     "Include",
+    "Names",
     "Problem",
     "Shape",
     "Task",

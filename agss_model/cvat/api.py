@@ -1,7 +1,7 @@
 """Annotations as CVAT's server answers `GET /api/tasks/ID/annotations`, made into the same records as the XML.
 
-Frames are those of the task. Nothing here needs cvat-sdk: the reply comes as plain values. What `agss cvat track`
-wrote and nobody touched is told by its seal and is no human's work.
+Frames are those of the task. Nothing here needs cvat-sdk: the reply comes as plain values. What a machine made and
+nobody touched is no human's work, see `agss_model.cvat.authorship`; in a track that is so for each keyframe.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from agss_model.cvat.authorship import is_sealed
+from agss_model.cvat.authorship import Names, author, in_order, keyframe_authors
 from agss_model.cvat.identity import Loose, Piece
 from agss_model.cvat.meta import Task, recorded
 from agss_model.cvat.pairing import paired
 from agss_model.cvat.records import Appearance, Problem, Shape, VideoAnnotations
-from agss_model.cvat.shapes import HUMAN_SOURCES, checked_shape
+from agss_model.cvat.shapes import checked_shape
 from agss_model.errors import AgssError, MediaError
 
 _KINDS = ("mask", "polygon")
@@ -26,7 +26,7 @@ _KINDS = ("mask", "polygon")
 def from_cvat_api(
     reply: Mapping[str, Any],
     task: Task,
-    labels: Mapping[int, str],
+    names: Names,
     *,
     deleted: Iterable[int] = (),
 ) -> VideoAnnotations:
@@ -38,14 +38,14 @@ def from_cvat_api(
     Args:
         reply: with `shapes` and `tracks`.
         task: sizes and frame numbers; its `segments` are the jobs.
-        labels: names by id.
+        names: of labels and attributes.
         deleted: frames that were deleted from the task; the server still returns their shapes.
 
     Raises:
         MediaError: the reply is not of that form, or a shape is damaged; the message names shape or track, and frame.
     """
     gone = frozenset(deleted)
-    reader = _Reply(task, labels)
+    reader = _Reply(task, names)
     for entry in _list(reply, "shapes"):
         reader.shape(entry)
     for entry in _list(reply, "tracks"):
@@ -56,8 +56,8 @@ def from_cvat_api(
 
 
 class _Reply:
-    def __init__(self, task: Task, labels: Mapping[int, str]) -> None:
-        self.task, self.labels = task, labels
+    def __init__(self, task: Task, names: Names) -> None:
+        self.task, self.names = task, names
         self.pieces: list[Piece] = []
         self.loose: list[Loose] = []
         self._ignored: Counter[str] = Counter()
@@ -68,23 +68,26 @@ class _Reply:
         label = self._label(entry, what)
         shape = self._checked(entry, what)
         if shape is not None:
-            self.loose.append(Loose(self._frame(entry, what), label, _group(entry, what), shape, _human(entry)))
+            self.loose.append(Loose(self._frame(entry, what), label, _group(entry, what), shape, self._human(entry)))
 
     def track(self, entry: Mapping[str, Any]) -> None:
         what = f"track {entry.get('id', '?')}"
         label, group = self._label(entry, what), _group(entry, what)
-        human = _human(entry)
+        for part in _list(entry, "shapes"):
+            self._frame(part, what)
+        authors = keyframe_authors(dict(entry), self.names)
         drawn: dict[int, Appearance] = {}
-        for part in sorted(_list(entry, "shapes"), key=lambda part: self._frame(part, what)):
+        for part in in_order(dict(entry)):
+            frame = self._frame(part, what)
             shape = None if part.get("outside") else self._checked(part, what)
             if shape is not None or part.get("outside"):
-                drawn[self._frame(part, what)] = Appearance((shape,) if shape else (), human)
+                drawn[frame] = Appearance((shape,) if shape else (), authors[frame] == "person")
         if not drawn:
             return
         appearances = self._filled(drawn, what)
         visible = [index for index, appearance in appearances.items() if not appearance.outside]
         if len(visible) == 1 and group == 0 and drawn[visible[0]].shapes[0].kind == "mask":
-            self.loose.append(Loose(visible[0], label, group, drawn[visible[0]].shapes[0], human))
+            self.loose.append(Loose(visible[0], label, group, drawn[visible[0]].shapes[0], drawn[visible[0]].human))
         elif visible:
             self.pieces.append(Piece(label, group, appearances))
 
@@ -95,11 +98,14 @@ class _Reply:
             for kind, count in sorted(self._ignored.items())
         ]
 
+    def _human(self, entry: Mapping[str, Any]) -> bool:
+        return author(dict(entry), self.names) == "person"
+
     def _label(self, entry: Mapping[str, Any], what: str) -> str:
         number = entry.get("label_id")
-        if not isinstance(number, int) or number not in self.labels:
+        if not isinstance(number, int) or number not in self.names.labels:
             raise MediaError(f"{what} of task {self.task.name!r} has label_id {number!r}, which the task does not have")
-        return self.labels[number]
+        return self.names.labels[number]
 
     def _frame(self, entry: Mapping[str, Any], what: str) -> int:
         frame = entry.get("frame")
@@ -160,7 +166,8 @@ def _between(one: Appearance, two: Appearance, share: float) -> Appearance | Non
     ):
         return None
     points = first.points + share * (second.points - first.points)
-    return Appearance((Shape("polygon", np.asarray(points), first.z_order),), one.human, interpolated=True)
+    shape = Shape("polygon", np.asarray(points), first.z_order)
+    return Appearance((shape,), one.human and two.human, interpolated=True)
 
 
 def _list(reply: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
@@ -168,11 +175,6 @@ def _list(reply: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
     if not isinstance(found, (list, tuple)) or not all(isinstance(entry, Mapping) for entry in found):
         raise MediaError(f"the server's reply has no list of {key}; is this CVAT 2.40 or newer?")
     return found
-
-
-def _human(entry: Mapping[str, Any]) -> bool:
-    """Whether a human drew or corrected a shape or track."""
-    return entry.get("source", "manual") in HUMAN_SOURCES and not is_sealed(dict(entry))
 
 
 def _group(entry: Mapping[str, Any], what: str) -> int:

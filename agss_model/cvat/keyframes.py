@@ -249,3 +249,29 @@ def _near(points: Floats, polygon: Ring, reach: float) -> bool:
         if distance.max() > reach**2:
             return False
     return True
+
+
+def thin_boxes(
+    frames: Sequence[int], boxes: Sequence[Sequence[float]], tolerance: float
+) -> list[tuple[int, list[float]]]:
+    """Keyframes of a track of boxes, between which CVAT moves each side evenly.
+
+    Args:
+        frames: ascending numbers in which the object is seen without interruption.
+        boxes: left, top, right and bottom in each.
+        tolerance: pixels by which a side that CVAT shows may be beside the box.
+    """
+    sides = np.asarray(boxes, np.float64)
+    at = np.asarray(frames, np.float64)
+    keys = [0]
+    while keys[-1] < len(frames) - 1:
+        start = keys[-1]
+        end = start + 1
+        while end + 1 < len(frames):
+            share = ((at[start : end + 2] - at[start]) / (at[end + 1] - at[start]))[:, None]
+            shown = sides[start] + share * (sides[end + 1] - sides[start])
+            if np.abs(shown - sides[start : end + 2]).max() > tolerance:
+                break
+            end += 1
+        keys.append(end)
+    return [(frames[key], [float(value) for value in sides[key]]) for key in keys]

@@ -1,9 +1,13 @@
-"""Which vertices CVAT moves where between two keyframes of a polygon track."""
+"""What CVAT shows between two keyframes of a track, and which vertices it moves where."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 
+from agss_model.cvat.authorship import in_order
 from agss_model.masks.polygons import Ring
 
 _MARGIN = 0.5  # pixels along the outline
@@ -26,6 +30,26 @@ def paired(one: Ring, two: Ring) -> bool:
     # Positions ascend, so that the nearest other one is a neighbour.
     before, after = np.abs(a[1:] - b[:-1]), np.abs(a[:-1] - b[1:])
     return bool((meant[1:] < before).all() and (meant[:-1] < after).all())
+
+
+def between(track: dict[str, Any], frame: int) -> list[float] | None:
+    """Points of a polygon or box that CVAT shows in a frame between two keyframes of a track.
+
+    Returns:
+        None on a keyframe, before the first, after the last, where the track is outside, and where CVAT would not move
+        each vertex to its like.
+    """
+    shapes = in_order(track)
+    for one, two in pairwise(shapes):
+        start, end = int(one["frame"]), int(two["frame"])
+        if start < frame < end and not one.get("outside"):
+            a, b = np.asarray(one["points"], float), np.asarray(two["points"], float)
+            if two.get("outside"):
+                return [float(value) for value in a]
+            if one["type"] != "rectangle" and not paired(a.reshape(-1, 2), b.reshape(-1, 2)):
+                return None
+            return [float(value) for value in a + (b - a) * ((frame - start) / (end - start))]
+    return None
 
 
 def relative(ring: Ring) -> Ring:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from agss_model.cli import options
 from agss_model.cli.console import note, stderr, stdout
@@ -22,6 +23,7 @@ from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, co
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
 from agss_model.propagate import Direction
+from agss_model.words import plural
 from serverless.job.ledger import Ledger, default_folder
 from serverless.job.plan import Asked, Output, Plan, make_plan
 from serverless.job.read import read_job
@@ -64,6 +66,10 @@ def track(
     tolerance: Annotated[
         float, typer.Option(help="Pixels by which a polygon may leave the mask's outline.", min=1.0, max=MOST)
     ] = 2.0,
+    deleted: Annotated[
+        Literal["keep", "again"],
+        typer.Option(help="What was deleted of an earlier run stays deleted, or is tracked again."),
+    ] = "keep",
     model: Annotated[
         Literal["local", "function"],
         typer.Option(help="Track with weights on this machine, or with a function deployed in CVAT."),
@@ -92,15 +98,17 @@ def track(
 ) -> None:
     """Track all objects of a CVAT job from what is drawn in it, and write the result back.
 
-    Masks, polygons and boxes that people drew stay exactly as they are. The same command again continues an
-    interrupted run, or replaces what it wrote before; what somebody has edited since is theirs and stays too.
+    Masks, polygons and boxes that people drew stay as they are; without a group they get one, and tracks get keyframes
+    beside theirs. The same command again continues an interrupted run, or replaces what it wrote before; what somebody
+    has edited since is theirs and stays too.
     """
     token = read_token(token_file) if user is None else None
     server = connect(host, token=token, login=_login(token_file, user, host), org=org, insecure=insecure)
     info = read_job(server, job)
-    asked = Asked(first, last, direction, output, tolerance, every=keyframes == "all")
+    every, again = keyframes == "all", deleted == "again"
+    asked = Asked(first, last, direction, output, tolerance, every=every, again=again)
     with Ledger(state or default_folder(server.host, job)) as ledger:
-        plan = make_plan(server, info, read_annotations(server, job, ledger.written), ledger, asked)
+        plan = make_plan(server, info, read_annotations(server, job, info.names), ledger, asked)
         _announce(plan, server, model)
         if dry_run:
             stdout().print("Dry run: nothing was tracked or written.")
@@ -159,7 +167,7 @@ def _announce(plan: Plan, server: Server, model: str) -> None:
     own = [shape for shape in plan.annotations.own_shapes if shape["frame"] in set(plan.frames)]
     tracks = [track for track in plan.annotations.own_tracks if touches(track, plan.frames)]
     table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("job", f"{info.job} at {server.host}, frames {info.start} to {info.stop}")
+    table.add_row("job", Text(f"{info.job} at {server.host}, frames {info.start} to {info.stop}"))
     skipped = len(set(info.deleted) & set(range(plan.frames[0], plan.frames[-1] + 1)))
     table.add_row(
         "tracked", f"frames {plan.frames[0]} to {plan.frames[-1]}" + (f", {skipped} deleted" if skipped else "")
@@ -171,7 +179,7 @@ def _announce(plan: Plan, server: Server, model: str) -> None:
         "drawn in", f"{len(drawn)} frames: {', '.join(map(str, drawn[:12]))}{' ...' if len(drawn) > 12 else ''}"
     )
     for target in plan.targets():
-        table.add_row("object", target.title(info.labels))
+        table.add_row("object", Text(target.title(info.labels)))
     table.add_row(
         "written as", asked.output + (f", within {asked.tolerance} pixels" if asked.output == "polygons" else "")
     )
@@ -183,28 +191,47 @@ def _announce(plan: Plan, server: Server, model: str) -> None:
 
 
 def _remarks(plan: Plan) -> list[str]:
-    remarks = list(plan.notes)
-    kinds = {"masks": "mask", "polygons": "polygon"}
-    for target in plan.targets():
-        label = plan.info.labels.get(target.label_id)
-        if label is not None and label.kind not in ("any", kinds[plan.asked.output]):
-            remarks.append(f"label {label.name} is for shapes of type {label.kind}; it gets {plan.asked.output} now.")
     drawn = [given.frame for given in plan.givens]
+    remarks = [*plan.notes, *_forms(plan), *_deletions(plan)]
     if plan.asked.direction == "forward" and min(drawn) > plan.frames[0]:
         remarks.append(f"frames before {min(drawn)} are not reached; --direction both reaches them.")
     if plan.asked.direction == "backward" and max(drawn) < plan.frames[-1]:
         remarks.append(f"frames after {max(drawn)} are not reached; --direction both reaches them.")
     if plan.loose:
         where = ", ".join(f"{given.origin} in frame {given.frame}" for given in plan.loose[:5])
-        remarks.append(f"shapes without a group on later frames ({where}) are matched with what is tracked there.")
-    fresh = {
-        given.origin: plan.groups.given[given.origin]
-        for given in plan.givens
-        if not given.group and plan.groups.key(given) is not None
-    }
-    if fresh:
-        pairs = ", ".join(f"{origin} as group {group}" for origin, group in list(fresh.items())[:20])
-        remarks.append(f"shapes without a group stay so; what is tracked from them gets one: {pairs}.")
+        remarks.append(
+            f"shapes without a group on later frames ({where}) are matched with what is tracked there and get a group."
+        )
+    if plan.groups.given:
+        pairs = [f"{origin} gets group {group}" for origin, group in plan.groups.given.items()]
+        more = f" and {plural(len(pairs) - 20, 'more shape')}" if len(pairs) > 20 else ""
+        remarks.append(
+            f"drawings without a group get one, so that every export knows them: {', '.join(pairs[:20])}{more}."
+        )
+    return remarks
+
+
+def _forms(plan: Plan) -> list[str]:
+    """What is written as something else than was asked for."""
+    remarks: list[str] = []
+    for target in plan.targets():
+        form, title = plan.form(target), target.title(plan.info.labels)
+        if target.key in plan.continued:
+            remarks.append(f"{title}: the track that is there gets keyframes; those of people stay.")
+        elif form != ("mask" if plan.asked.output == "masks" else "polygon"):
+            what = {"mask": "masks", "polygon": "polygon tracks", "rectangle": "tracks of boxes"}[form]
+            remarks.append(f"{title}: its label is for shapes of type {form}, so it gets {what}.")
+    return remarks
+
+
+def _deletions(plan: Plan) -> list[str]:
+    remarks: list[str] = []
+    for target in plan.targets():
+        frames = sorted(plan.deleted.get(target.key, frozenset()).intersection(plan.frames))
+        if frames:
+            what = "is tracked again" if plan.asked.again else "stays deleted; --deleted again tracks it anew"
+            where = f"{plural(len(frames), 'frame')} from {frames[0]} on"
+            remarks.append(f"{target.title(plan.info.labels)}: what was deleted of an earlier run ({where}) {what}.")
     return remarks
 
 
@@ -212,13 +239,22 @@ def _report(plan: Plan, outcome: Outcome) -> None:
     for sentence in outcome.notes:
         note(sentence)
     names = {target.number: target.title(plan.info.labels) for target in outcome.targets}
-    what = "masks" if plan.asked.output == "masks" else "tracks"
-    stdout().print(
-        f"Tracked {outcome.tracked} frames; {outcome.created} {what} written, {outcome.removed} earlier ones removed."
-    )
+    stdout().print(f"Went through {plural(outcome.tracked, 'frame')}; {_changes(outcome)}.")
     if looks := look_first(outcome.rows, limit=20):
         stdout().print("Look first at")
         for look in looks:
             stdout().print(f"  {look.line(names[look.object_id])}", markup=False)
     elif outcome.rows:
         stdout().print("Nothing stands out.")
+
+
+def _changes(outcome: Outcome) -> str:
+    """What a run changed, in words."""
+    parts = [
+        f"{plural(outcome.masks, 'mask')} written" if outcome.masks else "",
+        f"{plural(outcome.created - outcome.masks, 'track')} written" if outcome.created > outcome.masks else "",
+        f"{plural(outcome.removed, 'earlier result')} removed" if outcome.removed else "",
+        f"{plural(outcome.changed, 'track')} of people continued" if outcome.changed else "",
+        f"{plural(outcome.grouped, 'drawing')} got a group" if outcome.grouped else "",
+    ]
+    return "; ".join(filter(None, parts)) or "nothing had to be changed"

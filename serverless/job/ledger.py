@@ -1,4 +1,4 @@
-"""The local record of a run on a CVAT job: how far it is, what it found, which groups it gave, what it wrote."""
+"""The local record of a run on a CVAT job: how far it is, what it found, what it wrote."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from agss_model.cli.scores import Row
 from agss_model.errors import OutputError
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,7 @@ class Progress:
 @dataclass
 class _Content:
     asked: dict[str, Any] = field(default_factory=dict)
-    groups: dict[str, int] = field(default_factory=dict)
-    written: dict[str, str] = field(default_factory=dict)
+    written: dict[str, list[int]] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
     finished: bool = False
 
@@ -90,13 +89,8 @@ class Ledger:
             raise
 
     @property
-    def groups(self) -> dict[str, int]:
-        """Groups given to shapes without one, by origin."""
-        return self._content.groups
-
-    @property
-    def written(self) -> dict[str, str]:
-        """Digest of what was written, by the name that `seals.name` gives."""
+    def written(self) -> dict[str, list[int]]:
+        """First frame, last frame, label and group of what was written, by the name that `origin_of` gives."""
         return self._content.written
 
     @property
@@ -173,7 +167,6 @@ class Ledger:
         data = {
             "version": VERSION,
             "asked": content.asked,
-            "groups": content.groups,
             "written": content.written,
             "progress": vars(content.progress),
             "finished": content.finished,
@@ -202,9 +195,8 @@ class Ledger:
             data = json.loads(path.read_text(encoding="utf-8"))
             if data["version"] != VERSION:
                 raise ValueError(f"version {data['version']}")
-            groups = {str(k): int(v) for k, v in data["groups"].items()}
-            written = {str(k): str(v) for k, v in data["written"].items()}
-            return _Content(data["asked"], groups, written, Progress(**data["progress"]), bool(data["finished"]))
+            written = {str(k): _four(v) for k, v in data["written"].items()}
+            return _Content(data["asked"], written, Progress(**data["progress"]), bool(data["finished"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise OutputError(f"{path} is damaged ({error}); remove it, and the job is tracked anew.") from error
 
@@ -215,6 +207,11 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._lock.release()
+
+
+def _four(numbers: list[int]) -> list[int]:
+    first, last, label, group = map(int, numbers)
+    return [first, last, label, group]
 
 
 def default_folder(host: str, job: int) -> Path:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
 
+from agss_model.cvat.authorship import Names, was_ours
 from agss_model.errors import MaskError
-from agss_model.masks.boxes import object_in_box
-from agss_model.masks.labels import BoolMask, LabelMap
-from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
+from agss_model.masks.labels import BoolMask
 from agss_model.masks.shapes import mask_to_shape, shape_to_mask
 from agss_model.tracker import MAX_OBJECTS
-from agss_model.video.source import Image
-from serverless.job.read import Given, Label
+from agss_model.words import printable
+from serverless.job.read import Given, Json, Label
 
 Key = tuple[int, int]
-"""Label and group: what makes an object in CVAT."""
+"""Label and group: what makes an object in CVAT. A track without a group has its own number there, below 0."""
 SAME = 0.5
 """IoU of a tracked mask and a drawn one from which they are taken for the same object."""
 
@@ -31,9 +29,10 @@ class Target:
     Attributes:
         number: its id for the tracker, from 1.
         label_id: its label.
-        group: its group in CVAT, above 0.
+        group: its group in CVAT, above 0; below 0 the number of the track that it is.
         z_order: of its shapes.
         attributes: values by id, of its first shape.
+        changes: all values by id, by the frame on which they were given.
     """
 
     number: int
@@ -41,38 +40,90 @@ class Target:
     group: int
     z_order: int
     attributes: Mapping[int, str]
+    changes: Mapping[int, Mapping[int, str]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """See `Key`."""
+        return self.label_id, self.group
 
     def title(self, labels: Mapping[int, Label]) -> str:
         """How people can find it."""
         label = labels.get(self.label_id)
-        return f"{label.name if label else self.label_id}, group {self.group}"
+        where = f"group {self.group}" if self.group > 0 else f"track {-self.group}"
+        return f"{printable(label.name) if label else self.label_id}, {where}"
+
+    def values(self, frame: int, mutable: Container[int], backward: bool = False) -> dict[int, str]:
+        """Attributes in a frame: those that may change are carried on from the drawing that tracking comes from."""
+        frames = sorted(self.changes, reverse=backward)
+        passed = [at for at in frames if (at >= frame if backward else at <= frame)] or frames[:1]
+        here = self.changes[passed[-1]] if passed else {}
+        return {spec: here.get(spec, value) if spec in mutable else value for spec, value in self.attributes.items()}
 
 
 class Groups:
-    """The group of every shape; those without get new ones, which are remembered so that they stay the same.
+    """Which object every shape is.
+
+    Shapes of one label and one group are one object, and a track without a group is one. A shape of ours that a person
+    gave another label stays the object that its group was drawn as. Shapes without a group get new ones.
 
     Args:
-        known: groups given earlier, by origin.
         taken: groups that are in use in the task.
+        items: shapes and tracks of the job.
+        names: of labels and attributes.
     """
 
-    def __init__(self, known: Mapping[str, int], taken: Iterable[int]) -> None:
-        self.given = dict(known)
-        self._free = count(max([0, *taken, *known.values()]) + 1)
+    def __init__(self, taken: Iterable[int], items: Iterable[Json] = (), names: Names | None = None) -> None:
+        names = names or Names()
+        self.given: dict[str, int] = {}
+        """Groups that were found for shapes and tracks without one, by origin."""
+        self._free = count(max([0, *taken]) + 1)
+        self._drawn: dict[int, set[int]] = {}
+        edited: list[Json] = []
+        for item in items:
+            if was_ours(item, names):
+                edited.append(item)
+            else:
+                self._drawn.setdefault(int(item.get("group") or 0), set()).add(int(item["label_id"]))
+        self._labels = {origin_of(item): label for item in edited if (label := self._drawn_as(item)) is not None}
+
+    def _drawn_as(self, item: Json) -> int | None:
+        labels = self._drawn.get(int(item.get("group") or 0), set()) if item.get("group") else set()
+        return next(iter(labels)) if len(labels) == 1 else None
+
+    def owner(self, origin: str, label_id: int, group: int) -> Key | None:
+        """The object of a shape or track; None for a shape without a group that has not got one yet."""
+        group = group or self.given.get(origin, 0)
+        kind, number = origin.split()
+        if not group and kind == "track":
+            group = -int(number)
+        return (self._labels.get(origin, label_id), group) if group else None
+
+    def of(self, item: Json) -> Key | None:
+        """The same of an item as the API gives it."""
+        return self.owner(origin_of(item), int(item["label_id"]), int(item.get("group") or 0))
 
     def key(self, given: Given) -> Key | None:
-        """The object of a shape; None for one without a group that has not got one yet."""
-        group = given.group or self.given.get(given.origin, 0)
-        return (given.label_id, group) if group else None
+        """The same of what was drawn in a frame."""
+        return self.owner(given.origin, given.label_id, given.group)
 
     def begin(self, given: Given) -> Key:
         """A shape without a group is a new object."""
         self.given.setdefault(given.origin, next(self._free))
         return given.label_id, self.given[given.origin]
 
-    def join(self, given: Given, group: int) -> None:
-        """A shape without a group belongs to an object."""
+    def join(self, given: Given, key: Key) -> int:
+        """A shape without a group belongs to an object; a track without one gets one with it."""
+        group = key[1]
+        if group < 0:
+            group = self.given.setdefault(f"track {-group}", next(self._free))
         self.given[given.origin] = group
+        return group
+
+
+def origin_of(item: Json) -> str:
+    """What a shape or track is on the server, such as "shape 12"."""
+    return f"{'track' if 'shapes' in item else 'shape'} {item['id']}"
 
 
 def by_frame(givens: Iterable[Given]) -> dict[int, list[Given]]:
@@ -84,7 +135,7 @@ def by_frame(givens: Iterable[Given]) -> dict[int, list[Given]]:
 
 
 def name_first(givens: Sequence[Given], groups: Groups) -> list[Given]:
-    """Give groups where no doubt is possible: to tracks, and to shapes of the first frame.
+    """Give groups where no doubt is possible: to shapes of the first frame.
 
     Returns:
         Shapes without a group on later frames, which may be objects that are already known.
@@ -93,7 +144,7 @@ def name_first(givens: Sequence[Given], groups: Groups) -> list[Given]:
     loose: list[Given] = []
     for given in sorted(givens, key=_age):
         if groups.key(given) is None:
-            if given.frame == first or given.origin.startswith("track"):
+            if given.frame == first:
                 groups.begin(given)
             else:
                 loose.append(given)
@@ -134,8 +185,8 @@ def match(predicted: Mapping[Key, BoolMask], drawn: Sequence[Given], groups: Gro
             continue
         given = of.pop(origin)
         used.add(key)
-        groups.join(given, key[1])
-        yield f"frame {given.frame}: {origin} has no group; it is taken for group {key[1]} (overlap {overlap:.2f})."
+        group = groups.join(given, key)
+        yield f"frame {given.frame}: {origin} has no group; it is taken for group {group} (overlap {overlap:.2f})."
     for given in of.values():
         group = groups.begin(given)[1]
         yield f"frame {given.frame}: {given.origin} has no group and begins a new object, group {group}."
@@ -160,94 +211,23 @@ def make_targets(givens: Sequence[Given], groups: Groups, labels: Mapping[int, L
     Raises:
         MaskError: nothing to track, or too much.
     """
-    firsts: dict[Key, Given] = {}
+    drawn: dict[Key, list[Given]] = {}
     for given in sorted(givens, key=_age):
         key = groups.key(given)
         if key is not None:
-            firsts.setdefault(key, given)
-    if not firsts:
+            drawn.setdefault(key, []).append(given)
+    if not drawn:
         raise MaskError("There is no mask, polygon or box to track in these frames; draw the objects on one of them.")
-    if len(firsts) > MAX_OBJECTS:
-        raise MaskError(f"There are {len(firsts)} objects; at most {MAX_OBJECTS} can be tracked together.")
+    if len(drawn) > MAX_OBJECTS:
+        raise MaskError(f"There are {len(drawn)} objects; at most {MAX_OBJECTS} can be tracked together.")
     return tuple(
-        Target(number, label_id, group, given.z_order, _attributes(given, labels.get(label_id)))
-        for number, ((label_id, group), given) in enumerate(firsts.items(), 1)
+        _target(number, key, of_it, labels.get(key[0], Label("")))
+        for number, (key, of_it) in enumerate(drawn.items(), 1)
     )
 
 
-def _attributes(given: Given, label: Label | None) -> dict[int, str]:
-    """All attributes of the label: the server gives defaults for missing ones, and shapes must come back as sent."""
-    return {**(label.defaults if label else {}), **given.attributes}
-
-
-class Boxes:
-    """Boxes filled with what stands out in them; each picture is asked for once.
-
-    Args:
-        read: gives the picture of a frame of the job, (H, W, 3) uint8 RGB.
-    """
-
-    def __init__(self, read: Callable[[int], Image]) -> None:
-        self._read = read
-        self._filled: dict[tuple[int, str], list[int]] = {}
-
-    def mask(self, given: Given) -> BoolMask:
-        """The pixels that a shape stands for, (H, W) bool."""
-        if given.kind != "rectangle":
-            return given.mask()
-        width, height = given.size
-        name = given.frame, given.origin
-        if name not in self._filled:
-            self._filled[name] = encode_cvat_mask(object_in_box(self._read(given.frame), given.mask()))
-        return decode_cvat_mask(self._filled[name], width=width, height=height)
-
-
-class Keyframes(Mapping[int, LabelMap]):
-    """Label maps of the frames that were drawn on, by position; each is made when it is asked for.
-
-    Args:
-        givens: what was drawn.
-        groups: which object each shape is.
-        targets: the objects.
-        frames: number of the frame at each position.
-        boxes: fills boxes.
-    """
-
-    def __init__(
-        self,
-        givens: Iterable[Given],
-        groups: Groups,
-        targets: Iterable[Target],
-        frames: Sequence[int],
-        boxes: Boxes,
-    ) -> None:
-        self._boxes = boxes
-        self._numbers = {(target.label_id, target.group): target.number for target in targets}
-        self._groups = groups
-        place = {frame: position for position, frame in enumerate(frames)}
-        self._drawn = {place[frame]: drawn for frame, drawn in by_frame(givens).items()}
-
-    def __getitem__(self, position: int) -> LabelMap:
-        drawn = self._drawn[position]
-        width, height = drawn[0].size
-        label_map: LabelMap = np.zeros((height, width), dtype=np.uint8)
-        for given in drawn:
-            key = self._groups.key(given)
-            if key is not None:
-                label_map[self._boxes.mask(given)] = self._numbers[key]
-        return label_map
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._drawn)
-
-    def __len__(self) -> int:
-        return len(self._drawn)
-
-    def notes(self) -> Iterator[str]:
-        """What a person might not expect."""
-        for drawn in self._drawn.values():
-            keys = Counter(key for given in drawn if (key := self._groups.key(given)) is not None)
-            for (_, group), times in keys.items():
-                if times > 1:
-                    where = f"frame {drawn[0].frame}"
-                    yield f"{where}: {times} shapes of one label share group {group}; they are parts of one object."
+def _target(number: int, key: Key, drawn: Sequence[Given], label: Label) -> Target:
+    """The server gives defaults for missing attributes, and shapes must come back as they were sent."""
+    same = [given for given in drawn if given.label_id == key[0]] or drawn
+    changes = {given.frame: {**label.defaults, **given.attributes} for given in reversed(same)}
+    return Target(number, *key, drawn[0].z_order, changes[same[0].frame], dict(sorted(changes.items())))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -13,13 +13,18 @@ from agss_model.cli.console import FrameProgress
 from agss_model.cvat.server import CvatError, Server
 from agss_model.propagate import Direction
 from agss_model.results import FrameResult
+from serverless.job.drawn import Boxes, Keyframes
 from serverless.job.ledger import Ledger
-from serverless.job.objects import Boxes, Groups, Key, Keyframes, Target, by_frame, make_targets, match, name_first
+from serverless.job.objects import Groups, Key, Target, by_frame, make_targets, match, name_first
+from serverless.job.present import continuable, deleted_since, occupied
 from serverless.job.read import Given, JobInfo, read_givens
 from serverless.job.track import Tracking
 from serverless.job.write import Annotations, shown, touches
 
 Output = Literal["masks", "polygons"]
+Form = Literal["mask", "polygon", "rectangle"]
+FORMS: Mapping[str, Form] = {"mask": "mask", "polygon": "polygon", "rectangle": "rectangle"}
+"""What labels of one type get; the others get what was asked for."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Asked:
         output: a mask in every frame, or polygon tracks.
         tolerance: of polygon tracks, in pixels.
         every: take in all frames that people drew on, not only the start frame.
+        again: track anew what was deleted of an earlier run.
     """
 
     first: int | None = None
@@ -41,6 +47,7 @@ class Asked:
     output: Output = "masks"
     tolerance: float = 2.0
     every: bool = True
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Plan:
         givens: where the objects are drawn.
         groups: which object each is.
         loose: shapes that may be objects known already; tracking decides.
+        continued: tracks that people drew and that get keyframes, by object.
+        deleted: frames from which somebody deleted what an earlier run wrote, by object.
         notes: sentences for the user.
     """
 
@@ -65,11 +74,28 @@ class Plan:
     givens: tuple[Given, ...]
     groups: Groups
     loose: tuple[Given, ...]
+    continued: Mapping[Key, dict[str, Any]]
+    deleted: Mapping[Key, frozenset[int]]
     notes: tuple[str, ...]
 
     def targets(self) -> tuple[Target, ...]:
         """The objects known so far."""
         return make_targets(self.givens, self.groups, self.info.labels)
+
+    def form(self, target: Target) -> Form:
+        """What an object is written as: the track that it is, or what was asked for, or what its label allows."""
+        if target.key in self.continued:
+            return "rectangle" if self.continued[target.key]["shapes"][0]["type"] == "rectangle" else "polygon"
+        kind = self.info.labels[target.label_id].kind if target.label_id in self.info.labels else "any"
+        asked: Form = "mask" if self.asked.output == "masks" else "polygon"
+        return FORMS.get(kind, asked)
+
+    def untouchable(self) -> set[tuple[int, Key]]:
+        """Where nothing may be added: others have something of an object there, or deleted it."""
+        taken = occupied(self.annotations, self.groups, self.continued, self.info)
+        if not self.asked.again:
+            taken |= {(frame, key) for key, frames in self.deleted.items() for frame in frames}
+        return taken
 
     def keyframes(self, targets: Sequence[Target], boxes: Boxes) -> Keyframes:
         """What was drawn, by position."""
@@ -86,11 +112,17 @@ def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: L
     """
     frames = tuple(info.frames(asked.first, asked.last))
     _refuse_to_cut(annotations.own_tracks, frames, info.stop)
-    givens, notes = read_givens(annotations.shapes, annotations.tracks, frames, info.size)
+    everything = (*annotations.shapes, *annotations.tracks)
+    givens, notes = read_givens(annotations.shapes, annotations.tracks, frames, info.size, info.names)
     givens = _chosen(givens, asked)
-    groups = Groups(ledger.groups, _taken(server, info, annotations, givens))
+    groups = Groups(_taken(server, info, givens), everything, info.names)
     loose = name_first(givens, groups)
-    plan = Plan(info, asked, frames, annotations, tuple(givens), groups, tuple(loose), tuple(notes))
+    tracked = {key for given in givens if (key := groups.key(given)) is not None}
+    continued, alone = continuable(annotations.tracks, groups, tracked, info)
+    gone = deleted_since(annotations, groups, ledger.written, info)
+    plan = Plan(
+        info, asked, frames, annotations, tuple(givens), groups, tuple(loose), continued, gone, (*notes, *alone)
+    )
     plan.targets()  # refuses a job without objects
     return plan
 
@@ -104,18 +136,12 @@ def _chosen(givens: list[Given], asked: Asked) -> list[Given]:
     return [given for given in givens if given.frame == start or (asked.every and not given.detected)]
 
 
-def _taken(server: Server, info: JobInfo, annotations: Annotations, givens: Sequence[Given]) -> set[int]:
-    """Groups in use by others; the whole task is asked for only where new groups are needed."""
+def _taken(server: Server, info: JobInfo, givens: Sequence[Given]) -> set[int]:
+    """Groups in use; the whole task is asked for only where new groups may be needed."""
     if all(given.group for given in givens):
         return set()
     task = server.get(f"/api/tasks/{info.task}/annotations")
-    own = {kind: {item["id"] for item in items} for kind, items in _own(annotations)}
-    return {int(item.get("group") or 0) for kind in own for item in task[kind] if item["id"] not in own[kind]}
-
-
-def _own(annotations: Annotations) -> Iterator[tuple[str, tuple[dict[str, Any], ...]]]:
-    yield "shapes", annotations.own_shapes
-    yield "tracks", annotations.own_tracks
+    return {int(item.get("group") or 0) for kind in ("shapes", "tracks") for item in task[kind]}
 
 
 def _refuse_to_cut(tracks: Sequence[dict[str, Any]], frames: Sequence[int], last: int) -> None:
@@ -158,27 +184,5 @@ def _predicted(
     result: FrameResult, targets: Sequence[Target], drawn: Sequence[Given], groups: Groups
 ) -> dict[Key, np.ndarray]:
     here = {groups.key(given) for given in drawn}
-    masks = {(t.label_id, t.group): result.label_map == t.number for t in targets}
+    masks = {t.key: result.label_map == t.number for t in targets}
     return {key: mask for key, mask in masks.items() if key not in here and mask.any()}
-
-
-def occupied(plan: Plan) -> set[tuple[int, Key]]:
-    """Frames in which somebody else says where an object is, or that it is not there."""
-    taken: set[tuple[int, Key]] = set()
-    for shape in plan.annotations.shapes:
-        group = int(shape.get("group") or plan.groups.given.get(f"shape {shape['id']}", 0))
-        taken.add((int(shape["frame"]), (int(shape["label_id"]), group)))
-    for track in plan.annotations.tracks:
-        group = int(track.get("group") or plan.groups.given.get(f"track {track['id']}", 0))
-        key = int(track["label_id"]), group
-        taken.update((frame, key) for frame in _told(track, plan.frames[-1]))
-    return taken
-
-
-def _told(track: Mapping[str, Any], last: int) -> Iterator[int]:
-    """Keyframes of a track, and the frames from one that says "outside" to the next."""
-    shapes = sorted(track["shapes"], key=lambda shape: int(shape["frame"]))
-    for place, shape in enumerate(shapes):
-        frame = int(shape["frame"])
-        stop = int(shapes[place + 1]["frame"]) if place + 1 < len(shapes) else last + 1
-        yield from range(frame, stop) if shape.get("outside") else (frame,)

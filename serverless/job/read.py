@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from agss_model.cvat.authorship import Names, author, in_order, keyframe_authors, was_ours
 from agss_model.cvat.server import CvatError, Server
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks.labels import BoolMask
@@ -24,12 +25,14 @@ class Label:
         kind: "any", or the one type of shape it is for.
         defaults: value of each attribute, by its id.
         mutable: ids of the attributes that may change from frame to frame.
+        attributes: name of each attribute, by its id.
     """
 
     name: str
     kind: str = "any"
     defaults: Mapping[int, str] = field(default_factory=dict)
     mutable: frozenset[int] = frozenset()
+    attributes: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,12 @@ class JobInfo:
     deleted: frozenset[int]
     size: tuple[int, int]
     labels: Mapping[int, Label]
+
+    @property
+    def names(self) -> Names:
+        """Names of labels and attributes, as authorship needs them."""
+        attributes = {spec: name for label in self.labels.values() for spec, name in label.attributes.items()}
+        return Names({number: label.name for number, label in self.labels.items()}, attributes)
 
     def frames(self, first: int | None, last: int | None) -> list[int]:
         """Frames of a part of the job, without deleted ones.
@@ -85,7 +94,8 @@ class Given:
         size: (width, height) of the frame.
         z_order: higher lies in front.
         attributes: values by id.
-        detected: a program made it and nobody touched it.
+        detected: another program made it and nobody touched it.
+        edited: a machine of ours made it, or a part of its track, and a person edited it.
     """
 
     frame: int
@@ -97,7 +107,8 @@ class Given:
     size: tuple[int, int]
     z_order: int
     attributes: Mapping[int, str]
-    detected: bool
+    detected: bool = False
+    edited: bool = False
 
     def mask(self) -> BoolMask:
         """The pixels it covers, (H, W) bool; made anew each time, since a job can hold thousands of shapes."""
@@ -147,20 +158,22 @@ def _labels(server: Server, job: int) -> dict[int, Label]:
             kind=str(label.get("type") or "any"),
             defaults={int(a["id"]): str(a.get("default_value") or "") for a in attributes},
             mutable=frozenset(int(a["id"]) for a in attributes if a.get("mutable")),
+            attributes={int(a["id"]): str(a["name"]) for a in attributes},
         )
     return labels
 
 
 def read_givens(
-    shapes: Iterable[Json], tracks: Iterable[Json], frames: Iterable[int], size: tuple[int, int]
+    shapes: Iterable[Json], tracks: Iterable[Json], frames: Iterable[int], size: tuple[int, int], names: Names
 ) -> tuple[list[Given], list[str]]:
     """Shapes and keyframes of tracks that say where an object is.
 
     Args:
-        shapes: of the job, as the API returns them.
-        tracks: likewise.
+        shapes: of the job, as the API returns them, without those that are ours.
+        tracks: likewise; their keyframes that are ours say nothing.
         frames: those that matter.
         size: (width, height) of the frames.
+        names: of labels and attributes.
 
     Returns:
         What can be tracked, by frame, then from back to front: by z order, and small on top of large; and sentences
@@ -169,7 +182,7 @@ def read_givens(
     wanted = frozenset(frames)
     areas: dict[Given, int] = {}
     notes: dict[str, None] = {}
-    for shape in (*shapes, *_keyframes(tracks)):
+    for shape in (*_marked(shapes, names), *_keyframes(tracks, names)):
         if shape["frame"] not in wanted:
             continue
         given = _given(shape, size)
@@ -180,14 +193,22 @@ def read_givens(
     return sorted(areas, key=lambda given: (given.frame, given.z_order, -areas[given])), list(notes)
 
 
-def _keyframes(tracks: Iterable[Json]) -> Iterable[Json]:
+def _marked(shapes: Iterable[Json], names: Names) -> Iterable[Json]:
+    for shape in shapes:
+        yield {**shape, "detected": author(shape, names) == "other", "edited": was_ours(shape, names)}
+
+
+def _keyframes(tracks: Iterable[Json], names: Names) -> Iterable[Json]:
     """Keyframes as if they were shapes; those that say "outside" say nothing about where an object is."""
     for track in tracks:
-        about = {"label_id": track["label_id"], "group": track.get("group"), "source": track.get("source")}
-        for shape in track["shapes"]:
-            if not shape.get("outside"):
+        about = {key: track.get(key) for key in ("label_id", "group")}
+        authors = keyframe_authors(track, names)
+        for shape in in_order(track):
+            by = authors[int(shape["frame"])]
+            if by != "ours" and not shape.get("outside"):
                 attributes = [*track.get("attributes", ()), *shape.get("attributes", ())]
-                yield {**shape, **about, "attributes": attributes, "origin": f"track {track['id']}"}
+                marks = {"detected": by == "other", "edited": "ours" in authors.values()}
+                yield {**shape, **about, **marks, "attributes": attributes, "origin": f"track {track['id']}"}
 
 
 def _area(shape: Json, given: Given) -> int:
@@ -217,5 +238,6 @@ def _given(shape: Json, size: tuple[int, int]) -> Given:
         size=size,
         z_order=int(shape.get("z_order") or 0),
         attributes={int(a["spec_id"]): str(a["value"]) for a in shape.get("attributes") or ()},
-        detected=shape.get("source") == "auto",
+        detected=bool(shape["detected"]),
+        edited=bool(shape["edited"]),
     )

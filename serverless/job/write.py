@@ -1,17 +1,21 @@
-"""Writing into a job: only what this command wrote before is ever changed, and only within the job."""
+"""Writing into a job: only what machines of ours made is ever replaced, and only within the job.
+
+Two things of people are added to, in one request that the server carries out whole or not at all: shapes without a
+group get one, and tracks get keyframes beside those that are there.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agss_model.cvat.authorship import SOURCE, digest, is_own, name, seal
+from agss_model.cvat.authorship import Names, author, content, in_order, near_of
 from agss_model.cvat.server import TRIES, CvatError, Server
 from serverless.job.ledger import Ledger
-from serverless.job.objects import Target
-from serverless.job.read import JobInfo, Label
+from serverless.job.objects import Key, origin_of
+from serverless.job.read import JobInfo
 
 Json = dict[str, Any]
 
@@ -21,7 +25,7 @@ class Annotations:
     """The shapes and tracks of a job, parted.
 
     Attributes:
-        own_shapes: written by this command and unchanged.
+        own_shapes: made by a machine of ours and untouched since.
         own_tracks: likewise.
         shapes: everybody else's.
         tracks: likewise.
@@ -33,67 +37,19 @@ class Annotations:
     tracks: tuple[Json, ...]
 
 
-def read_annotations(server: Server, job: int, written: Mapping[str, str]) -> Annotations:
-    """Read a job's annotations; numbers of tags and skeletons do not matter here."""
+def read_annotations(server: Server, job: int, names: Names) -> Annotations:
+    """Read a job's annotations; numbers of tags and skeletons do not matter here.
+
+    Raises:
+        CvatError: the server refuses, or answers with something else.
+    """
     data = server.get(f"/api/jobs/{job}/annotations")
-    own = {kind: [is_own(item, written) for item in data[kind]] for kind in ("shapes", "tracks")}
+    own = {kind: [author(item, names) == "ours" for item in data[kind]] for kind in ("shapes", "tracks")}
 
     def part(kind: str, mine: bool) -> tuple[Json, ...]:
         return tuple(item for item, is_mine in zip(data[kind], own[kind], strict=True) if is_mine is mine)
 
     return Annotations(part("shapes", True), part("tracks", True), part("shapes", False), part("tracks", False))
-
-
-def mask_shape(target: Target, frame: int, points: Sequence[int], score: float) -> Json:
-    """A sealed mask of one frame."""
-    return seal(
-        {
-            "type": "mask",
-            "frame": frame,
-            "label_id": target.label_id,
-            "group": target.group,
-            "points": [float(value) for value in points],
-            "source": SOURCE,
-            "score": score,
-            "occluded": False,
-            "outside": False,
-            "z_order": target.z_order,
-            "rotation": 0.0,
-            "attributes": _values(target.attributes),
-            "elements": [],
-        }
-    )
-
-
-def polygon_track(target: Target, label: Label, keys: Sequence[tuple[int, Sequence[float], bool]]) -> Json:
-    """A sealed polygon track.
-
-    Args:
-        target: the object.
-        label: its label, which says what attributes may change from frame to frame.
-        keys: frame, points and whether it is outside, by frame.
-    """
-    mutable = {spec: value for spec, value in target.attributes.items() if spec in label.mutable}
-    fixed = {spec: value for spec, value in target.attributes.items() if spec not in label.mutable}
-    shapes = [
-        {
-            "type": "polygon",
-            "frame": frame,
-            "points": [float(value) for value in points],
-            "occluded": False,
-            "outside": outside,
-            "z_order": target.z_order,
-            "rotation": 0.0,
-            "attributes": _values(mutable),
-        }
-        for frame, points, outside in keys
-    ]
-    about = {"label_id": target.label_id, "group": target.group, "source": SOURCE, "frame": keys[0][0]}
-    return seal({**about, "shapes": shapes, "attributes": _values(fixed), "elements": []})
-
-
-def _values(attributes: Mapping[int, str]) -> list[Json]:
-    return [{"spec_id": spec, "value": value} for spec, value in attributes.items()]
 
 
 class Writer:
@@ -104,15 +60,27 @@ class Writer:
         info: the job.
         annotations: as they are now.
         ledger: where it is recorded what was written.
+
+    Attributes:
+        created: shapes and tracks that were added.
+        masks: how many of them are masks.
+        removed: earlier ones of ours that are gone.
+        changed: shapes and tracks of people that were added to.
     """
 
     def __init__(self, server: Server, info: JobInfo, annotations: Annotations, ledger: Ledger) -> None:
         self._server, self._info, self._ledger = server, info, ledger
-        self._own = annotations
-        self.created = self.removed = 0
+        self._there = annotations
+        self._open_end: int | None = None
+        self.created = self.masks = self.removed = self.changed = 0
 
-    def put_shapes(self, frames: Iterable[int], wanted: Sequence[Json]) -> None:
+    def put_shapes(self, frames: Iterable[int], wanted: Sequence[Json], open_end: int | None = None) -> None:
         """Have exactly these shapes in these frames.
+
+        Args:
+            frames: of the job.
+            wanted: sealed masks.
+            open_end: the frame beyond which is not known yet; what is there may say more of its neighbours.
 
         Raises:
             CvatError: the server refuses or is gone, or a shape may not be written.
@@ -121,6 +89,7 @@ class Writer:
         for shape in wanted:
             if shape["frame"] not in covered:
                 raise CvatError(f"A shape for frame {shape['frame']} is not within the frames being written.")
+        self._open_end = open_end
         self._put("shapes", wanted, lambda shape: shape["frame"] in covered)
 
     def put_tracks(self, frames: Iterable[int], wanted: Sequence[Json]) -> None:
@@ -132,12 +101,72 @@ class Writer:
         covered = frozenset(frames)
         self._put("tracks", wanted, lambda track: touches(track, covered))
 
-    def tidy(self) -> None:
-        """Look at the job once more and remove what is there twice, after replies that were lost."""
-        self._refresh()
-        for kind, items in (("shapes", self._own.own_shapes), ("tracks", self._own.own_tracks)):
-            first = {digest(item): item["id"] for item in reversed(items)}
-            self._delete(kind, [item for item in items if first[digest(item)] != item["id"]])
+    def drop_shapes(self, frames: Iterable[int], stay: Collection[Key]) -> None:
+        """Have no shapes in these frames but those of objects that are written as masks.
+
+        Raises:
+            CvatError: as `put_shapes`.
+        """
+        covered = frozenset(frames)
+
+        def covers(shape: Json) -> bool:
+            return shape["frame"] in covered and (int(shape["label_id"]), int(shape.get("group") or 0)) not in stay
+
+        self._put("shapes", [], covers)
+
+    def forget_deleted(self) -> None:
+        """Strike from the record what is not there any more."""
+        present = {origin_of(item) for kind in ("shapes", "tracks") for item in self._all(kind)}
+        for origin in set(self._ledger.written) - present:
+            del self._ledger.written[origin]
+
+    def add_to(self, old: Json, new: Json) -> bool:
+        """Put a person's shape or track in the place of what it was, with something added.
+
+        Returns:
+            False where somebody edited or removed it meanwhile; then nothing was done.
+
+        Raises:
+            CvatError: as `put_shapes`.
+        """
+        check(new, self._info)
+        names, pause = self._info.names, self._server.pause
+        kind = "tracks" if "shapes" in new else "shapes"
+        for left in range(TRIES - 1, -1, -1):
+            self.refresh()
+            there = {content(item, names): item for item in self._all(kind)}
+            if content(new, names) in there:
+                return True  # a reply was lost after the change was made
+            if there.get(content(old, names), {}).get("id") != old["id"]:
+                return False
+            try:
+                self._send("update", kind, [new])
+            except CvatError as error:
+                if not error.passing or not left:
+                    raise
+                time.sleep(pause)
+                pause *= 2
+            else:
+                self.changed += 1
+                return True
+        return False
+
+    def tidy(self, taken: Callable[[Annotations], set[tuple[int, Key]]]) -> None:
+        """Look at the job once more and remove what is there twice.
+
+        That can be after replies that were lost, and beside drawings that people made during the run.
+
+        Args:
+            taken: where others have something of an object, see `Plan.untouchable`.
+        """
+        self.refresh()
+        there, names = self._there, self._info.names
+        for kind, items in (("shapes", there.own_shapes), ("tracks", there.own_tracks)):
+            first = {content(item, names): item["id"] for item in reversed(items)}
+            self._delete(kind, [item for item in items if first[content(item, names)] != item["id"]])
+        now = taken(self._there)
+        beside = [s for s in self._there.own_shapes if (int(s["frame"]), (int(s["label_id"]), int(s["group"]))) in now]
+        self._delete("shapes", beside)
 
     def _put(self, kind: str, wanted: Sequence[Json], covers: Any) -> None:  # noqa: ANN401 - a predicate
         for item in wanted:
@@ -151,13 +180,13 @@ class Writer:
                 raise error
             time.sleep(pause)
             pause *= 2
-            self._refresh()  # the reply may have been lost after the change was made
+            self.refresh()  # the reply may have been lost after the change was made
 
     def _tried(self, kind: str, wanted: Sequence[Json], covers: Any) -> CvatError | None:  # noqa: ANN401
         try:
             missing, extra = self._difference(kind, wanted, covers)
             if extra:
-                self._refresh()  # somebody may have edited, since, what is about to go
+                self.refresh()  # somebody may have edited, since, what is about to go
                 missing, extra = self._difference(kind, wanted, covers)
                 self._delete(kind, extra)
             if missing:
@@ -167,17 +196,30 @@ class Writer:
         return None
 
     def _difference(self, kind: str, wanted: Sequence[Json], covers: Any) -> tuple[list[Json], list[Json]]:  # noqa: ANN401
+        names = self._info.names
         there: dict[str, list[Json]] = {}
         for item in self._mine(kind):
             if covers(item):
-                there.setdefault(digest(item), []).append(item)
-        missing = [item for item in wanted if not there.get(digest(item)) or not there[digest(item)].pop()]
+                there.setdefault(content(item, names), []).append(item)
+        missing: list[Json] = []
+        for item in wanted:
+            alike = there.get(content(item, names), [])
+            found = next((old for old in alike if self._stands_for(old, item)), None)
+            if found is None:
+                missing.append(item)
+            else:
+                alike.remove(found)
         return missing, [item for items in there.values() for item in items]
+
+    def _stands_for(self, old: Json, new: Json) -> bool:
+        """Whether a mask that looks alike says nothing of its neighbours that is not so."""
+        return "shapes" in new or new["frame"] == self._open_end or not near_of(old) & ~near_of(new)
 
     def _create(self, kind: str, items: Sequence[Json]) -> None:
         made = self._send("create", kind, items)
         self.created += len(items)
-        self._ledger.written.update({name(item): digest(item) for item in made})
+        self.masks += len(items) if kind == "shapes" else 0
+        self._ledger.written.update({origin_of(item): _span(item, self._info) for item in made})
         self._set(kind, (*self._mine(kind), *made))
 
     def _delete(self, kind: str, items: Sequence[Json]) -> None:
@@ -187,25 +229,37 @@ class Writer:
         self.removed += len(items)
         gone = {item["id"] for item in items}
         for item in items:
-            self._ledger.written.pop(name(item), None)
+            self._ledger.written.pop(origin_of(item), None)
         self._set(kind, tuple(item for item in self._mine(kind) if item["id"] not in gone))
 
     def _send(self, action: str, kind: str, items: Sequence[Json]) -> list[Json]:
         body = {"version": 0, "tags": [], "shapes": [], "tracks": [], kind: list(items)}
         reply = self._server.patch(f"/api/jobs/{self._info.job}/annotations", body, action=action)
         made = reply.get(kind) if isinstance(reply, dict) else None
-        return [item for item in made or () if item.get("id") is not None]
+        return [item for item in made or () if isinstance(item, dict) and item.get("id") is not None]
 
     def _mine(self, kind: str) -> tuple[Json, ...]:
-        return self._own.own_shapes if kind == "shapes" else self._own.own_tracks
+        return self._there.own_shapes if kind == "shapes" else self._there.own_tracks
+
+    def _all(self, kind: str) -> tuple[Json, ...]:
+        there = self._there
+        return (*self._mine(kind), *(there.shapes if kind == "shapes" else there.tracks))
 
     def _set(self, kind: str, items: tuple[Json, ...]) -> None:
-        own = self._own
-        shapes, tracks = (items, own.own_tracks) if kind == "shapes" else (own.own_shapes, items)
-        self._own = Annotations(shapes, tracks, own.shapes, own.tracks)
+        there = self._there
+        shapes, tracks = (items, there.own_tracks) if kind == "shapes" else (there.own_shapes, items)
+        self._there = Annotations(shapes, tracks, there.shapes, there.tracks)
 
-    def _refresh(self) -> None:
-        self._own = read_annotations(self._server, self._info.job, self._ledger.written)
+    def refresh(self) -> Annotations:
+        """Everything in the job, read anew."""
+        self._there = read_annotations(self._server, self._info.job, self._info.names)
+        return self._there
+
+
+def _span(item: Json, info: JobInfo) -> list[int]:
+    """First and last frame, label and group, for the record of what was written."""
+    frames = shown(item, info.stop) if "shapes" in item else range(item["frame"], item["frame"] + 1)
+    return [frames.start, max(frames.stop - 1, frames.start), int(item["label_id"]), int(item.get("group") or 0)]
 
 
 def check(item: Json, info: JobInfo) -> None:
@@ -230,7 +284,7 @@ def touches(track: Json, frames: Iterable[int]) -> bool:
 
 def shown(track: Json, last: int) -> range:
     """Frames from the first in which a track shows something to the last, which is `last` for one without an end."""
-    shapes = sorted(track["shapes"], key=lambda shape: int(shape["frame"]))
+    shapes = in_order(track)
     visible = [place for place, shape in enumerate(shapes) if not shape.get("outside")]
     if not visible:
         return range(0)

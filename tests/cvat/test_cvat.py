@@ -1,20 +1,20 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agss_model.cvat import Task, from_cvat_api, read_cvat_xml
+from agss_model.cvat import Names, Task, from_cvat_api, read_cvat_xml
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks.polygons import Polygon, polygons_to_mask
 from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
 
-FIXTURES = SHARED / "fixtures" / "cvat"
-needs_fixtures = pytest.mark.skipif(not FIXTURES.is_dir(), reason="needs shared/fixtures beside the repository")
+CONTRACT = Path(__file__).parent / "contract"
+NAMES = Names({1: "cat", 2: "cat"})
 
 
 def mask_of(left, top, width=6, height=4, size=(32, 48)):
@@ -65,37 +65,34 @@ def export(path, tracks, *, frames=10, start=0, rule="", segments=((0, 9),), ver
 SQUARE = "2.00,2.00;12.00,2.00;12.00,12.00;2.00,12.00"
 
 
-@needs_fixtures
 def test_the_recorded_export_gives_the_drawn_masks_pixel_for_pixel():
-    video = read_cvat_xml(FIXTURES / "cvat_video_1.1.xml")[0]
-    drawn = json.loads((FIXTURES / "task_annotations_api.json").read_text())
-    assert [(entry.id, entry.label) for entry in video.objects] == [(1, "a"), (2, "a"), (3, "b")]
+    video = read_cvat_xml(CONTRACT / "video_1.1.xml")[0]
+    drawn = json.loads((CONTRACT / "annotations.json").read_text())
+    assert [(entry.id, entry.label) for entry in video.objects] == [(1, "thing"), (2, "thing"), (3, "quay")]
     assert video.problems == ()
-    for frame in range(6):
-        expected = np.zeros((96, 160), np.uint8)
-        if frame in (0, 3):
+    for frame in range(7):
+        expected = np.zeros((80, 120), np.uint8)
+        if frame in (0, 4):
             keyframe = next(s for s in drawn["tracks"][0]["shapes"] if s["frame"] == frame)
-            expected[polygons_to_mask([Polygon.from_flat(keyframe["points"])], width=160, height=96)] = 3
+            expected[polygons_to_mask([Polygon.from_flat(keyframe["points"])], width=120, height=80)] = 3
         for shape in drawn["shapes"]:
             if shape["frame"] == frame:
-                expected[decode_cvat_mask(shape["points"], width=160, height=96)] = shape["group"]
+                expected[decode_cvat_mask(shape["points"], width=120, height=80)] = shape["group"]
         assert (video.label_map(frame) == expected).all()
         for shape in drawn["shapes"]:
             if shape["frame"] == frame:
-                mask = decode_cvat_mask(shape["points"], width=160, height=96)
+                mask = decode_cvat_mask(shape["points"], width=120, height=80)
                 assert (video.mask(shape["group"], frame) == mask).all()
 
 
-@needs_fixtures
 def test_the_server_and_its_export_say_the_same():
-    exported = read_cvat_xml(FIXTURES / "cvat_video_1.1.xml")[0]
-    reply = json.loads((FIXTURES / "task_annotations_api.json").read_text())
-    labels = {shape["label_id"]: "a" for shape in reply["shapes"]} | {reply["tracks"][0]["label_id"]: "b"}
-    task = Task(3, "video", 160, 96, 6, source="v.mp4", segments=((0, 5),))
-    served = from_cvat_api(reply, task, labels)
+    exported = read_cvat_xml(CONTRACT / "video_1.1.xml")[0]
+    reply = json.loads((CONTRACT / "annotations.json").read_text())
+    task = Task(12, "harbour", 120, 80, 7, source="harbour.mp4", segments=((0, 6),))
+    served = from_cvat_api(reply, task, Names({21: "thing", 22: "quay"}))
     for include in ("human", "interpolated", "all"):
         assert served.frames(include) == exported.frames(include)
-        for frame in range(6):
+        for frame in range(7):
             assert served.known(frame, include) == exported.known(frame, include)
             assert (served.label_map(frame, include) == exported.label_map(frame, include)).all()
 
@@ -138,7 +135,7 @@ def test_frames_between_keyframes_are_filled_only_where_cvat_moves_each_point_to
         for frame, points in ((0, [0, 0, 8, 0, 8, 8, 0, 8]), (2, corners), (3, corners))
     ]
     track = {"id": 1, "label_id": 1, "frame": 0, "group": 0, "source": "manual", "shapes": shapes, "attributes": []}
-    video = from_cvat_api({"shapes": [], "tracks": [track]}, Task(1, "clip", 48, 32, 4), {1: "cat"})
+    video = from_cvat_api({"shapes": [], "tracks": [track]}, Task(1, "clip", 48, 32, 4), NAMES)
     assert video.frames("interpolated") == ((0, 1, 2, 3) if filled else (0, 2, 3))
     assert bool([p for p in video.problems if "cannot be paired" in p.text]) is not filled
 
@@ -189,7 +186,7 @@ def test_masks_of_a_shared_frame_are_read_once_and_conflicts_are_reported():
         common = {"type": "mask", "frame": 5, "label_id": 1, "group": 1}
         shapes = [common | {"id": n, "points": encode_cvat_mask(mask)} for n, mask in enumerate(masks)]
         task = Task(1, "clip", 48, 32, 10, segments=((0, 5), (5, 9)))
-        return from_cvat_api({"shapes": shapes, "tracks": []}, task, {1: "cat"})
+        return from_cvat_api({"shapes": shapes, "tracks": []}, task, NAMES)
 
     same = read(mask_of(1, 1), mask_of(1, 1))
     assert [problem.kind for problem in same.problems] == ["repeated"]
@@ -203,7 +200,7 @@ def test_shapes_on_deleted_frames_are_left_out():
         {"id": f, "type": "mask", "frame": f, "label_id": 1, "group": 1, "points": encode_cvat_mask(mask_of(1, 1))}
         for f in range(3)
     ]
-    video = from_cvat_api({"shapes": shapes, "tracks": []}, Task(1, "clip", 48, 32, 10), {1: "cat"}, deleted=[1])
+    video = from_cvat_api({"shapes": shapes, "tracks": []}, Task(1, "clip", 48, 32, 10), NAMES, deleted=[1])
     assert video.frames() == (0, 2)
     assert [problem.kind for problem in video.problems] == ["deleted"]
 
@@ -259,14 +256,14 @@ def test_background_only_masks_and_boxes_are_reported(tmp_path):
 def test_a_reply_of_something_else_is_named():
     task = Task(1, "clip", 48, 32, 10)
     with pytest.raises(MediaError, match="no list of shapes"):
-        from_cvat_api({"shapes": 3}, task, {})
+        from_cvat_api({"shapes": 3}, task, Names())
     shape = {"id": 8, "type": "mask", "frame": 0, "label_id": 2, "points": [0, 24, 1, 1, 6, 4]}
     with pytest.raises(MediaError, match="shape 8 of task 'clip' has label_id 2"):
-        from_cvat_api({"shapes": [shape]}, task, {1: "cat"})
+        from_cvat_api({"shapes": [shape]}, task, Names({1: "cat"}))
     with pytest.raises(MediaError, match="frame 12; the task has frames 0 to 9"):
-        from_cvat_api({"shapes": [shape | {"frame": 12}]}, task, {2: "cat"})
+        from_cvat_api({"shapes": [shape | {"frame": 12}]}, task, Names({2: "cat"}))
     with pytest.raises(MediaError, match="shape 8 of task 'clip', frame 0: the mask's runs"):
-        from_cvat_api({"shapes": [shape | {"points": [0, 25, 1, 1, 6, 4]}]}, task, {2: "cat"})
+        from_cvat_api({"shapes": [shape | {"points": [0, 25, 1, 1, 6, 4]}]}, task, Names({2: "cat"}))
 
 
 def test_a_frame_that_is_not_the_videos_is_refused(tmp_path):

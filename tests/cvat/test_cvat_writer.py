@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from conftest import SHARED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ from agss_model.cvat import CvatXmlWriter, Task, read_cvat_xml
 from agss_model.errors import AgssError, MaskError, MediaError, OutputError
 from agss_model.masks.runs import decode_cvat_mask
 
-RECORDED = SHARED / "fixtures" / "cvat" / "cvat_video_1.1.xml"
+CONTRACT = Path(__file__).parent / "contract" / "video_1.1.xml"
 TASK = Task(None, "clip", 48, 32, 10, source="clip.mp4")
 
 
@@ -61,19 +61,18 @@ def test_random_masks_come_back_pixel_by_pixel_with_their_objects_and_frames(tmp
         assert np.array_equal(video.mask(object_id, index), mask)
 
 
-@pytest.mark.skipif(not RECORDED.is_file(), reason="needs shared/fixtures beside the repository")
 def test_the_masks_of_a_recorded_export_are_written_as_cvat_writes_them(tmp_path):
-    recorded = [track for track in tracks_in(RECORDED) if track.find("mask") is not None]
-    with CvatXmlWriter(tmp_path / "a.xml", Task(3, "video", 160, 96, 6, source="v.mp4"), {1: "a", 2: "a"}) as writer:
+    recorded = [track for track in tracks_in(CONTRACT) if track.find("mask") is not None]
+    with CvatXmlWriter(tmp_path / "a.xml", Task(12, "harbour", 120, 80, 7), {1: "thing", 2: "thing"}) as writer:
         for track in recorded:
             shape = track[0].attrib
             left, top, width, height = (int(shape[key]) for key in ("left", "top", "width", "height"))
             points = [*map(int, shape["rle"].split(",")), left, top, left + width - 1, top + height - 1]
             writer.put(
-                int(shape["frame"]), int(track.attrib["group_id"]), decode_cvat_mask(points, width=160, height=96)
+                int(shape["frame"]), int(track.attrib["group_id"]), decode_cvat_mask(points, width=120, height=80)
             )
     ours = tracks_in(tmp_path / "a.xml")
-    assert len(ours) == len(recorded) == 12
+    assert len(ours) == len(recorded) == 14
     for one, other in zip(ours, recorded, strict=True):
         assert (one.attrib["label"], one.attrib["group_id"]) == (other.attrib["label"], other.attrib["group_id"])
         group = {"group_id": one.attrib["group_id"]}  # also on the mask, where CVAT reads it

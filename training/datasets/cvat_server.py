@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
-from agss_model.cvat import Task, from_cvat_api
+from agss_model.cvat import Names, Task, from_cvat_api
 from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, CvatError, Server, connect
 from agss_model.errors import ConfigError, MediaError
 from agss_model.video.source import FrameSource, Image, IndexedFrames, check_same_size, check_side
@@ -104,14 +104,18 @@ def _about(number: int, name: str, size: int, meta: Mapping[str, Any], segments:
     )
 
 
-def _names(labels: list[Any]) -> dict[int, str]:
-    return {int(label["id"]): str(label["name"]) for label in labels}
+def _names(labels: list[Any]) -> Names:
+    attributes = [attribute for label in labels for attribute in label.get("attributes") or ()]
+    return Names(
+        {int(label["id"]): str(label["name"]) for label in labels},
+        {int(attribute["id"]): str(attribute["name"]) for attribute in attributes},
+    )
 
 
 def _video(
     task: Task,
     reply: Mapping[str, Any],
-    names: dict[int, str],
+    names: Names,
     meta: Mapping[str, Any],
     frames: Callable[[], FrameSource],
     origin: str,

@@ -8,93 +8,12 @@ import re
 import numpy as np
 import pytest
 from fake_cvat import TOKEN, FakeCvat, Function, colours
-from typer.testing import CliRunner
+from job_world import FRAMES, LABELS, NAMES, Clip, contents, interpolated, masks_of, others, track
 
-from agss_model.cli.main import app
 from agss_model.cvat import server as cvat_server
-from agss_model.cvat.authorship import is_sealed
+from agss_model.cvat.authorship import author
 from agss_model.masks import decode_cvat_mask, encode_cvat_mask, polygons_to_mask
 from agss_model.masks.polygons import Polygon
-from serverless.job import run as job
-
-FRAMES = 12
-
-
-class Clip:
-    """Squares of one colour each, moving over a grey ground; they may leave or hide."""
-
-    size = (64, 96)
-
-    def __init__(self, count: int = FRAMES, hidden: dict[int, set[int]] | None = None) -> None:
-        self.count, self.hidden = count, hidden or {}
-
-    def mask(self, number: int, frame: int) -> np.ndarray:
-        mask = np.zeros(self.size, bool)
-        if frame not in self.hidden.get(number, ()):
-            x, y = 3 + 4 * frame if number != 2 else 80 - 3 * frame, 4 + 20 * (number - 1)
-            mask[y : y + 14, x : x + 12] = True
-        return mask
-
-    def images(self) -> list[np.ndarray]:
-        pictures = []
-        for frame in range(self.count):
-            image = np.full((*self.size, 3), 90, np.uint8)
-            for number in (1, 2, 3):
-                image[self.mask(number, frame)] = (200, 40 * number, 10 * number)
-            pictures.append(image)
-        return pictures
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch, tmp_path):
-    monkeypatch.setattr(job, "BLOCK", 3)
-    monkeypatch.setattr(cvat_server.Server, "pause", 0.0, raising=False)
-    original = cvat_server.Server.__init__
-    monkeypatch.setattr(cvat_server.Server, "__init__", lambda self, client: original(self, client, pause=0.0))
-    monkeypatch.setenv("CVAT_ACCESS_TOKEN", TOKEN)
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-
-
-@pytest.fixture
-def clip():
-    return Clip()
-
-
-@pytest.fixture
-def cvat(clip):
-    with FakeCvat(clip.images()) as server:
-        server.functions["agss-vos"] = Function(colours)
-        yield server
-
-
-def track(server, *arguments, code=0, number=1):
-    line = ["cvat", "track", "--host", server.url, "--job", str(number), "--model", "function", *map(str, arguments)]
-    result = CliRunner().invoke(app, line)
-    assert result.exit_code == code, result.output + repr(result.exception)
-    return " ".join(result.output.split())
-
-
-def masks_of(server, number=1):
-    """Own masks by frame and group."""
-    width, height = server.images[0].shape[1::-1]
-    return {
-        (s["frame"], s["group"]): decode_cvat_mask(s["points"], width=width, height=height)
-        for s in server.jobs[number].shapes
-        if s["source"] == "semi-auto"
-    }
-
-
-def contents(server, number=1):
-    """Own shapes without the numbers of rows."""
-    return sorted(
-        (s["frame"], s["group"], s["label_id"], s["points"], s["score"])
-        for s in server.jobs[number].shapes
-        if s["source"] == "semi-auto"
-    )
-
-
-def others(server, number=1):
-    return copy.deepcopy([s for s in server.jobs[number].shapes if s["source"] != "semi-auto"])
 
 
 def test_masks_of_every_frame_with_group_and_score(cvat, clip):
@@ -103,15 +22,17 @@ def test_masks_of_every_frame_with_group_and_score(cvat, clip):
     cvat.draw(1, "rectangle", 0, [3, 44, 15, 58])
     before = others(cvat)
     output = track(cvat)
-    assert others(cvat) == before
+    assert [{**shape, "id": 0} for shape in others(cvat)] == [
+        {**shape, "id": 0, "group": shape["group"] or 10} for shape in before
+    ]
     found = masks_of(cvat)
     assert set(found) == {(f, g) for f in range(1, FRAMES) for g in (5, 9, 10)}
     for (frame, group), mask in found.items():
         np.testing.assert_array_equal(mask, clip.mask({5: 1, 9: 2, 10: 3}[group], frame))
-    own = [s for s in cvat.jobs[1].shapes if s["source"] == "semi-auto"]
+    own = [s for s in cvat.jobs[1].shapes if s["source"] == "auto" and 0 < s["score"] < 1]
     assert {(s["group"], s["label_id"], s["z_order"]) for s in own} == {(5, 1, 0), (9, 2, 2), (10, 1, 0)}
-    assert all(is_sealed(s) and 0.99 < s["score"] < 1 for s in own)
-    assert re.search(r"what is tracked from them gets one: shape \d+ as group 10\.", output)
+    assert all(author(s, NAMES) == "ours" and 0.99 < s["score"] < 1 for s in own)
+    assert re.search(r"so that every export knows them: shape \d+ gets group 10\.", output)
     assert "Nothing stands out" in output
     assert len(cvat.lambda_calls) == FRAMES  # one request per frame for all three
 
@@ -124,7 +45,7 @@ def test_repeating_changes_nothing(cvat, clip):
     output = track(cvat)
     assert cvat.jobs[1].shapes == before
     assert [r for r in cvat.requests if r[0] == "PATCH"] == writes
-    assert "0 masks written, 0 earlier ones removed" in output
+    assert "nothing had to be changed" in output
 
 
 @pytest.mark.parametrize("forget", [False, True])
@@ -167,7 +88,7 @@ def test_a_deleted_start_takes_its_masks_along(cvat, clip):
     cvat.jobs[1].shapes = [s for s in cvat.jobs[1].shapes if s["id"] != second["id"]]
     output = track(cvat)
     assert set(masks_of(cvat)) == {(f, 4) for f in range(1, FRAMES)}
-    assert f"{FRAMES - 1} earlier ones removed" in output
+    assert f"{FRAMES - 1} earlier results removed" in output
 
 
 def test_shapes_of_others_are_not_doubled(cvat, clip):
@@ -236,12 +157,13 @@ def test_shapes_without_a_group_on_later_frames_are_matched_and_reported(cvat, c
     output = track(cvat)
     assert f"shape {again['id']} has no group; it is taken for group 1 (overlap 1.00)" in output
     assert f"shape {new['id']} has no group and begins a new object, group 2" in output
-    assert others(cvat) == before
+    assert [s["points"] for s in others(cvat)] == [s["points"] for s in before]
+    assert [s["group"] for s in others(cvat)] == [1, 1, 2]
     found = masks_of(cvat)
     assert {f for f, g in found if g == 1} == set(range(1, FRAMES)) - {6}
     assert {f for f, g in found if g == 2} == set(range(7, FRAMES))
     repeated = track(cvat)
-    assert "0 masks written, 0 earlier ones removed" in repeated
+    assert "nothing had to be changed" in repeated
 
 
 def test_a_box_without_a_group_is_matched_by_its_extent(cvat, clip):
@@ -267,10 +189,22 @@ def test_only_the_start_frame_on_request(cvat, clip):
 
 def test_tracks_of_people_are_keyframes_and_their_outside_is_respected(cvat, clip):
     cvat.draw_track(1, "rectangle", {0: [3, 4, 15, 18], 4: [19, 4, 31, 18], 6: None, 9: [39, 4, 51, 18]}, group=3)
-    before = copy.deepcopy(cvat.jobs[1].tracks)
-    track(cvat)
-    assert cvat.jobs[1].tracks == before
-    assert {f for f, _ in masks_of(cvat)} == {1, 2, 3, 5, 10, 11}
+    [before] = copy.deepcopy(cvat.jobs[1].tracks)
+    output = track(cvat)
+    [after] = cvat.jobs[1].tracks
+    assert not masks_of(cvat)
+    drawn = {shape["frame"]: (shape["points"], shape["outside"]) for shape in before["shapes"]}
+    now = {shape["frame"]: (shape["points"], shape["outside"]) for shape in after["shapes"]}
+    assert {frame: now[frame] for frame in drawn} == drawn
+    assert (after["source"], after["group"]) == ("manual", 3)
+    for frame in range(FRAMES):
+        points = interpolated(after, frame)
+        assert (points is None) == (6 <= frame < 9)
+        if points is not None and frame not in drawn:
+            np.testing.assert_allclose(points, [3 + 4 * frame, 4, 15 + 4 * frame, 18], atol=2)
+    assert "the track that is there gets keyframes" in output
+    assert "1 track of people continued" in output
+    assert "nothing had to be changed" in track(cvat)
 
 
 def test_what_cannot_be_tracked_is_named(cvat, clip):
@@ -305,20 +239,6 @@ def test_lost_objects_have_no_mask_and_are_listed_first():
         assert "Look first at frames 4-6: person, group 4 lost" in output
 
 
-LABELS = [
-    {
-        "name": "person",
-        "type": "any",
-        "attributes": [
-            {"id": 11, "name": "sex", "mutable": False, "input_type": "text", "default_value": "?", "values": []},
-            {"id": 12, "name": "pose", "mutable": True, "input_type": "text", "default_value": "up", "values": []},
-        ],
-    },
-    "car",
-    {"name": "box", "type": "rectangle", "attributes": []},
-]
-
-
 @pytest.mark.parametrize("output", ["masks", "polygons"])
 def test_attributes_are_carried_and_labels_of_all_pages_known(clip, output):
     with FakeCvat(clip.images(), labels=LABELS) as cvat:
@@ -327,28 +247,14 @@ def test_attributes_are_carried_and_labels_of_all_pages_known(clip, output):
         cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=4, attributes=values)
         cvat.draw(1, "rectangle", 0, [3, 44, 15, 58], group=5, label_id=3)
         text = track(cvat, "--output", output)
-        assert "label box is for shapes of type rectangle" in text
-        own = [s for s in cvat.jobs[1].shapes + cvat.jobs[1].tracks if s["source"] == "semi-auto" and s["group"] == 4]
+        assert "its label is for shapes of type rectangle, so it gets tracks of boxes" in text
+        assert {s["type"] for t in cvat.jobs[1].tracks if t["group"] == 5 for s in t["shapes"]} == {"rectangle"}
+        own = [s for s in cvat.jobs[1].shapes + cvat.jobs[1].tracks if s["source"] == "auto" and s["group"] == 4]
         assert own
         for item in own:
             given = {a["spec_id"]: a["value"] for part in [item, *item.get("shapes", [])] for a in part["attributes"]}
             assert given == {11: "f", 12: "up"}
-        assert "0 earlier ones removed" in track(cvat, "--output", output)
-
-
-def interpolated(track, frame):
-    """What CVAT shows of a polygon track."""
-    keys = sorted(track["shapes"], key=lambda s: s["frame"])
-    before = [k for k in keys if k["frame"] <= frame]
-    if not before or before[-1]["outside"]:
-        return None
-    one = np.array(before[-1]["points"])
-    after = [k for k in keys if k["frame"] > frame]
-    if not after or before[-1]["frame"] == frame or after[0]["outside"]:
-        return one
-    two = np.array(after[0]["points"])
-    assert len(one) == len(two)
-    return one + (two - one) * (frame - before[-1]["frame"]) / (after[0]["frame"] - before[-1]["frame"])
+        assert "nothing had to be changed" in track(cvat, "--output", output)
 
 
 def test_polygon_tracks_follow_and_end_where_the_object_is_lost():
@@ -360,7 +266,9 @@ def test_polygon_tracks_follow_and_end_where_the_object_is_lost():
         track(cvat, "--output", "polygons", "--to", 10)
         tracks = {t["group"]: t for t in cvat.jobs[1].tracks}
         assert set(tracks) == {4, 6}
-        assert all(is_sealed(t) and {s["type"] for s in t["shapes"]} == {"polygon"} for t in tracks.values())
+        assert all(
+            author(t, NAMES) == "ours" and {s["type"] for s in t["shapes"]} == {"polygon"} for t in tracks.values()
+        )
         assert len(tracks[6]["shapes"]) <= 4
         for frame in range(FRAMES):
             for group, number in ((4, 1), (6, 2)):

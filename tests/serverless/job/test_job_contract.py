@@ -1,4 +1,4 @@
-"""Against what a real CVAT 2.73.1 answered; needs the folder shared/fixtures beside the repository."""
+"""Against what CVAT answers, see tests/cvat/contract."""
 
 from __future__ import annotations
 
@@ -9,20 +9,19 @@ import numpy as np
 import pytest
 from fake_cvat import TOKEN, FakeCvat, Function, colours
 
-from agss_model.cvat.authorship import is_own, seal
+from agss_model.cvat.authorship import Names, author, seal_mask, was_ours
 from agss_model.cvat.server import connect
 from serverless.job.objects import Groups, make_targets, name_first
 from serverless.job.read import read_givens
 from serverless.job.write import shown
 
-SIZE = (160, 96)
+SIZE = (120, 80)
+NAMES = Names({21: "thing", 22: "quay"})
 
 
 @pytest.fixture(scope="module")
 def recorded():
-    folder = Path(__file__).resolve().parents[4] / "shared" / "fixtures" / "cvat"
-    if not folder.is_dir():
-        pytest.skip("needs the folder shared/fixtures/cvat beside the repository")
+    folder = Path(__file__).resolve().parents[2] / "cvat" / "contract"
 
     def read(name):
         text = (folder / name).read_text()
@@ -32,28 +31,29 @@ def recorded():
 
 
 def test_a_recorded_task_is_read(recorded):
-    """Twelve masks of two objects, and a polygon track that ends outside in the last frame."""
-    data = recorded("task_annotations_api.json")
-    givens, notes = read_givens(data["shapes"], data["tracks"], range(6), SIZE)
+    """Fourteen masks of two objects, and a polygon track that ends outside in the last frame."""
+    data = recorded("annotations.json")
+    givens, notes = read_givens(data["shapes"], data["tracks"], range(7), SIZE, NAMES)
     assert notes == []
-    assert len(givens) == 14
-    groups = Groups({}, [1, 2])
+    assert len(givens) == 16
+    groups = Groups([1, 2])
     assert name_first(givens, groups) == []
     targets = make_targets(givens, groups, {})
-    assert {(t.label_id, t.group) for t in targets} == {(5, 1), (5, 2), (6, 3)}
-    assert shown(data["tracks"][0], 5) == range(5)
+    assert {(t.label_id, t.group) for t in targets} == {(21, 1), (21, 2), (22, -31)}
+    assert shown(data["tracks"][0], 6) == range(6)
 
 
 def test_recorded_shapes_of_others_are_not_taken_for_own_ones(recorded):
     """Their source is semi-auto as well."""
-    data = recorded("task_annotations_api.json")
+    data = recorded("annotations.json")
     assert {shape["source"] for shape in data["shapes"]} == {"semi-auto"}
     for item in data["shapes"] + data["tracks"]:
-        assert not is_own(item, {})
+        assert author(item, NAMES) == "person"
+        assert not was_ours(item, NAMES)
     for shape in data["shapes"]:
-        sealed = seal(shape)
-        assert is_own(sealed, {})
-        assert abs(sealed["score"] - shape["score"]) < 0.001
+        sealed = seal_mask(shape, NAMES)
+        assert author(sealed, NAMES) == "ours"
+        assert abs(sealed["score"] - shape["score"]) < 0.0011
 
 
 def keys(item):
@@ -66,9 +66,9 @@ def keys(item):
 
 
 def test_the_stand_in_answers_in_the_recorded_form(recorded):
-    data = recorded("task_annotations_api.json")
-    with FakeCvat([np.zeros((96, 160, 3), np.uint8)] * 6) as cvat:
-        cvat.functions["stub-multi"] = Function(colours)
+    data = recorded("annotations.json")
+    with FakeCvat([np.zeros((80, 120, 3), np.uint8)] * 7) as cvat:
+        cvat.functions["all-objects"] = Function(colours)
         shape, track = data["shapes"][0], data["tracks"][0]
         cvat.draw(1, shape["type"], 0, shape["points"], group=1)
         cvat.draw_track(1, "polygon", {s["frame"]: s["points"] for s in track["shapes"]})
@@ -76,15 +76,15 @@ def test_the_stand_in_answers_in_the_recorded_form(recorded):
         answer = server.get("/api/jobs/1/annotations")
         assert keys(answer["shapes"][0]) == keys(shape)
         assert keys(answer["tracks"][0]) == keys(track)
-        about = next(f for f in recorded("lambda_functions_list.json") if f["id"] == "stub-multi")
-        answer = server.get("/api/lambda/functions/stub-multi")
+        about = next(f for f in recorded("functions.json") if f["id"] == "all-objects")
+        answer = server.get("/api/lambda/functions/all-objects")
         assert keys(answer) == keys(about)
         assert set(answer["supported_shape_types"]) == set(about["supported_shape_types"])
 
 
 def test_the_stand_in_sends_functions_what_was_recorded(recorded):
     """Keys of the body; nulls in place of shapes when states are sent."""
-    requests = [line for line in recorded("function_requests_recorded.jsonl") if line["fn"] == "multi"]
+    requests = recorded("requests.jsonl")
     first, second = requests[0]["body"], requests[1]["body"]
     seen = []
 
@@ -92,7 +92,7 @@ def test_the_stand_in_sends_functions_what_was_recorded(recorded):
         seen.append(body)
         return {"shapes": body["shapes"], "states": [{"n": 0} for _ in body["shapes"]]}
 
-    with FakeCvat([np.zeros((96, 160, 3), np.uint8)] * 6) as cvat:
+    with FakeCvat([np.zeros((80, 120, 3), np.uint8)] * 7) as cvat:
         cvat.functions["multi"] = Function(echo)
         server = connect(cvat.url, token=TOKEN)
         path = "/api/lambda/functions/multi"

@@ -7,10 +7,12 @@ from agss_model.errors import OutputError
 from serverless.job.ledger import Found, Ledger, Progress, Row
 from serverless.job.objects import Target
 from serverless.job.read import JobInfo, Label
-from serverless.job.write import Annotations, Writer, check, mask_shape, polygon_track, shown, touches
+from serverless.job.shapes import Key, Maker
+from serverless.job.write import Annotations, Writer, check, shown, touches
 
 INFO = JobInfo(3, 1, 20, 39, frozenset(), (64, 48), {1: Label("person")})
 TARGET = Target(1, 1, 4, 0, {})
+MAKER = Maker(INFO, backward=False)
 
 
 class Silent:
@@ -21,8 +23,8 @@ class Silent:
 
 @pytest.mark.parametrize("frame", [19, 40, -1])
 def test_frames_outside_the_job_are_never_written(tmp_path, frame):
-    shape = mask_shape(TARGET, frame, [0, 4, 1, 1, 2, 2], 0.5)
-    track = polygon_track(TARGET, Label(""), [(25, [0, 0, 9, 0, 9, 9], False), (frame, [0, 0, 9, 0, 9, 9], True)])
+    shape = MAKER.mask(TARGET, frame, [0, 4, 1, 1, 2, 2], 0.5)
+    track = MAKER.track(TARGET, "polygon", [Key(25, [0, 0, 9, 0, 9, 9]), Key(frame, [0, 0, 9, 0, 9, 9], True)])
     with Ledger(tmp_path) as ledger:
         writer = Writer(Silent(), INFO, Annotations((), (), (), ()), ledger)
         with pytest.raises(CvatError, match=f"Frame {frame} is not in job 3, which has 20 to 39"):
@@ -30,11 +32,11 @@ def test_frames_outside_the_job_are_never_written(tmp_path, frame):
         with pytest.raises(CvatError, match=f"Frame {frame}"):
             writer.put_tracks([25], [track])
         with pytest.raises(CvatError, match="not within the frames being written"):
-            writer.put_shapes([21], [mask_shape(TARGET, 22, [0, 4, 1, 1, 2, 2], 0.5)])
+            writer.put_shapes([21], [MAKER.mask(TARGET, 22, [0, 4, 1, 1, 2, 2], 0.5)])
 
 
 def test_tracks_of_masks_are_never_written():
-    track = polygon_track(TARGET, Label(""), [(25, [0, 0, 9, 0, 9, 9], False)])
+    track = MAKER.track(TARGET, "polygon", [Key(25, [0, 0, 9, 0, 9, 9])])
     track["shapes"][0]["type"] = "mask"
     with pytest.raises(CvatError, match="track of masks"):
         check(track, INFO)
@@ -88,20 +90,19 @@ def test_the_record_survives_a_crash_between_two_saves(tmp_path):
         assert list(ledger.results()) == []
 
 
-def test_another_run_keeps_groups_and_what_was_written(tmp_path):
+def test_another_run_keeps_what_was_written(tmp_path):
     with Ledger(tmp_path) as ledger:
         ledger.begin({"job": 3})
-        ledger.groups["shape 1"] = 7
-        ledger.written["shape 9"] = "abc"
+        ledger.written["shape 9"] = [3, 3, 1, 7]
         ledger.note([found(1)])
         ledger.advance(0, 1)
     with Ledger(tmp_path) as ledger:
         assert not ledger.begin({"job": 3, "direction": "both"})
-        assert (ledger.groups, ledger.written) == ({"shape 1": 7}, {"shape 9": "abc"})
+        assert ledger.written == {"shape 9": [3, 3, 1, 7]}
         assert list(ledger.results()) == []
 
 
-@pytest.mark.parametrize("content", ["", "{}", '{"version": 99}', "[1]", '{"version": 1, "asked": {}, "groups": 3}'])
+@pytest.mark.parametrize("content", ["", "{}", '{"version": 99}', "[1]", '{"version": 2, "asked": {}, "written": 3}'])
 def test_a_damaged_record_is_named(tmp_path, content):
     (tmp_path / "ledger.json").write_text(content)
     with pytest.raises(OutputError, match=r"ledger\.json is damaged"):
