@@ -51,9 +51,9 @@ class Case:
 
 CASES = [
     Case("moves", 24, 1.5, keyframes=2, corners=4),
-    Case("grows", 24, 2.0, keyframes=24, corners=19),
-    Case("turns", 24, 1.5, keyframes=24, corners=6),
-    Case("turns", 24, 4.0, keyframes=19, corners=6),
+    Case("grows", 24, 2.0, keyframes=2, corners=13),
+    Case("turns", 24, 1.5, keyframes=4, corners=4),
+    Case("turns", 24, 4.0, keyframes=3, corners=4),
     Case("walks", 12, 2.0, keyframes=12, corners=23),
     Case("ragged", 12, 2.0, keyframes=12, corners=27),
 ]

@@ -26,7 +26,7 @@ def paired(one: Ring, two: Ring) -> bool:
     if len(one) != len(two):
         return False
     a, b = relative(one), relative(two)
-    meant = np.abs(a - b) + _MARGIN / min(_edges(one).sum(), _edges(two).sum())
+    meant = np.abs(a - b) + _MARGIN / min(_length(one), _length(two))
     # Positions ascend, so that the nearest other one is a neighbour.
     before, after = np.abs(a[1:] - b[:-1]), np.abs(a[:-1] - b[1:])
     return bool((meant[1:] < before).all() and (meant[:-1] < after).all())
@@ -54,12 +54,17 @@ def between(track: dict[str, Any], frame: int) -> list[float] | None:
 
 def relative(ring: Ring) -> Ring:
     """Relative arc length at each vertex of a closed curve, and 1 at the end."""
-    lengths = _edges(ring) + 1e-9
-    places: Ring = np.concatenate([[0.0], np.cumsum(lengths)]) / lengths.sum()
+    along = np.cumsum(_edges(ring) + 1e-9)  # one after the other, as the browser adds
+    places: Ring = np.concatenate([[0.0], along]) / along[-1]
     return places
+
+
+def _length(ring: Ring) -> float:
+    return float(np.cumsum(_edges(ring))[-1])
 
 
 def _edges(ring: Ring) -> Ring:
     """Length of each edge, the last one back to the first vertex."""
-    lengths: Ring = np.hypot(*np.diff(np.vstack([ring, ring[:1]]), axis=0).T)
+    dx, dy = np.diff(np.vstack([ring, ring[:1]]), axis=0).T
+    lengths: Ring = np.sqrt(dx * dx + dy * dy)
     return lengths
