@@ -42,6 +42,11 @@ export function thin(frames, rings, tolerance) {
 
 /** Vertices chosen on one outline and carried along. */
 class Stretch {
+    /** @type {any} */ start;
+    /** @type {any} */ tolerance;
+    /** @type {any} */ frames;
+    /** @type {any} */ rings;
+
     constructor(frames, rings, start, tolerance) {
         Object.assign(this, { frames, rings, start, tolerance });
         this.last = Math.min(start + LONGEST, frames.length - 1);

@@ -65,7 +65,7 @@ const clip = (share) => (share < 0 ? 0 : share > 1 ? 1 : share);
 export const pointsAt = (outline, places) => Float64Array.from(places.flatMap((i) => [outline[2 * i], outline[2 * i + 1]]));
 
 /** Whole pixels [x, y] by which an outline moved on the whole; `before` is the movement one frame earlier. */
-export function shift(here, there, before) {
+export function shift(here, there, /** @type {number[]} */ before) {
     const step = Math.max(1, Math.floor(here.length / 2 / SAMPLES));
     const some = [];
     for (let i = 0; i < here.length / 2; i += step) some.push(here[2 * i], here[2 * i + 1]);
@@ -99,7 +99,8 @@ function extent(outline) {
     return { low, high, middle: sums.map((sum) => sum / (outline.length / 2)) };
 }
 
-function cost(some, [byX, byY], outline) {
+function cost(some, by, outline) {
+    const [byX, byY] = by;
     let sum = 0;
     for (let i = 0; i < some.length; i += 2) {
         const [px, py] = [some[i] + byX, some[i + 1] + byY];
