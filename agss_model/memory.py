@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from agss_model.network.base import Reference
+from torch import Tensor
+
+from agss_model.network.base import AGSSVOS, Features, Reference
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,36 @@ class Entry:
     ids: tuple[int, ...]
     reference: Reference
 
+    @classmethod
+    def of(
+        cls,
+        network: AGSSVOS,
+        frame_index: int,
+        ids: tuple[int, ...],
+        features: Features,
+        masks: Tensor,
+        known: Tensor,
+        *,
+        lasting: bool = True,
+    ) -> Entry:
+        """Remember a frame, in as few bytes as tracking needs.
+
+        Args:
+            network: that looked at it.
+            frame_index: its number.
+            ids: the objects.
+            features: of the frame.
+            masks: (N, h, w) float32 in [0, 1], as carried, of each of `ids`.
+            known: (N,) bool, False where the frame says nothing of the object.
+            lasting: False for one that will only ever be the frame before.
+        """
+        reference = network.compact(network.remember(features, masks[None], lasting=lasting))
+        return cls(frame_index, ids, reference).knowing(known)
+
+    def knowing(self, known: Tensor) -> Entry:
+        """The same frame, which says something about other objects: (N,) bool."""
+        return replace(self, reference=replace(self.reference, known=known[None]))
+
     def arranged(self, ids: Sequence[int]) -> Reference:
         """The reference for these objects in this order; unknown where the frame does not have one."""
         if tuple(ids) == self.ids:
@@ -35,15 +67,39 @@ class Entry:
         return {object_id for object_id, flag in zip(self.ids, flags, strict=True) if flag}
 
 
+@dataclass(frozen=True)
+class Recalled:
+    """What a network is given of a memory, all for the same objects in the same order.
+
+    Attributes:
+        human: frames that a person drew or corrected, with the weight that makes them count more.
+        tracked: confident frames that the tracker made.
+        previous: the frame before, or None.
+    """
+
+    human: list[Reference]
+    tracked: list[Reference]
+    previous: Reference | None
+
+
 class Memory:
     """Bounded: `max_references` human frames (more only when objects need them), `max_recent` tracked ones."""
 
-    def __init__(self, max_references: int, max_recent: int, recent_stride: int) -> None:
+    def __init__(self, max_references: int, max_recent: int, recent_stride: int, human_weight: float = 1.0) -> None:
         self.max_references, self.max_recent, self.recent_stride = max_references, max_recent, recent_stride
+        self.human_weight = human_weight
         self.permanent: list[Entry] = []
         self.recent: list[Entry] = []
         self.previous: Entry | None = None
         self._since = 0
+
+    def recall(self, ids: Sequence[int]) -> Recalled:
+        """The references for these objects in this order."""
+        return Recalled(
+            human=[replace(entry.arranged(ids), weight=self.human_weight) for entry in self.permanent],
+            tracked=[entry.arranged(ids) for entry in self.recent],
+            previous=self.previous.arranged(ids) if self.previous else None,
+        )
 
     def add_permanent(self, entry: Entry) -> None:
         """Keep a human frame; it replaces what was known of the same frame. The first and the newest stay longest."""
@@ -58,11 +114,16 @@ class Memory:
             if candidate.known() <= others:
                 self.permanent.remove(candidate)
 
+    def keeps(self, *, confident: bool) -> bool:
+        """Whether the frame just tracked will become a recent one."""
+        return bool(self.max_recent) and confident and self._since + 1 >= self.recent_stride
+
     def advance(self, entry: Entry, *, confident: bool) -> None:
         """The frame just tracked becomes the previous one, and every so often a recent one."""
         self.previous = entry
+        keeps = self.keeps(confident=confident)
         self._since += 1
-        if self.max_recent and confident and self._since >= self.recent_stride:
+        if keeps:
             self._since = 0
             self.recent = [*self.recent, entry][-self.max_recent :]
 
@@ -89,7 +150,4 @@ def _merged(old: Entry, new: Entry) -> Entry:
     ids = tuple(dict.fromkeys((*new.ids, *old.ids)))
     fresh, before = new.arranged(ids), old.arranged(ids)
     rows = [i for i, object_id in enumerate(ids) if object_id not in known]
-    value, flags = fresh.value.clone(), fresh.known.clone()
-    value[:, rows] = before.value[:, rows]
-    flags[:, rows] = before.known[:, rows]
-    return Entry(new.frame_index, ids, Reference(fresh.key, value, flags))
+    return Entry(new.frame_index, ids, fresh.corrected(rows, before))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from agss_model.flow.warp import warp
 from agss_model.frames import Geometry, check_frame, check_mask_size, to_carried, to_image, to_slots, typical_side
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
 from agss_model.memory import Entry, Memory
-from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.network.base import AGSSVOS, Features
 from agss_model.parts import without_false_parts
 from agss_model.quality import Quality, assess, reach
 from agss_model.results import FrameResult, annotated, id_type, predicted
@@ -50,7 +49,7 @@ class Tracker:
         self.device = next(network.parameters()).device
         self.clock: Clock = network.clock
         config = network.config
-        self.memory = Memory(config.max_references, config.max_recent, config.recent_stride)
+        self.memory = Memory(config.max_references, config.max_recent, config.recent_stride, config.human_weight)
         self.frame_index: int | None = None
         self.geometry: Geometry | None = None
         self._ids: tuple[int, ...] = ()
@@ -131,7 +130,8 @@ class Tracker:
         features = self.network.encode(to_image(check_frame(frame), geometry, self.device))
         ids = tuple(sorted(wanted))
         carried = torch.stack([to_carried(wanted[i], geometry) for i in ids]).to(self.device)
-        self.memory.add_permanent(Entry(frame_index, ids, self._remember(features, carried)))
+        known = torch.ones(len(ids), dtype=torch.bool, device=self.device)
+        self.memory.add_permanent(Entry.of(self.network, frame_index, ids, features, carried, known))
 
     def remove(self, ids: Iterable[int]) -> None:
         """End objects; the others keep their ids.
@@ -226,15 +226,12 @@ class Tracker:
         features, geometry = self._features, self.geometry
         if features is None or geometry is None:
             raise ConfigError("No frame has been looked at.")
-        memory = self.memory
-        weight = self.network.config.human_weight
-        human = [replace(entry.arranged(self._ids), weight=weight) for entry in memory.permanent]
-        references = human + [entry.arranged(self._ids) for entry in memory.recent]
-        previous = memory.previous.arranged(self._ids) if memory.previous else None
+        held = self.memory.recall(self._ids)
         moved = self._masks
         within = reach(moved, self._lost)
-        found = self.network.segment(features, references, previous, moved[None], within=within[None])[0]
-        found = without_false_parts(found, self.network, features, human)
+        references = [*held.human, *held.tracked]
+        found = self.network.segment(features, references, held.previous, moved[None], within=within[None])[0]
+        found = without_false_parts(found, self.network, features, held.human)
         quality = assess(found, within, moved, self._lost)
         self._masks = found * (within & ~quality.lost[:, None, None])
         self._lost = quality.lost
@@ -249,15 +246,12 @@ class Tracker:
         features = self._features
         if features is None or not (self.network.reads_previous or self.network.config.max_recent):
             return
-        reference = self._remember(features, self._masks)
-        known = ~self._lost[None]
-        entry = Entry(self.frame_index or 0, self._ids, Reference(reference.key, reference.value, known))
         present = quality.score[~quality.lost]
         confident = bool(len(present)) and float(present.mean()) >= CONFIDENT
+        lasting = self.memory.keeps(confident=confident)
+        index, known = self.frame_index or 0, ~self._lost
+        entry = Entry.of(self.network, index, self._ids, features, self._masks, known, lasting=lasting)
         self.memory.advance(entry, confident=confident)
-
-    def _remember(self, features: Features, masks: Tensor) -> Reference:
-        return self.network.compact(self.network.remember(features, masks[None]))
 
     def _label_map(self) -> LabelMap:
         """Ids at every pixel of the frame."""
@@ -280,10 +274,9 @@ class Tracker:
         for object_id, carried in given.items():
             self._masks[self._ids.index(object_id)] = carried
             self._lost[self._ids.index(object_id)] = not bool(masks[object_id].any())
-        reference = self._remember(features, self._masks)
-        human = torch.tensor([[i in masks for i in self._ids]], device=self.device)
-        self.memory.add_permanent(Entry(index, self._ids, Reference(reference.key, reference.value, human)))
-        self.memory.previous = Entry(index, self._ids, Reference(reference.key, reference.value, ~self._lost[None]))
+        entry = Entry.of(self.network, index, self._ids, features, self._masks, ~self._lost)
+        self.memory.add_permanent(entry.knowing(torch.tensor([i in masks for i in self._ids], device=self.device)))
+        self.memory.previous = entry
         self._result = annotated(tracked, masks, index, self._ids, (geometry.height, geometry.width))
         return self._result
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from agss_model import snapshot
 from agss_model.errors import OutputError, WeightsError
+from agss_model.files import replacing
 from agss_model.frames import Geometry
 from agss_model.memory import Entry
 from agss_model.network.base import Reference
@@ -46,13 +47,11 @@ def save(tracker: Tracker, path: Path) -> None:
         "since": held.since,
         "entries": entries,
     }
-    beside = path.with_name(f".{path.name}.part")
+    own = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
     try:
-        own = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
-        save_file(own, beside, {"meta": json.dumps(meta)})
-        beside.replace(path)
+        with replacing(path, flush=False) as beside:
+            save_file(own, beside, {"meta": json.dumps(meta)})
     except (OSError, SafetensorError) as error:
-        beside.unlink(missing_ok=True)
         raise OutputError(f"The tracker's state could not be written to {path}: {error}.") from error
 
 
@@ -60,6 +59,8 @@ def _note(tensors: dict[str, Tensor], name: str, entry: Entry) -> dict[str, Any]
     reference = entry.reference
     tensors[f"{name}.key"], tensors[f"{name}.value"] = reference.key, reference.value
     tensors[f"{name}.known"] = reference.known
+    if reference.gram is not None and reference.cross is not None:
+        tensors[f"{name}.gram"], tensors[f"{name}.cross"] = reference.gram, reference.cross
     return {"frame_index": entry.frame_index, "ids": entry.ids}
 
 
@@ -103,5 +104,11 @@ def _snapshot(meta: dict[str, Any], tensors: dict[str, Tensor]) -> snapshot.Snap
 
 
 def _entry(tensors: dict[str, Tensor], name: str, note: dict[str, Any]) -> Entry:
-    reference = Reference(tensors[f"{name}.key"], tensors[f"{name}.value"], tensors[f"{name}.known"].to(torch.bool))
+    reference = Reference(
+        tensors[f"{name}.key"],
+        tensors[f"{name}.value"],
+        tensors[f"{name}.known"].to(torch.bool),
+        gram=tensors.get(f"{name}.gram"),
+        cross=tensors.get(f"{name}.cross"),
+    )
     return Entry(int(note["frame_index"]), tuple(int(i) for i in note["ids"]), reference)

@@ -23,14 +23,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agss_model.cli.engine import default_weights, pick_device
+from agss_model.engines.loading import default_weights, pick_device
 from agss_model.errors import AgssError, ConfigError
 from agss_model.masks.shapes import SHAPE_TYPES
-from serverless.contract import MAX_OBJECTS, Shape
-from serverless.scenes import Followed, Frame, Scenes
-from serverless.service import build_scenes
-from serverless.settings import Settings
-from serverless.state import ObjectState
+from serverless.function.contract import MAX_OBJECTS, Shape
+from serverless.function.scenes import Followed, Frame, Scenes
+from serverless.function.service import build_scenes
+from serverless.function.settings import Settings
+from serverless.function.state import ObjectState
 
 if TYPE_CHECKING:
     from cvat_sdk.auto_annotation import (

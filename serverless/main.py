@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from agss_model.errors import AgssError, MaskError, MediaError
-from serverless.contract import RequestError
-from serverless.service import answer, build_scenes
-from serverless.settings import Settings
+from serverless.function.contract import RequestError
+from serverless.function.service import answer, build_scenes
+from serverless.function.settings import Settings
 
 
 def init_context(context: Any) -> None:  # noqa: ANN401 - nuclio_sdk.Context, which has no types

@@ -21,6 +21,7 @@ from agss_model.masks import (
     decode_cvat_mask,
     encode_coco_rle,
     encode_cvat_mask,
+    encode_label_map,
     mask_to_polygons,
     object_ids,
     polygons_to_mask,
@@ -30,6 +31,8 @@ from agss_model.masks import (
     validate_label_map,
     write_label_map,
 )
+from agss_model.masks.doubts import smoothed_values, void_border
+from agss_model.masks.files import read_drawn_map
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=14)
 MASKS = hnp.arrays(np.bool_, SHAPES)
@@ -120,7 +123,7 @@ def test_the_file_is_indexed_with_the_davis_palette(tmp_path):
 
 
 def test_a_failed_write_says_so_and_leaves_nothing_behind(tmp_path):
-    with pytest.raises(OutputError, match="writable folder"):
+    with pytest.raises(OutputError, match="cannot write"):
         write_label_map(tmp_path / "missing" / "mask.png", np.zeros((1, 1), np.uint8))
     (tmp_path / "mask.png").mkdir()
     with pytest.raises(OutputError, match="cannot write"):
@@ -366,3 +369,48 @@ def test_polygons_with_fractions_fill_the_pixels_whose_centres_they_hold():
 def test_what_is_no_polygon_is_refused(points):
     with pytest.raises(MaskError, match="polygon"):
         Polygon.from_flat(points)
+
+
+def disc(radius, centre=(40, 50), shape=(80, 100)):
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    return (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= radius**2
+
+
+def test_255_is_a_border_only_where_it_is_thin_and_around_others():
+    border = np.where(disc(20), 1, 0) + np.where(disc(24) & ~disc(20), 255, 0)
+    assert np.array_equal(void_border(border.astype(np.uint8)), border == 255)
+    for objects in (np.where(disc(20), 255, 0), np.where(disc(20), 1, 0) + np.where(disc(38) & ~disc(20), 255, 0)):
+        assert void_border(objects.astype(np.uint8)) is None
+    apart = np.where(disc(15, (20, 20)), 1, 0) + np.where(disc(4, (70, 90)), 255, 0)
+    assert void_border(apart.astype(np.uint8)) is None
+
+
+@pytest.mark.parametrize("sigma", [0.8, 1.5, 3])
+def test_smoothed_edges_of_grey_masks_are_noticed_and_many_small_objects_are_not(sigma):
+    smooth = cv2.GaussianBlur(np.where(disc(25), 255, 0).astype(np.uint8), (0, 0), sigma)
+    assert smoothed_values(smooth)
+    assert not smoothed_values(np.where(disc(25), 255, 0).astype(np.uint8))
+    dots = np.zeros((80, 100), np.uint8)
+    dots[disc(25)] = 200
+    for number in range(1, 100):
+        dots[(number % 10) * 8 : (number % 10) * 8 + 2, number // 10 * 10 : number // 10 * 10 + 2] = number
+    assert not smoothed_values(dots)
+
+
+def test_what_was_drawn_is_read_with_a_word_about_the_border(tmp_path):
+    border = np.where(disc(20), 1, 0) + np.where(disc(24) & ~disc(20), 255, 0)
+    write_label_map(tmp_path / "border.png", border.astype(np.uint8))
+    notes = []
+    assert object_ids(read_drawn_map(tmp_path / "border.png", notes)) == (1,)
+    assert "255" in notes[0]
+    cv2.imwrite(
+        str(tmp_path / "smooth.png"), cv2.GaussianBlur(np.where(disc(25), 255, 0).astype(np.uint8), (0, 0), 1.5)
+    )
+    with pytest.raises(MaskError, match="smoothed edges"):
+        read_drawn_map(tmp_path / "smooth.png", [])
+
+
+def test_masks_of_a_run_can_have_one_depth():
+    small = np.ones((4, 4), np.uint8)
+    assert encode_label_map(small, wide=True)[24:26] == b"\x10\x00"  # 16 bits, grey
+    assert encode_label_map(small)[24:26] == b"\x08\x03"  # 8 bits, palette

@@ -60,3 +60,14 @@ def test_forgetting_drops_objects_and_frames_that_know_no_other():
     assert [e.ids for e in memory.recent] == [(2,)]
     assert memory.previous is not None
     assert memory.previous.ids == (2,)
+
+
+def test_human_frames_are_recalled_with_their_weight_and_apart_from_tracked_ones():
+    memory = Memory(4, 2, 1, human_weight=2.0)
+    memory.add_permanent(entry(0, [1, 2]))
+    memory.advance(entry(1, [1, 2]), confident=True)
+    held = memory.recall([2, 1])
+    assert [(float(r.key[0, 0, 0, 0]), r.weight) for r in held.human] == [(0, 2.0)]
+    assert [(float(r.key[0, 0, 0, 0]), r.weight) for r in held.tracked] == [(1, 1.0)]
+    assert held.previous is not None
+    assert held.previous.value.flatten().tolist() == [2, 1]

@@ -142,7 +142,7 @@ def test_human_frames_outweigh_tracked_ones(lite, scene, monkeypatch):
     tracker = Tracker(lite)
     tracker.add(scene.frame(0), scene.masks(0))
     run(tracker, scene, 2, 1)
-    tracker.memory.recent = [tracker.memory.previous]
+    tracker.memory.recent = [dataclasses.replace(tracker.memory.permanent[0], frame_index=1)]
     run(tracker, scene, 3, 2)
     assert seen == [[2.0], [2.0, 1.0]]
 

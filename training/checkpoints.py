@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from agss_model.errors import OutputError, WeightsError
+from agss_model.errors import WeightsError
+from agss_model.files import write_bytes, write_with
 from agss_model.weights.files import save_weights
 
 if TYPE_CHECKING:
@@ -22,36 +19,10 @@ if TYPE_CHECKING:
 LATEST = "latest.pt"
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write(temporary path)` make a file, and put it in place only when it is whole.
-
-    Raises:
-        OutputError: the disk is full or the folder cannot be written; an earlier file is untouched.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(beside)
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except (OSError, RuntimeError, SafetensorError) as error:
-        raise OutputError(
-            f"{path} could not be written ({error}); the earlier one, if any, is untouched. Free some space."
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write plain values, atomically."""
-    text = json.dumps(values, indent=1) + "\n"
-    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
-
-
 def save_batch(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write tensors to be looked at later."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, lambda beside: save_file(whole, beside))
+    write_bytes(path, save_tensors(whole))
 
 
 def save(trainer: Trainer, out: Path) -> None:
@@ -76,7 +47,7 @@ def save(trainer: Trainer, out: Path) -> None:
         state["flow"] = trainer.flow.state_dict()
     if trainer.accelerator.scaler is not None:
         state["scaler"] = trainer.accelerator.scaler.state_dict()
-    write_atomically(out / LATEST, lambda beside: torch.save(state, beside))
+    write_with(out / LATEST, lambda beside: torch.save(state, beside))
     export(trainer, out, "latest")
 
 

@@ -11,10 +11,10 @@ from typing import Any
 from rich.table import Table
 
 from agss_model.cli.console import note, stderr, stdout
-from agss_model.cli.engine import pick_device, set_threads
 from agss_model.cvat import Include
+from agss_model.engines.loading import pick_device, set_threads
 from agss_model.errors import ConfigError, MediaError, OutputError
-from training.checkpoints import write_atomically, write_json
+from agss_model.files import write_bytes, write_json
 from training.datasets.catalog import open_catalog
 from training.inspection import Found, contact_sheet, inspect
 
@@ -78,7 +78,7 @@ def _write_picture(path: Path, picture: object) -> None:
     done, encoded = cv2.imencode(path.suffix, pixels)
     if not done:
         raise OutputError(f"{path} could not be drawn: the sheet would be {pixels.shape[1]}x{pixels.shape[0]} pixels")
-    write_atomically(path, lambda beside: beside.write_bytes(encoded.tobytes()))
+    write_bytes(path, encoded.tobytes())
 
 
 def finetune_sources(

@@ -19,9 +19,9 @@ import torch
 
 from agss_model.config import AgssConfig, preset
 from agss_model.errors import ConfigError, WeightsError
+from agss_model.files import write_json
 from agss_model.weights.files import read_weights
 from agss_model.weights.store import digest_of, locate
-from training.checkpoints import write_json
 from training.datasets.video_config import VideoConfig
 from training.prepare import Prepared
 from training.recurrent import RecurrentConfig

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from agss_model.errors import ConfigError
+from agss_model.files import write_bytes
 from agss_model.masks.labels import LabelMap
 from agss_model.overlay import Image, draw_overlay
-from training.checkpoints import write_atomically
 from training.gate import Compared, Verdict, mean_jf, total
 from training.measure import Result
 
@@ -41,7 +41,7 @@ def write_report(path: Path, verdict: Verdict) -> None:
         MediaError: a frame cannot be read again.
     """
     text = page(verdict)
-    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_bytes(path, text.encode())
 
 
 def page(verdict: Verdict) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agss_model.cli.running import follow
+from agss_model.clips import follow
 from agss_model.errors import MediaError
 from agss_model.evaluation import Sequence, boundary_f, open_dataset, region_similarity
 from agss_model.masks.labels import BoolMask, LabelMap, object_ids, to_masks

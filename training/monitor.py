@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.checkpoints import write_atomically
+from agss_model.files import write_bytes
 
 LOG = "log.jsonl"
 
@@ -148,7 +148,7 @@ def _drop_later(log: Path, step: int) -> None:
     kept = [row for row in _rows(log) if row["step"] <= step]
     if log.exists():
         text = "".join(json.dumps(row) + "\n" for row in kept)
-        write_atomically(log, lambda beside: beside.write_text(text, encoding="utf-8"))
+        write_bytes(log, text.encode())
 
 
 def _tensorboard(out: Path, step: int, say: Callable[[str], None]) -> Any:  # noqa: ANN401 - may be missing

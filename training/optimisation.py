@@ -20,6 +20,7 @@ from agss_model.network.lite.model import LiteAGSSVOS
 from agss_model.network.paper.resnet import Bottleneck
 from agss_model.weights.files import load_into, read_weights, save_weights
 from training.settings import RunConfig, read_run
+from training.widening import widen
 
 OBJECT_PATH = ("instance.", "decoder.")
 BRANCH_GAIN = 0.25  # of residual branches at the start, so that sixteen of them without statistics stay in range
@@ -41,7 +42,11 @@ def new_network(run: RunConfig) -> AGSSVOS:
     elif run.init == "random":
         _balance(network)
     else:
-        load_into(network, read_weights(Path(run.init))[0])
+        state, config, _ = read_weights(Path(run.init))
+        if network.config.use_target and not config.use_target:
+            own = {name: value for name, value in network.state_dict().items() if name.startswith("target.")}
+            state = widen(state, config.width) | own
+        load_into(network, state)
     return network
 
 
@@ -112,8 +117,10 @@ def parameter_groups(network: nn.Module, run: RunConfig) -> list[dict[str, Any]]
 
 
 def poly(step: int, run: RunConfig) -> float:
-    """Factor of the learning rate: a short rise, then (1 - progress) ** power."""
+    """Factor of the learning rate: a short rise, then (1 - progress) ** power, or 1 until the last `decay` steps."""
     rise = min(1.0, (step + 1) / run.warm_up) if run.warm_up else 1.0
+    if run.decay:
+        return float(rise * min(1.0, (run.total_steps - step) / run.decay))
     return float(rise * (1 - step / run.total_steps) ** run.power)
 
 

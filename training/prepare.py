@@ -22,10 +22,10 @@ import numpy as np
 
 from agss_model.cvat import Include
 from agss_model.errors import ConfigError, MediaError, OutputError
+from agss_model.files import part_of, write_json
 from agss_model.masks.files import write_label_map
 from agss_model.masks.labels import LabelMap, object_ids
 from agss_model.video.source import Image
-from training.checkpoints import write_json
 from training.datasets.catalog import Catalog
 from training.datasets.known import FILE
 from training.datasets.team import TeamVideo, check_size
@@ -90,7 +90,7 @@ def prepare(
         return _found(root, wanted)
     videos = catalog().videos
     split = split_videos([facts_of(video, include) for video in videos], hold_out=hold_out, seed=seed)
-    beside = root.with_name(f".{root.name}.{os.getpid()}.part")
+    beside = part_of(root)
     try:
         beside.mkdir(parents=True)
         record = _write(videos, split, beside, include, say)

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from agss_model.errors import WeightsError
+from agss_model.files import sha256_of, write_json
 from agss_model.weights.bundles import WEIGHTS, Bundle, add_bundle, check_name, find_bundle
-from agss_model.weights.files import read_weights, save_weights, sha256_of
+from agss_model.weights.files import read_weights, save_weights
 from agss_model.weights.store import digest_of, shipped_models
-from training.checkpoints import write_json
 from training.finetune import RECORD
 from training.gate import Verdict, compare, open_sets
 from training.gate_report import write_report
@@ -153,10 +153,10 @@ def _write(folder: Path, label: str, found: Candidate, record: dict[str, Any]) -
     weights = folder / WEIGHTS
     weights.write_bytes(found.weights.read_bytes())
     digest, config = sha256_of(weights), read_weights(weights)[1]
-    (folder / "config.json").write_text(json.dumps(config.to_dict(), indent=1) + "\n", encoding="utf-8")
+    write_json(folder / "config.json", config.to_dict())
     card = model_card(label, weights, digest, config, _training(found), {}, licence=LICENCE_OF_TEAM, gate=record)
     (folder / "card.md").write_text(card, encoding="utf-8")
-    (folder / GATE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / GATE, record)
     (folder / PAGE).write_bytes((found.run / PAGE).read_bytes())
 
 

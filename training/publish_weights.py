@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from agss_model.errors import AgssError, OutputError, WeightsError
+from agss_model.files import write_bytes, write_json
 from agss_model.weights.files import read_weights, save_weights
 from agss_model.weights.store import SHIPPED
-from training.checkpoints import write_atomically, write_json
 from training.model_card import Training, model_card, read_scores
 from training.monitor import LOG, hours_in
 from training.settings import from_dict
@@ -78,7 +78,7 @@ def publish(
     digest = save_weights(weights, state, config, about, dtype=torch.float16)
     card = folder / f"{name}.md"
     text = model_card(name, weights, digest, config, training, measured)
-    write_atomically(card, lambda beside: beside.write_text(text, encoding="utf-8"))
+    write_bytes(card, text.encode())
     index = folder / "index.json"
     entries = _read_json(index) if index.exists() else {}
     write_json(index, {**entries, name: {"file": weights.name, "sha256": digest}})

@@ -16,6 +16,10 @@ from agss_model.network import aggregation
 from agss_model.network.base import AGSSVOS, Features, Reference
 from agss_model.quality import reach
 from training.clips import Clips
+from training.mistakes import mistaken
+
+WITHOUT = ((True, False, False), (False, True, False), (False, False, True), (False, True, True))
+"""Memory, frame before, warped mask: what an object goes without. The last is one found again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,9 @@ class RecurrentConfig:
         cross_entropy: weight of the pixel-wise cross-entropy beside the IoU loss of equation 7.
         still_share: share of clips whose masks are carried without flow, so that the network serves both.
         recent_share: probability that an earlier tracked frame stays in the memory beside the reference.
+        without: probability that an object is to be found without one source of evidence, or without both that carry
+            its mask on; drawn anew for each frame.
+        mistaken: probability that an object's carried mask is made wrong, see `training.mistakes`.
         taught: weight of the divergence from what the run's first weights say, on clips made from stills; for
             fine-tuning, so that little is forgotten. What makes features and memory must be frozen: both share them.
     """
@@ -35,6 +42,8 @@ class RecurrentConfig:
     cross_entropy: float = 1.0
     still_share: float = 0.4
     recent_share: float = 0.5
+    without: float = 0.3
+    mistaken: float = 0.1
     taught: float = 0.0
 
 
@@ -104,19 +113,24 @@ class ClipLoss(nn.Module):
         previous = self._remember(features[0], carried, clips.entry <= 0)
         human = self._reference(features, small, clips, previous)
         memory = [replace(human, weight=self.network.config.human_weight)]  # as the tracker does
+        before: list[Tensor] = []
         for t in range(1, clips.frames.shape[1]):
             known, given = clips.entry < t, clips.entry == t
             warped = self._warp(clips, t, carried, rng)
             seen = [m for i, m in enumerate(memory) if i == 0 or _chance(rng, self.config.recent_share)]
-            within = self._within(warped)
-            probabilities = self.network.segment(features[t], seen, previous, warped, known, within).float()
+            asked = (features[t], seen, previous, warped, known, self._within(warped))
+            without = self._without(warped, rng)
+            probabilities = self.network.segment(*asked, without=without).float()
             if teacher is not None:
                 with torch.no_grad():
-                    lesson = teacher.segment(features[t], seen, previous, warped, known, within).float()
+                    lesson = teacher.segment(*asked, without=without).float()
                 lessons.append(divergence(probabilities, lesson))
             yield t, self._enlarge(probabilities, clips.masks)
             told = known if clips.known is None else known & clips.known[:, t]
+            before.append(carried)
             carried = self._carry(probabilities.detach(), small[:, t], known, given, told)
+            if self.training and self.config.mistaken:
+                carried = mistaken(carried, before, self.config.mistaken, rng)
             previous = self._remember(features[t], carried, clips.entry <= t)
             memory.append(previous)
 
@@ -124,14 +138,7 @@ class ClipLoss(nn.Module):
         """All frames of all clips at once; (B, T, 3, H, W) -> features of each of the T frames."""
         batch, count = frames.shape[:2]
         together = self.network.encode(frames.transpose(0, 1).flatten(0, 1))
-        rows = [slice(t * batch, (t + 1) * batch) for t in range(count)]
-        key = together.key
-        return [
-            Features(
-                together.image[row], tuple(level[row] for level in together.levels), None if key is None else key[row]
-            )
-            for row in rows
-        ]
+        return [together.of_clips(slice(t * batch, (t + 1) * batch)) for t in range(count)]
 
     def _reference(self, features: list[Features], masks: Tensor, clips: Clips, first: Reference) -> Reference:
         """The frame with true masks that guides the others: the first, or one per clip."""
@@ -143,14 +150,15 @@ class ClipLoss(nn.Module):
             return torch.stack(levels, 1)[rows, clips.reference]
 
         keys = [f.key for f in features if f.key is not None]
+        looks = [f.looks for f in features if f.looks is not None]
         levels = tuple(pick(list(level)) for level in zip(*(f.levels for f in features), strict=True))
-        chosen = Features(pick([f.image for f in features]), levels, pick(keys) if keys else None)
+        image = pick([f.image for f in features])
+        chosen = Features(image, levels, pick(keys) if keys else None, pick(looks) if looks else None)
         truth = masks[rows, clips.reference] * (clips.entry < masks.shape[1])[:, :, None, None]
         return self._remember(chosen, truth, truth.sum((-2, -1)) > 0)
 
     def _remember(self, features: Features, masks: Tensor, known: Tensor) -> Reference:
-        entry = self.network.remember(features, masks)
-        return Reference(entry.key, entry.value, known)
+        return replace(self.network.remember(features, masks), known=known)
 
     def _warp(self, clips: Clips, t: int, masks: Tensor, rng: torch.Generator) -> Tensor:
         """Masks of frame t - 1 moved to frame t; some clips go without, by chance."""
@@ -165,6 +173,17 @@ class ClipLoss(nn.Module):
         elif self.flow is not None:
             flow = reduce_flow(self.flow(clips.frames[rows, t], clips.frames[rows, t - 1]), self.network.mask_stride)
         return masks.index_copy(0, rows, warp(masks[rows], flow.float()).clamp(0, 1))
+
+    def _without(self, warped: Tensor, rng: torch.Generator) -> Tensor | None:
+        """(B, N, S) bool: sources of evidence to go without, by chance and in training only."""
+        sources = self.network.sources
+        if not (self.training and self.config.without and sources):
+            return None
+        shape = warped.shape[:2]
+        kind = torch.randint(len(WITHOUT), shape, generator=rng)
+        chosen = torch.rand(shape, generator=rng) < self.config.without
+        lacking = torch.tensor(WITHOUT)[kind] & chosen[..., None]
+        return F.pad(lacking, (0, sources - 3)).to(warped.device)
 
     def _within(self, warped: Tensor) -> Tensor:
         """Where the tracker would let each object be, going by its carried mask (B, N, h, w)."""

@@ -56,26 +56,30 @@ class Source:
     """Where a share of the clips comes from.
 
     Attributes:
-        kind: "stills" (clips made from photographs); the layout of real clips, "davis" or "youtube-vos"; "sparse" for
-            videos of which only some frames are annotated, as `training.prepare` writes them.
+        kind: "stills" (clips made from photographs); the layout of real clips, "davis" or "youtube-vos"; "overlaid" for
+            real clips in DAVIS' layout with objects of stills pasted over them; "sparse" for videos of which only some
+            frames are annotated, as `training.prepare` writes them.
         folder: below the folder of the data.
+        stills: for "overlaid", the folder of the stills.
+        synthesis: settings of the run's synthesis that differ for this source.
         weight: share of the steps, relative to the other sources.
         list: file below `folder` that names the sequences to train on; by default DAVIS' own list `train.txt` where
             there is one, else all.
         validation: for "sparse", the folder of the videos to validate on.
     """
 
-    kind: Literal["stills", "davis", "youtube-vos", "sparse"] = "stills"
+    kind: Literal["stills", "davis", "youtube-vos", "overlaid", "sparse"] = "stills"
     folder: str = "."
+    stills: str = "."
+    synthesis: dict[str, Any] = field(default_factory=dict)
     weight: float = 1.0
     list: str = ""
     validation: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind not in ("stills", "davis", "youtube-vos", "sparse") or self.weight <= 0:
-            raise ConfigError(
-                f"{self} is no source; kinds are stills, davis, youtube-vos, sparse, weights are above 0."
-            )
+        kinds = ("stills", "davis", "youtube-vos", "overlaid", "sparse")
+        if self.kind not in kinds or self.weight <= 0:
+            raise ConfigError(f"{self} is no source; kinds are {', '.join(kinds)}, weights are above 0.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +101,8 @@ class RunConfig:
         frozen: beginnings of the names of further parameters that are not trained.
         warm_up: steps in which the rate rises.
         power: of the poly schedule.
+        decay: steps at the end in which the rate falls to nothing, constant before: such a run can be stopped, and be
+            gone on with, at any time. 0 for the poly schedule.
         weight_decay: of the optimizer.
         clip_norm: largest norm of the gradient, 0 for any.
         patience: steps without a better validation score after which the run ends, 0 for never. With it the first
@@ -135,6 +141,7 @@ class RunConfig:
     frozen: tuple[str, ...] = ()
     warm_up: int = 50
     power: float = 0.9
+    decay: int = 0
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     patience: int = 0

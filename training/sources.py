@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ import torch
 from training.clips import Clips, ClipShape, ClipSource
 from training.datasets.evaluation_data import refuse_evaluation_data
 from training.datasets.stills import StillPool, load_stills
-from training.synthesis import StillClips
+from training.synthesis import OverVideos, StillClips, SynthesisConfig
 
 if TYPE_CHECKING:
     from agss_model.evaluation.layouts import Layout
@@ -68,9 +69,12 @@ def open_sources(run: RunConfig, data: Path, *, limit: int | None = None, device
     """
     training, validation = list[ClipSource](), list[ClipSource]()
     counts, skipped = dict[str, int](), dict[str, int]()
+    pool = cache(lambda folder: _pool(run, folder, limit, device))  # several sources may share a folder
     for source in run.sources:
         if source.kind == "stills":
-            opened = _stills(run, source, data, limit, device)
+            opened = _stills(run, source, pool(data / source.folder))
+        elif source.kind == "overlaid":
+            opened = _overlaid(run, source, data, pool(data / source.stills))
         else:
             opened = _sparse(run, source, data) if source.kind == "sparse" else _videos(run, source, data)
         training.append(opened.training)
@@ -82,13 +86,25 @@ def open_sources(run: RunConfig, data: Path, *, limit: int | None = None, device
     return Sources(mixed, validation[0] if validation else None, counts, skipped)
 
 
-def _stills(run: RunConfig, source: Source, data: Path, limit: int | None, device: str) -> Sources:
-    folder = data / source.folder
+def _pool(run: RunConfig, folder: Path, limit: int | None, device: str) -> StillPool:
     refuse_evaluation_data(folder)
-    pool = load_stills(folder, shards=run.shards, size=run.still_size, limit=limit).to(device)
+    return load_stills(folder, shards=run.shards, size=run.still_size, limit=limit).to(device)
+
+
+def _stills(run: RunConfig, source: Source, pool: StillPool) -> Sources:
     used, kept = split(pool, run.validation_stills)
     held_out = StillClips(kept, run.synthesis) if kept is not None else None
-    return Sources(StillClips(used, run.synthesis), held_out, used.counts(), pool.skipped)
+    return Sources(StillClips(used, _synthesis(run, source)), held_out, used.counts(), pool.skipped)
+
+
+def _synthesis(run: RunConfig, source: Source) -> SynthesisConfig:
+    return replace(run.synthesis, **source.synthesis)
+
+
+def _overlaid(run: RunConfig, source: Source, data: Path, pool: StillPool) -> Sources:
+    used, _ = split(pool, run.validation_stills)
+    videos = _videos(run, source, data)
+    return replace(videos, training=OverVideos(used, _synthesis(run, source), videos.training), validation=None)
 
 
 def split(pool: StillPool, held_out: int) -> tuple[StillPool, StillPool | None]:

@@ -8,7 +8,7 @@ the caller, so a step of the training is a function of its number.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,7 +16,7 @@ from torch import Tensor
 from agss_model.errors import ConfigError
 from training.appearance import drift, turn
 from training.camera import photograph, soften, streak
-from training.clips import Clips, ClipShape, first_seen, pack
+from training.clips import Clips, ClipShape, ClipSource, first_seen, pack
 from training.datasets.stills import Instance, StillPool
 from training.trajectories import (
     Carrier,
@@ -34,6 +34,8 @@ from training.trajectories import (
 HALF = 0.5 + 1e-4  # above it an object owns a pixel; two cannot, whatever the rounding
 
 VISIBLE_STREAK = 1.5  # pixels
+
+MOST_OWN = 6  # objects of a real clip that are tracked beside the pasted ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,8 @@ class SynthesisConfig:
         blurred: probability that a pasted object is blurred by its motion.
         untracked: probability that a pasted object is not tracked (a distractor or occluder).
         minimum: visible share of the frame from which on an object counts as present.
+        smallest: size of a pasted object in the first frame, the root of its area.
+        largest: likewise.
     """
 
     own: int = 2
@@ -69,6 +73,8 @@ class SynthesisConfig:
     blurred: float = 0.3
     untracked: float = 0.2
     minimum: float = 0.004
+    smallest: float = 0.10
+    largest: float = 0.55
 
     def __post_init__(self) -> None:
         if min(self.own, self.pasted) < 0 or self.own + self.pasted < 1:
@@ -84,6 +90,24 @@ class StillClips:
     def sample(self, shape: ClipShape, seed: int, device: str = "cpu") -> Clips:
         """See `synthesise`."""
         return synthesise(self.pool, self.config, shape, seed, device)
+
+
+class OverVideos:
+    """Real clips with objects of stills pasted over them: real motion, and several objects; a `ClipSource`."""
+
+    def __init__(self, pool: StillPool, config: SynthesisConfig, videos: ClipSource) -> None:
+        self.pool, self.config, self.videos = pool, config, videos
+
+    def sample(self, shape: ClipShape, seed: int, device: str = "cpu") -> Clips:
+        """See `ClipSource`."""
+        real = self.videos.sample(shape, seed, device)
+        own = min(real.masks.shape[2], MOST_OWN)
+        config = replace(self.config, own=own)
+        studio = _Studio(self.pool, config, shape, torch.Generator().manual_seed(seed), device)
+        cuts = [_choose_cuts(studio) for _ in range(shape.batch)]
+        frames, masks = _paste(studio, cuts, real.frames, real.masks[:, :, :own])
+        masks, entry = pack(masks, _entry(studio, masks))
+        return Clips(frames, masks, entry.to(device))
 
 
 @dataclass
@@ -201,7 +225,7 @@ def _moving_cut(studio: _Studio, cuts: list[Instance], carriers: list[Carrier | 
     boxes = torch.tensor([cut.box for cut in cuts]).float()
     origin = Origin((boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).amax(1), pool.size)
     area = torch.tensor([float(cut.area) for cut in cuts])
-    wanted = shape.shorter * log_uniform(rng, layers, 0.10, 0.55)
+    wanted = shape.shorter * log_uniform(rng, layers, config.smallest, config.largest)
     place = uniform(rng, layers, 2, low=0.02, high=0.98) * torch.tensor([shape.width, shape.height])
     path = draw_path(rng, shape, place, wanted / area.sqrt(), config.speed)
     path.centre.add_(excursion(rng, shape, layers, config.away))

@@ -17,9 +17,10 @@ import torch
 from agss_model.allocator import keep_freed_memory
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import AgssError, OutputError
+from agss_model.files import write_json
+from agss_model.interruption import Interruption
 from training import checkpoints
 from training.contact_sheet import draw
-from training.interruption import Interruption
 from training.monitor import Every, Monitor
 from training.settings import RunConfig, read_run, rehearsal, to_dict
 from training.sources import Sources, batches, open_sources
@@ -76,6 +77,8 @@ def train(run: RunConfig, options: Options) -> Trainer:
     sources = open_sources(run, options.data, limit=options.limit, device=str(accelerator.device))
     trainer = Trainer(run, sources.training, accelerator)
     checkpoints.resume(trainer, out)
+    if trainer.step == 0:
+        trainer.standardise()
     last = min(run.total_steps, options.steps or run.total_steps)
     deadline = time.monotonic() + 60 * options.minutes if options.minutes else float("inf")
     main = trainer.accelerator.is_main_process
@@ -128,8 +131,8 @@ def _introduce(trainer: Trainer, sources: Sources, options: Options, monitor: Mo
         "versions": versions() | {"accelerate": accelerate.__version__},
         "commit": commit(),
     }
-    checkpoints.write_json(options.out / "run.json", to_dict(run))
-    checkpoints.write_json(options.out / "provenance.json", about)
+    write_json(options.out / "run.json", to_dict(run))
+    write_json(options.out / "provenance.json", about)
 
 
 def _validation(trainer: Trainer, sources: Sources, options: Options, monitor: Monitor) -> Callable[[], None]:

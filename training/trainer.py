@@ -13,14 +13,19 @@ from torch import nn
 
 from agss_model.errors import AgssError, ConfigError, OutputError
 from agss_model.network.base import AGSSVOS
+from agss_model.network.lite.model import LiteAGSSVOS
+from training.ahead import ahead_of
 from training.checkpoints import save_batch
 from training.clips import Clips, ClipSource
 from training.motion import FlowAhead
 from training.optimisation import move_average, new_flow, new_network, new_optimizer, poly
 from training.recurrent import ClipLoss
 from training.settings import RunConfig
+from training.widening import standardise
 
-SHARED = ("encoder.", "project_key.")
+STANDARD = 16
+"""Frames over which the features of a new target model get their scale."""
+SHARED = ("encoder.", "project_key.", "target.")
 """Parameters of `lite` that make what the object path and the memory are given."""
 
 
@@ -65,8 +70,18 @@ class Trainer:
         """The clips of a step: a function of the run's seed, the step and the process."""
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index
         seed = self.run.data_seed(step, rank, processes)
-        clips = self.source.sample(self.run.stage(step).shape, seed, str(self.accelerator.device))
-        return clips if self._flow_ahead is None else self._flow_ahead(clips)
+        with ahead_of(self.accelerator.device) as stream:
+            clips = self.source.sample(self.run.stage(step).shape, seed, str(self.accelerator.device))
+            clips = clips if self._flow_ahead is None else self._flow_ahead(clips)
+            stream.hand_over(clips)
+        return clips
+
+    def standardise(self) -> None:
+        """Give the features of a new target model their scale, by frames of the first step."""
+        clips = self.source.sample(self.run.stage(0).shape, self.run.data_seed(0), str(self.accelerator.device))
+        for network in (self.network, self.average):
+            if isinstance(network, LiteAGSSVOS):
+                standardise(network, clips.frames.flatten(0, 1)[:STANDARD])
 
     def train_step(self, clips: Clips) -> tuple[float, float]:
         """One optimiser step; returns loss and mean IoU.
@@ -100,7 +115,7 @@ class Trainer:
 
     def averaged(self) -> ClipLoss:
         """The averaged weights, to be measured on clips."""
-        return ClipLoss(self.average, self.run.recurrent, self.flow)
+        return ClipLoss(self.average, self.run.recurrent, self.flow).eval()
 
     def agreed(self, wish: bool) -> bool:
         """Whether any process wishes to stop; all must do so after the same step."""

@@ -39,7 +39,7 @@ def j_and_f(trainer: Trainer, root: Path, names: list[str] | None = None) -> dic
     Raises:
         MediaError: the data set cannot be read.
     """
-    from agss_model.cli.running import follow
+    from agss_model.clips import follow
     from agss_model.evaluation import SequenceScorer, mean_score, open_dataset
     from agss_model.tracker import Tracker
     from agss_model.video.images import ImageFrames

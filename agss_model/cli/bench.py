@@ -14,14 +14,14 @@ from rich.table import Table
 from agss_model.benchmark import MODULES, ObjectSize, Scene, Subject, TimeKind, Timing, measure_together, peak_mib
 from agss_model.cli import options
 from agss_model.cli.console import note, stderr, stdout
-from agss_model.cli.engine import Engine, load_engine, pick_device, set_threads
 from agss_model.cli.evaluate import Stopwatch, score_sequences
-from agss_model.cli.run_folder import check_writable, write_json
 from agss_model.config import PRESETS, preset
 from agss_model.engines import use_engine
+from agss_model.engines.loading import Engine, load_engine, pick_device, set_threads
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError
 from agss_model.evaluation import Sequence, mean_score, open_dataset
+from agss_model.files import check_writable, write_json
 from agss_model.network import build_network
 from agss_model.tracker import MAX_OBJECTS
 from agss_model.weights.store import check_device, shipped_models
@@ -170,7 +170,7 @@ def _accuracy(models: list[Model], engines: list[Engine], annotated: list[Sequen
         if annotated and model.weights is not None:
             mean = mean_score(score_sequences(annotated, engine, Stopwatch()))
             found[model.name] = {"J": mean.J, "F": mean.F, "JF": mean.JF}
-            stdout().print(f"{model.name}: J {mean.J:.3f}, F {mean.F:.3f}, J&F {mean.JF:.3f}", markup=False)
+            stdout().print(f"{model.name}: J {mean.J:.3f}, F {mean.F:.3f}, J&F {mean.JF:.3f}")
     return found
 
 
@@ -197,7 +197,7 @@ def _need_matplotlib(plot: Path | None) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise ConfigError('--plot needs matplotlib; install it with: pip install "agss-vos[plot]"') from None
+        raise ConfigError('--plot needs matplotlib; install it with: pip install ".[plot]" in the clone') from None
 
 
 def _row(model: Model, engine: Engine, count: int, timing: Timing, peak: float | None) -> dict[str, Any]:

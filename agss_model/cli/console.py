@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+import unicodedata
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,23 +21,73 @@ from rich.progress import (
 )
 from rich.text import Text
 
+_state = {"quiet": False}  # of the one command that a process runs
 _QUIET_SECONDS = 10.0  # between lines where no bar can be shown
+
+
+def clean(text: str) -> str:
+    """Text in which nothing can move the cursor, colour, hide or turn round what follows: such characters are spelt."""
+    return "".join(char if _harmless(char) else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def _harmless(char: str) -> bool:
+    return char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Cs")
+
+
+class PlainConsole(Console):
+    """A console to which every text is a text: no markup, no emoji codes, no control characters.
+
+    File names, labels and what servers answer come from outside; styles of our own are `Text` objects.
+    """
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - as rich declares it
+        """See `Console.render_str`."""
+        return super().render_str(clean(text), **options | {"markup": False, "emoji": False})
 
 
 def stdout() -> Console:
     """For results; nothing is wrapped or cut where nobody looks."""
     looked_at = sys.stdout.isatty()
-    return Console(file=sys.stdout, soft_wrap=not looked_at, width=None if looked_at else 160, highlight=False)
+    width = None if looked_at else 160
+    return PlainConsole(file=sys.stdout, soft_wrap=not looked_at, width=width, highlight=False, quiet=is_quiet())
 
 
 def stderr() -> Console:
     """For progress, notes and errors."""
-    return Console(file=sys.stderr, soft_wrap=True, highlight=False)
+    return PlainConsole(file=sys.stderr, soft_wrap=True, highlight=False)
+
+
+def is_quiet() -> bool:
+    """Whether the command that runs was asked to say nothing but errors."""
+    return _state["quiet"]
+
+
+def set_quiet(quiet: bool) -> None:
+    """Say nothing but errors from now on, or speak again."""
+    _state["quiet"] = quiet
 
 
 def note(message: str) -> None:
     """Something worth knowing that is no error."""
-    stderr().print(f"[yellow]Note:[/yellow] {escape(message)}")
+    if not is_quiet():
+        stderr().print(Text.assemble(("Note:", "yellow"), " ", clean(message)))
+
+
+def error(message: str) -> None:
+    """What went wrong, and what to do."""
+    stderr().print(Text.assemble(("Error:", "red"), " ", clean(message)))
+
+
+class ConsoleReport:
+    """The terminal as a `agss_model.runs.reporting.Report`."""
+
+    def note(self, sentence: str) -> None:
+        """See `Report`."""
+        note(sentence)
+
+    def progress(self, what: str, total: int, done: int = 0) -> FrameProgress:
+        """See `Report`."""
+        return FrameProgress(what, total, done)
 
 
 class FrameProgress:
@@ -71,7 +122,7 @@ class FrameProgress:
         now = time.perf_counter()
         if self._bar is not None:
             self._bar.advance(self._task)
-        elif now - self._spoke >= _QUIET_SECONDS:
+        elif not is_quiet() and now - self._spoke >= _QUIET_SECONDS:
             self._spoke = now
             left = (self.total - self.done) / max(self.fps, 1e-9)
             stderr().print(f"{self.what}: {self.done} of {self.total} frames, {self.fps:.1f} fps, {left:.0f} s left")
@@ -79,11 +130,11 @@ class FrameProgress:
     def __enter__(self) -> FrameProgress:
         self._started = self._spoke = time.perf_counter()
         console = stderr()
-        if console.is_terminal:
-            name = TextColumn("{task.description}")
+        if console.is_terminal and not is_quiet():
+            name = TextColumn("{task.description}", markup=False)
             columns = (name, BarColumn(), MofNCompleteColumn(), _Fps(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=console, transient=True)
-            self._task = self._bar.add_task(self.what, total=self.total, completed=self.done, before=self.done)
+            self._task = self._bar.add_task(clean(self.what), total=self.total, completed=self.done, before=self.done)
             self._bar.start()
         return self
 

@@ -9,14 +9,14 @@ import typer
 
 from agss_model import demo_clip
 from agss_model.cli import options
-from agss_model.cli.console import stdout
-from agss_model.cli.engine import load_engine
-from agss_model.cli.job import make_job
-from agss_model.cli.keyframes import read_keyframes
-from agss_model.cli.run_folder import RunFolder
+from agss_model.cli.console import ConsoleReport, stdout
+from agss_model.cli.report import print_report
 from agss_model.cli.track import run
+from agss_model.engines.loading import load_engine
 from agss_model.evaluation import boundary_f, region_similarity
 from agss_model.masks import object_ids, read_label_map
+from agss_model.runs.keyframes import read_keyframes
+from agss_model.runs.run import make_run
 from agss_model.video import open_source
 
 
@@ -30,19 +30,19 @@ def demo(
     engine: options.Engine = "auto",
     threads: options.Threads = None,
     max_side: options.MaxSide = None,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Track seven pedestrians through the shipped clip; nothing is downloaded."""
     with open_source(demo_clip.VIDEO) as clip:
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
-        job = make_job(clip, demo_clip.VIDEO, read_keyframes(demo_clip.FIRST, clip), loaded, out)
-        # Only what is known to be of a run is replaced: the folder may be somebody's own of the same name.
-        run(job, overwrite=RunFolder(out).record.exists())
+        job = make_run(clip, demo_clip.VIDEO, read_keyframes(demo_clip.FIRST, clip), loaded, out, ConsoleReport())
+        print_report(job, run(job, overwrite=True))
         end = len(clip) - 1
     if demo_clip.LAST.exists():
-        j, f = _agreement(job.folder.mask(end), demo_clip.LAST, job.keyframes.ids)
+        j, f = _agreement(job.folder.settled.mask(end), demo_clip.LAST, job.keyframes.ids)
         stdout().print(f"Last frame against its hand-drawn masks: J {j:.3f}, F {f:.3f}, J&F {(j + f) / 2:.3f}")
-    stdout().print(f"Watch {job.folder.overlay}", markup=False)
+    stdout().print(f"Watch {job.folder.settled.overlay}")
 
 
 def _agreement(found: Path, drawn: Path, ids: tuple[int, ...]) -> tuple[float, float]:

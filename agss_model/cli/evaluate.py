@@ -11,10 +11,9 @@ import typer
 from rich.table import Table
 
 from agss_model.cli import options
-from agss_model.cli.console import FrameProgress, stderr, stdout
-from agss_model.cli.engine import Engine, load_engine
-from agss_model.cli.run_folder import check_writable, write_json
-from agss_model.cli.running import follow
+from agss_model.cli.console import FrameProgress, is_quiet, stderr, stdout
+from agss_model.clips import follow
+from agss_model.engines.loading import Engine, load_engine
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import OutputError
 from agss_model.evaluation import (
@@ -27,6 +26,7 @@ from agss_model.evaluation import (
     open_dataset,
     write_results,
 )
+from agss_model.files import check_writable, write_json
 from agss_model.masks.labels import LabelMap
 from agss_model.results import FrameResult
 from agss_model.video.images import ImageFrames
@@ -47,6 +47,7 @@ def evaluate(
     threads: options.Threads = None,
     max_side: options.MaxSide = None,
     seed: options.Seed = 0,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Track the objects of annotated sequences from their first masks, and score the rest.
@@ -110,7 +111,8 @@ def score_sequences(
     scores = []
     for sequence in chosen:
         scores.append(_evaluate(sequence, engine, clock, out))
-        stderr().print(f"{len(scores)}: {sequence.name}, J&F {scores[-1].JF:.3f}", markup=False)
+        if not is_quiet():
+            stderr().print(f"{len(scores)}: {sequence.name}, J&F {scores[-1].JF:.3f}")
     return scores
 
 

@@ -6,10 +6,24 @@ from typing import Annotated
 
 import typer
 
+from agss_model.cli.console import set_quiet
+
 
 def _remember_debug(context: typer.Context, value: bool) -> bool:
     context.meta["agss.debug"] = value
     return value
+
+
+def _remember_quiet(value: bool) -> bool:
+    set_quiet(value)
+    return value
+
+
+def _weights_names() -> list[str]:
+    from agss_model.weights.bundles import published_names
+    from agss_model.weights.store import shipped_models
+
+    return [*shipped_models(), *published_names(), "propagation"]
 
 
 Weights = Annotated[
@@ -17,6 +31,7 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         help="A name from `agss weights list`, or a .safetensors file.",
+        autocompletion=_weights_names,
         show_default="lite if shipped, else propagation",
     ),
 ]
@@ -55,3 +70,6 @@ MaxSide = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", help="For everything random.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.", callback=_remember_debug)]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", callback=_remember_quiet, is_eager=True)
+]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agss_model.errors import OutputError
+from agss_model.files import replacing
 
 _ORDER = ("flow", "warp", "agnostic", "specific", "decoder", "labels", "other")
 Rows = list[dict[str, Any]]
@@ -52,14 +53,11 @@ def draw_plot(rows: Rows, path: Path, title: str) -> None:
         _draw_parts(axes, model, own)
     parts[-1].legend(fontsize=8)
     figure.suptitle(title)
-    part_file = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        figure.savefig(part_file, dpi=90)
-        part_file.replace(path)
+        with replacing(path, flush=False) as part:
+            figure.savefig(part, format=path.suffix[1:] or None, dpi=90)
     except (OSError, ValueError) as error:
         raise OutputError(f"cannot write {path}: {error}; give a name such as bench.png") from error
-    finally:
-        part_file.unlink(missing_ok=True)
 
 
 def _sorted_rows(rows: Rows, model: str) -> Rows:

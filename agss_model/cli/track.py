@@ -6,22 +6,28 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from agss_model.cli import options
-from agss_model.cli.console import note, stderr, stdout
-from agss_model.cli.engine import load_engine
-from agss_model.cli.job import Job, Outcome, make_job
-from agss_model.cli.keyframes import read_keyframes
-from agss_model.cli.plan import Direction
-from agss_model.cli.summary import look_first
-from agss_model.video import open_source
+from agss_model.cli.console import ConsoleReport, error, note
+from agss_model.cli.report import print_json, print_report
+from agss_model.clips import Direction
+from agss_model.engines.loading import load_engine
+from agss_model.errors import MediaError, OutputError
+from agss_model.runs.keyframes import read_keyframes
+from agss_model.runs.run import Names, Outcome, Run, make_run
+from agss_model.runs.traces import Traces
+from agss_model.video import DamagedError, open_source
+from agss_model.video.source import IndexedFrames
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
 def track(
-    source: Annotated[Path, typer.Argument(help="A video file or a folder of images.", show_default=False)],
+    context: typer.Context,
+    source: Annotated[
+        Path,
+        typer.Argument(help="A video file, a folder of images, or a stack of images in one file.", show_default=False),
+    ],
     masks: Annotated[
         Path,
         typer.Option(
@@ -44,13 +50,23 @@ def track(
         int | None, typer.Option("--to", help="Last frame that gets a mask.", show_default="the clip's")
     ] = None,
     overlay: Annotated[bool, typer.Option(help="Draw the masks over the clip, into overlay.mp4.")] = True,
-    overwrite: Annotated[bool, typer.Option(help="Replace what an earlier run left in the output folder.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option(help="Replace the run in the output folder, once the new one is finished.")
+    ] = False,
+    partial: Annotated[
+        bool, typer.Option(help="Track what can be decoded of a damaged or cut-off video, and say what is missing.")
+    ] = False,
+    names: Annotated[
+        Names, typer.Option(help="Name masks by frame number, or like the images of the source folder.")
+    ] = "numbers",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
     weights: options.Weights = None,
     flow: options.Flow = None,
     device: options.Device = "auto",
     engine: options.Engine = "auto",
     threads: options.Threads = None,
     max_side: options.MaxSide = None,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Track every object of a clip, from masks drawn on one or a few frames.
@@ -58,57 +74,57 @@ def track(
     Writes masks/ (an indexed PNG per frame), scores.csv, overlay.mp4 and run.json into the output folder. The same
     command again continues an interrupted run.
     """
-    with open_source(source) as clip:
+    _check_apart(source, masks, out, overwrite=overwrite)
+    with _opened(source, partial=partial) as clip:
         keyframes = read_keyframes(masks, clip, frame)
-        for sentence in keyframes.doubtful:
+        for sentence in (*clip.notes, *keyframes.doubtful):
             note(sentence)
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
-        job = make_job(
-            clip, source, keyframes, loaded, out, direction=direction, first=first, last=last, overlay=overlay
-        )
+        job = make_run(
+            clip, source, keyframes, loaded, out, ConsoleReport(),
+            direction=direction, first=first, last=last, overlay=overlay, names=names,
+        )  # fmt: skip
         outcome = run(job, overwrite=overwrite)
+    if as_json:
+        print_json(job, outcome)
+    else:
+        print_report(job, outcome, masks, context.meta["agss.words"])
     left_out = len(clip) - outcome.frames
     if left_out and first is None and last is None:
         note(f"{left_out} frames cannot be reached {direction} from the masks; --direction both reaches all.")
 
 
-def run(job: Job, *, overwrite: bool = False) -> Outcome:
-    """Run a job and report in a few lines.
+def _opened(source: Path, *, partial: bool) -> IndexedFrames:
+    try:
+        return open_source(source, partial=partial)
+    except DamagedError as damage:
+        raise MediaError(f"{damage}; --partial tracks what can be decoded") from damage
+
+
+def _check_apart(source: Path, masks: Path, out: Path, *, overwrite: bool) -> None:
+    """Refuse to make a run from what another one wrote, or to replace one by what is made from inside its folder."""
+    for option, path in (("SOURCE", source), ("--masks", masks)):
+        if overwrite and path.resolve().is_relative_to(out.resolve()):
+            raise OutputError(
+                f"{option} {path} lies inside --out {out}, whose run would be replaced; move it elsewhere first"
+            )
+    written = Traces(out)
+    if written.is_run() and masks.resolve().is_relative_to(written.masks.resolve()):
+        raise OutputError(
+            f"--masks {masks} is what the run in {out} wrote, not what you drew; copy the masks that you "
+            "corrected into another folder"
+        )
+
+
+def run(job: Run, *, overwrite: bool = False) -> Outcome:
+    """Run a job; interrupted, say how it goes on.
 
     Raises:
         AgssError: of any kind.
         typer.Exit: it was interrupted.
     """
     try:
-        outcome = job.run(overwrite=overwrite)
+        return job.run(overwrite=overwrite)
     except KeyboardInterrupt:
-        stderr().print("Interrupted. The same command (without --overwrite) continues where it stopped.")
+        error("interrupted; everything so far is kept, and the same command continues where it stopped.")
         raise typer.Exit(INTERRUPTED) from None
-    _report(job, outcome)
-    return outcome
-
-
-def _report(job: Job, outcome: Outcome) -> None:
-    if outcome.standing == "complete":
-        stdout().print(f"{job.folder.root} is complete, nothing is left to do; --overwrite tracks again.", markup=False)
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("frames", str(outcome.frames))
-    table.add_row("objects", ", ".join(map(str, job.keyframes.ids)))
-    table.add_row("weights", f"{job.engine.weights} on {job.engine.device}, {job.engine.name}")
-    if outcome.tracked:
-        table.add_row("speed", f"{outcome.tracked / outcome.seconds:.1f} frames per second")
-    table.add_row("masks", str(job.folder.masks))
-    table.add_row("scores", str(job.folder.scores))
-    if job.folder.overlay.exists():
-        table.add_row("overlay", str(job.folder.overlay))
-    stdout().print(table)
-    if looks := look_first(outcome.rows):
-        stdout().print("Look first at")
-        for look in looks:
-            stdout().print(f"  {look}", markup=False)
-    else:
-        worst = min((row for row in outcome.rows if not row.human), key=lambda row: row.score, default=None)
-        if worst is not None:
-            stdout().print(
-                f"No score is low; the lowest is {worst.score:.2f} (object {worst.object_id}, frame {worst.frame})."
-            )

@@ -13,8 +13,9 @@ from agss_model.cli import options
 from agss_model.cli.console import stdout
 from agss_model.config import PRESETS
 from agss_model.errors import OutputError, WeightsError
+from agss_model.files import sha256_of
 from agss_model.weights.bundles import current_version, published_names, rollback, versions_of
-from agss_model.weights.files import read_weights, sha256_of
+from agss_model.weights.files import read_weights
 from agss_model.weights.importer import import_checkpoint
 from agss_model.weights.store import load_model, locate, shipped_models
 
@@ -54,7 +55,7 @@ def show(name: _NAME, debug: options.Debug = False) -> None:
         "metadata": metadata,
         "config": config.to_dict(),
     }
-    stdout().print(json.dumps(content, indent=2), markup=False)
+    stdout().print(json.dumps(content, indent=2))
 
 
 @weights.command("import")
@@ -69,13 +70,13 @@ def import_file(
     if target.exists() and not overwrite:
         raise OutputError(f"{target} exists; choose another --out, or replace it with --overwrite")
     report = import_checkpoint(file, target)
-    stdout().print(f"{file} is a checkpoint of {report.kind} with {report.parameters:,} numbers.", markup=False)
+    stdout().print(f"{file} is a checkpoint of {report.kind} with {report.parameters:,} numbers.")
     for written in report.files:
-        stdout().print(f"written: {written}", markup=False)
+        stdout().print(f"written: {written}")
     if report.left_out:
-        stdout().print(f"left out, as nothing needs them: {len(report.left_out)} counters and constants", markup=False)
+        stdout().print(f"left out, as nothing needs them: {len(report.left_out)} counters and constants")
     option = "--flow" if report.kind.startswith("flownet2") else "--weights"
-    stdout().print(f"use it with: agss track ... {option} {report.files[0]}", markup=False)
+    stdout().print(f"use it with: agss track ... {option} {report.files[0]}")
 
 
 @weights.command()
@@ -92,7 +93,7 @@ def verify(
         metadata = read_weights(path, sha256)[2]
         if not metadata.get("kind", "").startswith("flownet2"):
             load_model(wanted)
-        stdout().print(f"{wanted}: whole, SHA-256 {sha256_of(path)}", markup=False)
+        stdout().print(f"{wanted}: whole, SHA-256 {sha256_of(path)}")
     if name is None and not shipped_models():
         stdout().print("This version ships no weights.")
 
@@ -103,7 +104,7 @@ def roll_back(
 ) -> None:
     """Make the version that was published before the current one current again."""
     bundle = rollback(name)
-    stdout().print(f"{name} is version {bundle.version} again: {bundle.folder}", markup=False)
+    stdout().print(f"{name} is version {bundle.version} again: {bundle.folder}")
 
 
 def _locate(name: str) -> tuple[Path, str | None]:

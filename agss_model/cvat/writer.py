@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from agss_model.cvat.meta import Task
 from agss_model.errors import MaskError, MediaError, OutputError
+from agss_model.files import part_of
 from agss_model.masks.labels import BoolMask, validate_object_id
 from agss_model.masks.runs import encode_cvat_mask
 
@@ -44,7 +45,7 @@ class CvatXmlWriter:
             MediaError: a name with characters that XML cannot hold.
         """
         self._path = Path(path)
-        self._part = self._path.with_name(f".{self._path.name}.part")
+        self._part = part_of(self._path)
         self._task = task
         for object_id in labels:
             validate_object_id(object_id)
@@ -63,7 +64,7 @@ class CvatXmlWriter:
             OutputError: the file cannot be written.
         """
         try:
-            self._file = self._part.open("w", encoding="utf-8", newline="\n")
+            self._file = self._part.open("x", encoding="utf-8", newline="\n")
             self._file.write(_head(self._task, sorted(set(self._labels.values()))))
         except OSError as error:
             raise self._unwritable(error) from error

@@ -43,7 +43,7 @@ def pick_engine(engine: str, network: AGSSVOS) -> str:
         if not installed(engine):
             missing = ", ".join(name for name in NEEDED[engine] if find_spec(name) is None)
             extra = "openvino" if engine == "openvino" else "onnx"
-            raise ConfigError(f'The engine {engine} needs {missing}; install: pip install "agss-vos[{extra}]"')
+            raise ConfigError(f'The engine {engine} needs {missing}; install in the clone: pip install ".[{extra}]"')
     return engine
 
 

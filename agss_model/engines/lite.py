@@ -68,7 +68,7 @@ class LiteRunner:
         levels = [(CHANNELS[4], 4), (CHANNELS[8], 2), (CHANNELS[16], 1)]
         self._compare = prepare(
             _Compare(network),
-            maps(*levels, (3 * EVIDENCE_CELLS, 1), (1, 1)),
+            maps(*levels, (network.sources * EVIDENCE_CELLS, 1), (1, 1)),
             "fine middle coarse union match",
             "shared_coarse shared_middle shared_fine",
         )

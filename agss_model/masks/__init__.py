@@ -5,7 +5,7 @@ The exchange type is the label map: (H, W) uint8 or uint16, 0 = background, othe
 
 from __future__ import annotations
 
-from agss_model.masks.files import DAVIS_PALETTE, read_label_map, write_label_map
+from agss_model.masks.files import DAVIS_PALETTE, encode_label_map, read_label_map, write_label_map
 from agss_model.masks.labels import (
     MAX_OBJECT_ID,
     BoolMask,
@@ -31,6 +31,7 @@ __all__ = [
     "decode_cvat_mask",
     "encode_coco_rle",
     "encode_cvat_mask",
+    "encode_label_map",
     "mask_to_polygons",
     "mask_to_shape",
     "object_ids",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import os
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.errors import MaskError, MediaError, OutputError
+from agss_model.errors import MaskError, MediaError
+from agss_model.files import write_bytes
+from agss_model.masks.doubts import smoothed_values, void_border
 from agss_model.masks.labels import LabelMap, validate_label_map
 
 if TYPE_CHECKING:
@@ -55,14 +56,38 @@ def read_label_map(path: str | os.PathLike[str]) -> LabelMap:
 
     Raises:
         MediaError: the file is missing, is no image, is damaged or too large.
-        MaskError: the file is lossy, or uses a colour that is not in the palette.
+        MaskError: the file is lossy, uses a colour that is not in the palette.
     """
     path = Path(path)
     try:
         with _open_image(path) as image:
-            return _label_map_of(image, path)
+            label_map = _label_map_of(image, path)
     except (OSError, SyntaxError, ValueError) as error:
         raise MediaError(f"mask {path} is damaged: {error}; export it again") from error
+    return label_map
+
+
+def read_drawn_map(path: str | os.PathLike[str], notes: list[str]) -> LabelMap:
+    """Read a mask that a person or another program made: as `read_label_map` does, without a border that means void.
+
+    Args:
+        path: see `read_label_map`.
+        notes: gets a sentence about what was left out.
+
+    Raises:
+        MediaError: as `read_label_map`.
+        MaskError: as `read_label_map`, or its edges are smoothed.
+    """
+    label_map = read_label_map(path)
+    if values := smoothed_values(label_map):
+        raise MaskError(
+            f"mask {path} has smoothed edges: {len(values)} values, such as {values[0]} and {values[-1]}, lie only "
+            "between others. Save it without smoothing, or resize it by nearest neighbour; each value is an object"
+        )
+    if (border := void_border(label_map)) is not None:
+        notes.append(f"255 in mask {path} is taken for a border around the objects, not for one of them.")
+        label_map = np.where(border, 0, label_map).astype(label_map.dtype)
+    return label_map
 
 
 def _open_image(path: Path) -> PillowImage:
@@ -134,18 +159,31 @@ def _from_colours(rgba: npt.NDArray[np.uint8], path: Path) -> LabelMap:
 
 
 def write_label_map(path: str | os.PathLike[str], label_map: LabelMap) -> None:
-    """Writes a label map as PNG: indexed with `DAVIS_PALETTE` for ids up to 255, 16-bit grey above.
-
-    `read_label_map` gives the same ids back. The file appears complete or not at all.
+    """Write a label map as `encode_label_map` does. The file appears complete or not at all.
 
     Raises:
         MaskError: not a label map.
         OutputError: the file cannot be written.
     """
+    write_bytes(Path(path), encode_label_map(label_map))
+
+
+def encode_label_map(label_map: LabelMap, *, wide: bool = False) -> bytes:
+    """A label map as PNG: indexed with `DAVIS_PALETTE` for ids up to 255, 16-bit grey above.
+
+    `read_label_map` gives the same ids back.
+
+    Args:
+        label_map: (H, W) uint8 or uint16.
+        wide: 16-bit grey in any case, so that all masks of a run are of one kind.
+
+    Raises:
+        MaskError: not a label map.
+    """
     from PIL import Image
 
     validate_label_map(label_map)
-    if label_map.max() <= 255:
+    if label_map.max() <= 255 and not wide:
         image = Image.fromarray(np.ascontiguousarray(label_map, dtype=np.uint8))
         image.putpalette(DAVIS_PALETTE.tobytes())
     else:
@@ -153,16 +191,4 @@ def write_label_map(path: str | os.PathLike[str], label_map: LabelMap) -> None:
     buffer = io.BytesIO()
     # Level 1 is several times faster than the default and hardly larger on label maps.
     image.save(buffer, format="PNG", compress_level=1)
-    _write_beside(Path(path), buffer.getvalue())
-
-
-def _write_beside(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}; choose a writable folder") from error
+    return buffer.getvalue()

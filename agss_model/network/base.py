@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +31,22 @@ class Features:
         image: (B, 3, H, W) float32, normalised as the encoder wants it.
         levels: maps the network shares between objects, finest first; their meaning is the network's own.
         key: (B, K, H/s, W/s) matching key, or None where a network has none.
+        looks: (B, D, H/s, W/s) float32, what a target model judges by, or None where a network has none.
     """
 
     image: Tensor
     levels: tuple[Tensor, ...]
     key: Tensor | None = None
+    looks: Tensor | None = None
+
+    def of_clips(self, rows: slice | Tensor) -> Features:
+        """The same of some of the clips of the batch."""
+        return Features(
+            self.image[rows],
+            tuple(level[rows] for level in self.levels),
+            None if self.key is None else self.key[rows],
+            None if self.looks is None else self.looks[rows],
+        )
 
 
 @dataclass(frozen=True)
@@ -47,12 +58,16 @@ class Reference:
         value: (B, N, V, h, w) what each object left there; V is 0 for networks that remember only the union.
         known: (B, N) bool, False where the frame says nothing of the object (it was annotated only later).
         weight: how much it counts against other references, above 0; for networks that average what they match.
+        gram: (B, D, D) and
+        cross: (B, N, V, D) float32, the frame's share of a target model's normal equations; None without such a model.
     """
 
     key: Tensor
     value: Tensor
     known: Tensor
     weight: float = 1.0
+    gram: Tensor | None = None
+    cross: Tensor | None = None
 
     def select(self, slots: Sequence[int | None]) -> Reference:
         """The same frame for another list of objects.
@@ -60,9 +75,29 @@ class Reference:
         Args:
             slots: for each wanted object its present position, or None for one this frame knows nothing of.
         """
-        rows = [self.value[:, s] if s is not None else torch.zeros_like(self.value[:, 0]) for s in slots]
-        flags = [self.known[:, s] if s is not None else torch.zeros_like(self.known[:, 0]) for s in slots]
-        return Reference(self.key, torch.stack(rows, 1), torch.stack(flags, 1), self.weight)
+
+        def picked(x: Tensor) -> Tensor:
+            return torch.stack([x[:, s] if s is not None else torch.zeros_like(x[:, 0]) for s in slots], 1)
+
+        cross = None if self.cross is None else picked(self.cross)
+        return replace(self, value=picked(self.value), known=picked(self.known), cross=cross)
+
+    def corrected(self, rows: Sequence[int], other: Reference) -> Reference:
+        """The same frame and objects, with what another reference says of some of them.
+
+        Args:
+            rows: positions of these objects.
+            other: of the same frame, objects and order.
+        """
+
+        def mixed(mine: Tensor, theirs: Tensor) -> Tensor:
+            out = mine.clone()
+            out[:, rows] = theirs[:, rows]
+            return out
+
+        cross = None if self.cross is None or other.cross is None else mixed(self.cross, other.cross)
+        value, known = mixed(self.value, other.value), mixed(self.known, other.known)
+        return replace(self, value=value, known=known, cross=cross)
 
 
 class AGSSVOS(nn.Module, ABC):
@@ -74,6 +109,7 @@ class AGSSVOS(nn.Module, ABC):
         clock: tells a benchmark where the time goes; off otherwise.
         reads_previous: whether `segment` looks at the frame before; where not, it need not be remembered.
         tells_resemblance: whether there is a `resemblance`.
+        sources: of evidence that `segment` can be made to go without; 0 for networks that always use all.
         mask_stride: masks that go in and come out are this much smaller than the image (H = H_image / mask_stride).
     """
 
@@ -81,6 +117,7 @@ class AGSSVOS(nn.Module, ABC):
     mask_stride: int = 1
     reads_previous: bool = False
     tells_resemblance: bool = False
+    sources: int = 0
 
     def __init__(self, config: AgssConfig) -> None:
         super().__init__()
@@ -96,12 +133,13 @@ class AGSSVOS(nn.Module, ABC):
         """
 
     @abstractmethod
-    def remember(self, features: Features, masks: Tensor) -> Reference:
+    def remember(self, features: Features, masks: Tensor, *, lasting: bool = True) -> Reference:
         """Turn a frame and its masks into a reference.
 
         Args:
             features: of that frame.
             masks: (B, N, H, W) float32 in [0, 1], at `mask_stride`.
+            lasting: False for what will only be `previous` of the next frame, so that less need be worked out.
         """
 
     def compact(self, reference: Reference) -> Reference:
@@ -130,6 +168,7 @@ class AGSSVOS(nn.Module, ABC):
         warped: Tensor,
         valid: Tensor | None = None,
         within: Tensor | None = None,
+        without: Tensor | None = None,
     ) -> Tensor:
         """Find every object in the target frame.
 
@@ -142,6 +181,8 @@ class AGSSVOS(nn.Module, ABC):
             valid: (B, N) bool, False for places in a batch of clips that hold no object yet; None where all do.
             within: (B, N, H, W) bool, at `mask_stride`: where each object can be; None for anywhere. What lies outside
                 may or may not be searched.
+            without: (B, N, S) bool, in training: which of the network's S sources of evidence an object is to be found
+                without; None for none.
 
         Returns:
             (B, N, H, W) float32 in [0, 1], at `mask_stride`: probabilities, normalised over background and objects

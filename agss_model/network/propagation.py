@@ -34,7 +34,7 @@ class PropagationAGSSVOS(AGSSVOS):
         levels = self.encoder(scaled)
         return Features(scaled, levels, F.normalize(levels[2].float(), dim=1))
 
-    def remember(self, features: Features, masks: Tensor) -> Reference:
+    def remember(self, features: Features, masks: Tensor, *, lasting: bool = True) -> Reference:
         """See `AGSSVOS.remember`; a value is the mask at 1/8."""
         if features.key is None:
             raise ValueError("These features have no key; they are not from this network.")
@@ -49,6 +49,7 @@ class PropagationAGSSVOS(AGSSVOS):
         warped: Tensor,
         valid: Tensor | None = None,
         within: Tensor | None = None,
+        without: Tensor | None = None,
     ) -> Tensor:
         """See `AGSSVOS.segment`; the first reference is matched anywhere, the others within the window.
 

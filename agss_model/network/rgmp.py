@@ -44,7 +44,7 @@ class RGMP(AGSSVOS):
         """
         return Features(self.encoder.normalise(image), ())
 
-    def remember(self, features: Features, masks: Tensor) -> Reference:
+    def remember(self, features: Features, masks: Tensor, *, lasting: bool = True) -> Reference:
         """Each object's own r5 as value, (B, N, 2048, H/32, W/32); the key has no channels, as nothing is shared."""
         passes = []
         for n in range(masks.shape[1]):
@@ -62,6 +62,7 @@ class RGMP(AGSSVOS):
         warped: Tensor,
         valid: Tensor | None = None,
         within: Tensor | None = None,
+        without: Tensor | None = None,
     ) -> Tensor:
         """As many passes as objects, then equation 4; `previous` is not looked at."""
         known = torch.stack([entry.known for entry in references]).to(warped.dtype)

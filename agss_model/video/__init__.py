@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from agss_model.errors import MediaError
 from agss_model.video.images import IMAGE_SUFFIXES, ImageFrames, image_folder
 from agss_model.video.prefetch import prefetch
-from agss_model.video.source import MAX_SIDE, FrameSource, Image
-from agss_model.video.videofile import VideoFile
+from agss_model.video.source import MAX_SIDE, FrameSource, Image, IndexedFrames
+from agss_model.video.stacks import ImageStack, pages_of
+from agss_model.video.videofile import DamagedError, VideoFile
 from agss_model.video.writer import VideoWriter
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # two letters and more: a single one is a drive
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_SIDE",
+    "DamagedError",
     "FrameSource",
     "Image",
     "ImageFrames",
+    "ImageStack",
     "VideoFile",
     "VideoWriter",
     "image_folder",
@@ -26,8 +32,8 @@ __all__ = [
 ]
 
 
-def open_source(path: str | os.PathLike[str], *, partial: bool = False) -> FrameSource:
-    """Opens a video file, a folder of images (in natural order of their names) or a single image.
+def open_source(path: str | os.PathLike[str], *, partial: bool = False) -> IndexedFrames:
+    """Open a video file, a folder of images (in natural order of their names), a stack of images or a single one.
 
     Args:
         path: the file or folder.
@@ -37,10 +43,13 @@ def open_source(path: str | os.PathLike[str], *, partial: bool = False) -> Frame
         MediaError: nothing there, no video, no frames, truncated or damaged.
     """
     path = Path(path)
+    if _ADDRESS.match(str(path)) and not path.exists():
+        raise MediaError(f"{path} is an address and not a file; download it, and give the file")
     if path.is_dir():
         return image_folder(path)
     if not path.exists():
         raise MediaError(f"{path} does not exist; give a video file or a folder of images")
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        return ImageFrames([path], name=path.stem)
+        pages = pages_of(path)
+        return ImageStack(path, pages) if len(pages) > 1 else ImageFrames([path], name=path.stem)
     return VideoFile(path, partial=partial)

@@ -1,14 +1,13 @@
 """Folders of images as frame sources.
 
 Whatever the file holds (grey, palette, alpha, 16 bits), a frame is 8-bit RGB: alpha is dropped, 16-bit values are
-scaled so that 65535 becomes 255, and EXIF orientation is applied, since that is how viewers and CVAT show the image.
+scaled so that 65535 becomes 255 (in a clip of 10, 12 or 14 bits the largest value of these), and EXIF orientation is
+applied, since that is how viewers and CVAT show the image.
 """
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,9 +15,14 @@ import cv2
 import numpy as np
 
 from agss_model.errors import MediaError
+from agss_model.pictures import read_header
+from agss_model.video.depth import depth_note, real_bits, to_eight_bits
 from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
+from agss_model.video.stacks import pages_of
 
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP")
+_WIDE = frozenset({".png", ".tif", ".tiff"})  # can have 16 bits
+_LOOKED_AT = 16  # images from which the range of 16-bit values is learnt
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
@@ -43,6 +47,8 @@ class ImageFrames(IndexedFrames):
         self.fps = fps
         height, width = read_image(self.paths[0]).shape[:2]
         self.size = (width, height)
+        self._bits = self._real_bits()
+        self.notes = tuple(filter(None, [depth_note(self._bits)]))
 
     def __len__(self) -> int:
         """Number of images."""
@@ -51,9 +57,18 @@ class ImageFrames(IndexedFrames):
     def read(self, index: int) -> Image:
         """See `FrameSource.read`."""
         path = self.paths[self._check(index)]
-        image = read_image(path)
+        image = read_image(path, self._bits)
         check_same_size((image.shape[1], image.shape[0]), self.size, f"frame {index} ({path.name})")
         return image
+
+    def _real_bits(self) -> int:
+        """Of 16-bit values, learnt from some images; of others 16."""
+        some = self.paths[:: max(1, len(self.paths) // _LOOKED_AT)]
+        if self.paths[0].suffix.lower() not in _WIDE:
+            return 16
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+        pictures = (cv2.imdecode(np.fromfile(path, np.uint8), flags) for path in some)
+        return real_bits(picture for picture in pictures if picture is not None)
 
 
 def image_folder(folder: Path) -> ImageFrames:
@@ -79,30 +94,38 @@ def image_folder(folder: Path) -> ImageFrames:
     return ImageFrames(paths, name=folder.resolve().name)
 
 
-def read_image(path: Path) -> Image:
-    """Reads an image file as (H, W, 3) uint8 RGB (rules: see the module).
+def read_image(path: Path, bits: int = 16) -> Image:
+    """Read an image file as (H, W, 3) uint8 RGB (rules: see the module).
+
+    Args:
+        path: the file.
+        bits: of the values in a file of 16 bits.
 
     Raises:
-        MediaError: missing, not an image, damaged, too large, or of floating point.
+        MediaError: missing, not an image, several in one file, damaged, too large, or of floating point.
     """
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:
         raise MediaError(f"cannot read image {path}: {error.strerror or error}") from error
-    return decode_image(data.tobytes(), f"image {path}")
+    image = decode_image(data.tobytes(), f"image {path}", bits)
+    if (count := len(pages_of(path))) > 1:
+        raise MediaError(f"image {path} holds {count} pictures; give it alone as the source, or split it into files")
+    return image
 
 
-def decode_image(data: bytes, what: str) -> Image:
+def decode_image(data: bytes, what: str, bits: int = 16) -> Image:
     """Decodes an image file held in memory, as `read_image` does.
 
     Args:
         data: the file.
         what: names it in errors.
+        bits: of the values in a file of 16 bits.
 
     Raises:
         MediaError: not an image, damaged, too large, or of floating point.
     """
-    _check_header(data, what)
+    check_side(read_header(data, what, _FORMATS).size, what)  # OpenCV would first make room for all pixels
     try:
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
@@ -111,26 +134,10 @@ def decode_image(data: bytes, what: str) -> Image:
     if image is None:
         raise MediaError(f"{what} is not an image or is damaged; export it again as PNG or JPEG")
     if image.dtype == np.uint16:
-        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        image = to_eight_bits(image, bits)
     if image.dtype != np.uint8:
         raise MediaError(f"{what} has {image.dtype} pixels; convert it to 8 or 16 bits per channel")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def _check_header(data: bytes, what: str) -> None:
-    """Refuse by the size in the header: OpenCV would first make room for up to a thousand million pixels."""
-    from PIL import Image as Pillow
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of Pillow's own, lower limit of pixels
-            with Pillow.open(io.BytesIO(data), formats=_FORMATS) as image:
-                size = image.size
-    except Pillow.DecompressionBombError as error:
-        raise MediaError(f"{what} is too large: {error}") from error
-    except Exception as error:  # Pillow's parsers raise nearly anything for hostile headers
-        raise MediaError(f"{what} is not an image or is damaged; export it again as PNG or JPEG") from error
-    check_side(size, what)
 
 
 def natural_order(name: str) -> tuple[tuple[int, str], ...]:

@@ -39,12 +39,16 @@ class VideoIndex:
         times: presentation time of each frame, in the stream's time base; None where the file gives none.
         anchors: ascending numbers of the frames at which decoding can start.
         fault: what is wrong with the file, or None.
+        announced: frames there should be, where that is known and more than there are; else None.
+        missing: numbers of frames that cannot be decoded, as they are counted in the whole video; where known.
         numbers: frame number by time; empty when times do not tell frames apart, so that seeking is impossible.
     """
 
     times: list[int | None]
     anchors: list[int]
     fault: str | None
+    announced: int | None = None
+    missing: tuple[int, ...] = ()
     numbers: dict[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +66,7 @@ class _Packets:
     smallest: int = 1 << 62
     end: float = 0.0
     fault: str | None = None
+    announced: int | None = None
 
 
 def open_stream(path: Path, *, whole: bool = True) -> tuple[InputContainer, VideoStream]:
@@ -84,8 +89,11 @@ def open_stream(path: Path, *, whole: bool = True) -> tuple[InputContainer, Vide
         ) from error
     streams = [s for s in container.streams.video if s.codec_context is not None]
     if not streams:
+        held = _others(container) if not container.streams.video else ""
         container.close()
-        raise MediaError(f"{path} has no video stream that can be decoded; convert it to H.264 in MP4")
+        if held:
+            raise MediaError(f"{path} has no video, only {held}; give the file with the pictures")
+        raise MediaError(f"{path} has a video stream that cannot be decoded here; convert it to H.264 in MP4")
     stream = streams[0]
     stream.thread_type = "AUTO" if whole else "SLICE"
     return container, stream
@@ -132,7 +140,24 @@ def index_video(path: Path) -> VideoIndex:
             if frame.key_frame:
                 anchors.append(len(times_shown))
             times_shown.append(frame.pts)
-    return VideoIndex(times_shown, anchors, packets.fault)
+    if packets.fault is None:
+        return VideoIndex(times_shown, anchors, None)
+    return VideoIndex(times_shown, anchors, packets.fault, packets.announced, _missing(packets, times_shown))
+
+
+def _missing(packets: _Packets, shown: list[int | None]) -> tuple[int, ...]:
+    """Frames that have a packet but no picture, and those after the last packet."""
+    stored = sorted(time for time in packets.times if time is not None)
+    if len(stored) != len(packets.times) or len(set(stored)) != len(stored) or None in shown:
+        return ()
+    seen = set(shown)
+    lost = [number for number, time in enumerate(stored) if time not in seen]
+    return tuple([*lost, *range(len(stored), packets.announced or 0)])
+
+
+def _others(container: InputContainer) -> str:
+    kinds = sorted({stream.type for stream in container.streams})
+    return " and ".join({"audio": "sound"}.get(kind, kind) for kind in kinds) or "nothing that can be shown"
 
 
 def _scan(container: InputContainer, stream: VideoStream) -> _Packets:
@@ -163,9 +188,11 @@ def _missing_end(packets: _Packets, container: InputContainer, stream: VideoStre
         with av.open(container.name, options={"ignore_editlist": "1"}) as plain:
             stored = sum(packet.size > 0 for packet in plain.demux(plain.streams[stream.index]))
         if stored < stream.frames:
-            return f"{stream.frames - stored} of {stream.frames} frames are missing"
+            packets.announced = stream.frames
+            return "it is cut off"
     if container.format.name == "avi" and packets.count < stream.frames * _AVI_SHARE:
-        return f"{stream.frames - packets.count} of {stream.frames} frames are missing"
+        packets.announced = stream.frames
+        return "it is cut off"
     announced = (container.duration or 0) / av.time_base
     if container.format.name == "matroska,webm" and packets.end < announced - _DURATION_SLACK:
         return f"it ends after {packets.end:.1f} of {announced:.1f} seconds"

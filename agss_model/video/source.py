@@ -77,6 +77,8 @@ class IndexedFrames(ABC):
     name: str
     size: tuple[int, int]
     fps: float
+    notes: tuple[str, ...] = ()
+    """Sentences on what was taken for granted, or is missing."""
 
     @abstractmethod
     def __len__(self) -> int: ...

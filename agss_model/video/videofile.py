@@ -10,12 +10,17 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from agss_model.errors import MediaError
+from agss_model.ranges import spans
 from agss_model.video.index import decoded, index_video, open_stream
 from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
 
 # Decoding this many frames for nothing costs less than a seek, which empties the decoder.
 _NEAR = 16
 _BACKWARD_BYTES = 256 * 2**20
+
+
+class DamagedError(MediaError):
+    """A video of which a part can be decoded, see `partial`."""
 
 
 class VideoFile(IndexedFrames):
@@ -43,10 +48,11 @@ class VideoFile(IndexedFrames):
         if count == 0:
             raise MediaError(f"{path} has no frame that can be decoded; export the video again")
         if self._index.fault and not partial:
-            raise MediaError(
-                f"{path} is truncated or damaged: {self._index.fault}; {count} frames (0 to {count - 1}) can be "
-                "decoded. Copy or export the video again, or cut it to the part that is whole"
+            raise DamagedError(
+                f"{path} is truncated or damaged: {self._damage()}. "
+                "Copy or export the video again, or cut it to the part that is whole"
             )
+        self.notes = (f"{path.name} is truncated or damaged: {self._damage()}.",) if self._index.fault else ()
         self._container, self._stream = open_stream(path, whole=self._index.fault is None)
         self._numbered = self._from_start()
         self._position = 0
@@ -56,6 +62,20 @@ class VideoFile(IndexedFrames):
         image = _to_rgb(self._find(0), str(path))
         self.size = (image.shape[1], image.shape[0])
         check_side(self.size, str(path))
+
+    def _damage(self) -> str:
+        """What is wrong, in numbers that add up."""
+        count, index = len(self), self._index
+        can = f"{count} frames (0 to {count - 1}) can be decoded"
+        if index.announced is not None and index.announced > count:
+            can = f"{index.announced - count} of {index.announced} frames are missing; {can}"
+        elif index.fault:
+            can = f"{index.fault}; {can}"
+        if not index.missing:
+            return can
+        where = f"missing are {spans(index.missing)}"
+        later = min(index.missing) < count  # frames are counted as they are decoded, so those behind a gap move up
+        return f"{can}; {where}" + (", and frames behind them count from there" if later else "")
 
     def __len__(self) -> int:
         """Exact number of frames."""

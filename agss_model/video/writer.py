@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import uuid
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +17,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from agss_model.errors import MediaError, OutputError
+from agss_model.files import part_of
 from agss_model.video.source import Image, check_same_size, check_side
 
 _BT709 = 1
@@ -49,9 +49,9 @@ class VideoWriter:
         check_side(size, "the video to write")
         self.path = Path(path)
         self.size = size
-        self._part = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.part")
+        self._part = part_of(self.path)
         try:
-            self._part.touch()  # PyAV opens the file only with the first frame, which is late for an error.
+            self._part.open("xb").close()  # PyAV opens the file only with the first frame, which is late for an error.
             self._container = av.open(str(self._part.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
         except (av.error.FFmpegError, OSError) as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror}; choose a writable folder") from error

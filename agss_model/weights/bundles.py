@@ -15,13 +15,12 @@ import os
 import re
 import shutil
 import sys
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from agss_model.errors import OutputError, WeightsError
-from agss_model.weights.files import sha256_of
+from agss_model.files import part_of, sha256_of, write_json
 
 VARIABLE = "AGSS_WEIGHTS_DIR"
 RECORD, CURRENT, WEIGHTS = "bundle.json", "current.json", "weights.safetensors"
@@ -164,7 +163,7 @@ def add_bundle(name: str, write: Callable[[Path, int], object]) -> Bundle:
         OutputError: the store cannot be written; nothing has changed then.
     """
     place = store_folder() / check_name(name)
-    beside = place / f".{uuid.uuid4().hex[:8]}.part"
+    beside = part_of(place / "version")
     try:
         beside.mkdir(parents=True)
         version = max(versions_of(name), default=0) + 1
@@ -207,14 +206,7 @@ def rollback(name: str) -> Bundle:
 
 
 def _point(place: Path, version: int) -> None:
-    beside = place / f".{CURRENT}.{uuid.uuid4().hex[:8]}.part"
-    try:
-        beside.write_text(json.dumps({"version": version}) + "\n", encoding="utf-8")
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(place / CURRENT)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_json(place / CURRENT, {"version": version})
 
 
 def _flush(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from agss_model.config import AgssConfig
 from agss_model.errors import ConfigError, OutputError, WeightsError
+from agss_model.files import replacing, sha256_of, write_json
 
 MAX_BYTES = 1 << 30
 MAX_NAMES = 20  # of tensors in one message
@@ -51,23 +51,16 @@ def save_weights(
     tensors = {name: _storable(name, tensor, dtype) for name, tensor in state_dict.items()}
     about = {"config": config.to_dict(), "metadata": dict(metadata)}
     record = json.dumps({**about, "checksum": _checksum(about, tensors)}, sort_keys=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.touch()
-        usual = partial.stat().st_mode  # safetensors would let nobody else read it, such as a service
-        save_file(tensors, partial, metadata={_RECORD: record})
-        partial.chmod(usual)
-        digest = sha256_of(partial)
-        _move(partial, path)
-        summary = {"file": path.name, "sha256": digest, **about}
-        partial.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
-        _move(partial, path.with_suffix(".json"))
+        with replacing(path) as part:
+            usual = part.stat().st_mode  # safetensors would let nobody else read it, such as a service
+            save_file(tensors, part, metadata={_RECORD: record})
+            part.chmod(usual)
+            digest = sha256_of(part)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"Cannot write {path}: {error}. Choose another place or free some space.") from error
-    finally:
-        with contextlib.suppress(OSError):  # the error above says more
-            partial.unlink(missing_ok=True)
+    write_json(path.with_suffix(".json"), {"file": path.name, "sha256": digest, **about})
     return digest
 
 
@@ -113,9 +106,18 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     Raises:
         WeightsError: a tensor is missing, unexpected, of another shape or kind, or not finite.
     """
+    check_fit(network, state)
+    network.load_state_dict(dict(state), strict=True)
+
+
+def check_fit(network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Compare tensors with those of a network, which may be on the device `meta`, where it takes no room.
+
+    Raises:
+        WeightsError: a tensor is missing, unexpected, of another shape or kind, or not finite.
+    """
     if problems := describe_mismatch(network.state_dict(), state, MAX_NAMES):
         raise WeightsError(f"These weights do not fit the network {type(network).__name__}.\n{problems}")
-    network.load_state_dict(dict(state), strict=True)
 
 
 def describe_mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Any], limit: int | None = None) -> str:
@@ -166,15 +168,6 @@ def check_target(path: Path) -> None:
         raise OutputError(f"Weights are written as safetensors, but {path} does not end in .safetensors. Rename it.")
 
 
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def _unlike(want: Tensor, have: object) -> str:
     """What is wrong with a tensor that should be like another; empty when nothing is."""
     if not isinstance(have, Tensor) or have.layout != torch.strided or have.is_meta:
@@ -215,13 +208,6 @@ def _checksum(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _move(partial: Path, path: Path) -> None:
-    """Rename a file once its content is on the disk."""
-    with partial.open("rb+") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
 def _check_start(path: Path) -> None:
     """Tell other kinds of files from damaged ones: eight bytes of header length, then the header's brace."""
     with path.open("rb") as file:
@@ -243,7 +229,8 @@ def _read_record(path: Path, record: str | None) -> tuple[dict[str, Any], str, A
     try:
         values = json.loads(record)
         about = {"config": dict(values["config"]), "metadata": dict(values["metadata"])}
-        return about, values["checksum"], AgssConfig.from_dict(about["config"])
+        # Files written before the target model have no such setting, nor its weights.
+        return about, values["checksum"], AgssConfig.from_dict({"use_target": False} | about["config"])
     except (ConfigError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise WeightsError(
             f"{path} carries a configuration that cannot be used ({error}). It is damaged, or from another version."

@@ -14,9 +14,10 @@ from torch import Tensor, nn
 
 from agss_model.config import PRESETS, AgssConfig
 from agss_model.errors import WeightsError
+from agss_model.files import sha256_of
 from agss_model.network import build_network
 from agss_model.network.base import IMAGENET_MEAN, IMAGENET_STD
-from agss_model.weights.files import check_file, check_target, describe_mismatch, save_weights, sha256_of
+from agss_model.weights.files import check_file, check_target, describe_mismatch, save_weights
 
 Kind = Literal["agss-vos", "rgmp", "flownet2c", "flownet2"]
 MAX_CHECKPOINT_BYTES = 4 << 30

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
 from agss_model.config import PRESETS, AgssConfig
 from agss_model.errors import ConfigError, WeightsError
+from agss_model.files import sha256_of
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS
 from agss_model.weights.bundles import RECORD, WEIGHTS, find_bundle, published_names, read_bundle
-from agss_model.weights.files import load_into, read_weights, sha256_of
+from agss_model.weights.files import check_fit, load_into, read_weights
 
 SHIPPED = Path(__file__).parent / "shipped"
 UNTRAINED = ("propagation", "imagenet")  # names of the network that needs no training of ours
@@ -42,7 +44,9 @@ def load_model(name_or_path: str | Path = "lite", device: str | torch.device = "
         state, config, metadata = read_weights(path, sha256)
         if metadata.get("kind") in _FLOW_KINDS:
             raise WeightsError(f"{path} holds the flow network {metadata['kind']}, not a segmentation network.")
-        network = build_network(_override(config, overrides))
+        config = _override(config, overrides)
+        _check_fit(config, state)
+        network = build_network(config)
         load_into(network, state)
     # Convolutions with few channels take half the time this way, on CPUs and GPUs alike.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -135,6 +139,17 @@ def digest_of(name_or_path: str | Path) -> str:
 
 def _override(config: AgssConfig, overrides: dict[str, object]) -> AgssConfig:
     return AgssConfig.from_dict({**config.to_dict(), **overrides})
+
+
+def _check_fit(config: AgssConfig, state: Mapping[str, torch.Tensor]) -> None:
+    """Compare the tensors of a file with those of the network it asks for, before there is room for that network.
+
+    Raises:
+        WeightsError: a tensor is missing, unexpected, of another shape or kind, or not finite.
+    """
+    with torch.device("meta"):
+        network = build_network(config)
+    check_fit(network, state)
 
 
 def _propagation(config: AgssConfig) -> AGSSVOS:

@@ -12,12 +12,14 @@ from fiftyone_plugin.operators.evaluate import EvaluateTracking, IdentityKept, J
 from fiftyone_plugin.operators.exchange import ExportTraining, ImportAnnotations
 from fiftyone_plugin.operators.panel import TrackingScores
 from fiftyone_plugin.operators.review import ReviewQueue
+from fiftyone_plugin.operators.step import StepToDoubt
 from fiftyone_plugin.operators.track import StopTracking, TrackObjects
 
 OPERATORS = (
     TrackObjects,
     StopTracking,
     ReviewQueue,
+    StepToDoubt,
     EvaluateTracking,
     ExportTraining,
     ImportAnnotations,

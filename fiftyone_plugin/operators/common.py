@@ -14,8 +14,10 @@ from fiftyone.operators.message import GeneratedMessage
 from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import AgssError
-from fiftyone_plugin.fields import label_fields
-from fiftyone_plugin.outcome import Progress
+from fiftyone_plugin.data.collections import flat
+from fiftyone_plugin.data.fields import label_fields
+from fiftyone_plugin.data.order import Order, order_for
+from fiftyone_plugin.data.progress import Progress
 
 STORE, STOP = "agss-vos", "stop"
 PAUSE = 0.5  # seconds between two reports of progress
@@ -66,7 +68,7 @@ class Base(foo.Operator):
         """The form, or what is missing for it."""
         inputs = types.Object()
         try:
-            self.form(ctx, inputs, ctx.target_view())
+            self.form(ctx, inputs, target(ctx))
         except AgssError as error:
             refuse(inputs, str(error))
         return types.Property(inputs, view=types.View(label=self.LABEL))
@@ -79,7 +81,7 @@ class Base(foo.Operator):
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:  # noqa: ANN401 - as FiftyOne has it
         """Check, then work; a generator of messages for the App, else the result."""
-        job = self.job(ctx, ctx.target_view())
+        job = self.job(ctx, target(ctx))
         if _streams(ctx):
             return self._messages(ctx, job)
         for progress in _rarely(job):
@@ -124,6 +126,7 @@ class Base(foo.Operator):
         view = collection.view()
         given = {name: value for name, value in params.items() if value is not None}
         if delegate:
+            view = flat(view)  # the active slice is this process's own
             return foo.execute_operator(self.uri, {"view": view, "params": given}, request_delegation=True)
         request = {"dataset_name": view._root_dataset.name, "view": view._serialize(), "params": given}
         job = self.job(foo.ExecutionContext(request), view)
@@ -144,6 +147,12 @@ class Base(foo.Operator):
             return
         yield from self.done(ctx, job.result)
         yield ctx.ops.show_output(self.resolve_output(ctx).to_json(), job.result)
+
+
+def target(ctx: foo.ExecutionContext) -> SampleCollection:
+    """What the form says to work on; of a grouped dataset the active slice, and the form says that, too."""
+    slices = ctx.dataset.media_type == "group" and not getattr(ctx.view, "_is_dynamic_groups", False)
+    return ctx.target_view(require_flat=slices)
 
 
 def _streams(ctx: foo.ExecutionContext) -> bool:
@@ -201,18 +210,25 @@ def choose_field(
     known = label_fields(view, kinds)
     if not known:
         wanted = ", ".join(kind.__name__ for kind in kinds)
-        raise AgssError(f"no label field of the kinds {wanted} is here; draw or import labels first.")
+        dataset = view._dataset
+        of_slice = f" in slice {dataset.group_slice!r}" if dataset.media_type == "group" else ""
+        raise AgssError(f"no label field of the kinds {wanted} is here{of_slice}; draw or import labels first.")
     description = str(options.pop("description", ""))
     choose(inputs, name, known, label, description, **{"default": known[0], "required": True, **options})
 
 
 def ask_order(inputs: types.Object, view: SampleCollection) -> None:
-    """Which images are a sequence; videos need no answer."""
-    if view.media_type == "video":
+    """Which images are a sequence; videos need no answer, and dynamic groups are one."""
+    if getattr(view, "_is_dynamic_groups", False) or flat(view).media_type == "video":
         return
     names = [name for name in view.get_field_schema() if not name.startswith("_")]
     suggest(inputs, "sort_field", names, "Order images by", "By default the group's order, or the file names")
     suggest(inputs, "group_field", names, "One sequence per", "Field that tells sequences apart")
+
+
+def chosen_order(view: SampleCollection, params: dict[str, Any], *fields: str) -> Order:
+    """The order of images that a form was given, else the one that its fields were tracked in."""
+    return order_for(view, (params.get("sort_field"), params.get("group_field")), *fields)
 
 
 def stop_requested(ctx: foo.ExecutionContext) -> Callable[[], bool]:

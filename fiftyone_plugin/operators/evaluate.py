@@ -13,33 +13,34 @@ from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import ConfigError
 from fiftyone_plugin import PLUGIN
-from fiftyone_plugin.clips import Clip, find_clips
-from fiftyone_plugin.collections import readable, unfiltered
-from fiftyone_plugin.evaluation import Evaluation, EvaluationRun, write_scores
-from fiftyone_plugin.fields import MASKS, Field, input_field, label_fields
-from fiftyone_plugin.operators.common import STORE, Base, Job, ask_order, choose_field
-from fiftyone_plugin.outcome import Progress, count
-from fiftyone_plugin.scores import track_fields
-from fiftyone_plugin.writing import guarded
+from fiftyone_plugin.data.clips import Clip, find_clips
+from fiftyone_plugin.data.collections import readable, unfiltered
+from fiftyone_plugin.data.database import guarded
+from fiftyone_plugin.data.fields import MASKS, Field, input_field, label_fields
+from fiftyone_plugin.data.progress import Progress, count
+from fiftyone_plugin.operators.common import STORE, Base, Job, ask_order, choose, choose_field, chosen_order
+from fiftyone_plugin.review.evaluation import PROTOCOLS, Evaluation, EvaluationRun, write_scores
+from fiftyone_plugin.review.scores import track_fields
 
+SAID = {"davis": "Official semi-supervised protocol of DAVIS", "all": "All frames with ground truth"}
 LAST = "evaluation"
 """Key in the dataset's execution store of the last evaluation, as `Evaluation.to_dict` has it."""
 _ready: dict[tuple[str, str], Evaluation] = {}
 """Scores that the operator has and the metrics are about to be asked for, by dataset and evaluation key."""
 
 
-def _scores(samples: SampleCollection, results: EvaluationResults) -> Evaluation:
+def _scores(samples: SampleCollection, results: EvaluationResults, protocol: str) -> Evaluation:
     """Of the fields of a FiftyOne evaluation."""
     known = _ready.get((str(samples._dataset._doc.id), results.key))
     if known is not None:
         return known
     view = readable(samples)
-    fields = [input_field(view, name, MASKS) for name in (results.config.pred_field, results.config.gt_field)]
-    clips = find_clips(samples)
-    run = EvaluationRun(unfiltered(view), clips, *fields)
+    pred, truth = (input_field(view, name, MASKS) for name in (results.config.pred_field, results.config.gt_field))
+    clips = find_clips(samples, *chosen_order(samples, {}, pred.name, truth.name))
+    run = EvaluationRun(unfiltered(view), clips, pred, truth, protocol)
     for _ in run:
         pass
-    write_scores(unfiltered(view), clips, run.evaluation, f"{results.key}_jandf")
+    write_scores(unfiltered(view), run.evaluation, f"{results.key}_jandf")
     return run.evaluation
 
 
@@ -60,7 +61,7 @@ class _Metric(foo.EvaluationMetric):
         config.kwargs["lower_is_better"] = False  # FiftyOne looks for it here
         return config
 
-    def compute(self, samples: SampleCollection, results: EvaluationResults) -> float:
+    def compute(self, samples: SampleCollection, results: EvaluationResults, protocol: str = PROTOCOLS[0]) -> float:
         """The number."""
         raise NotImplementedError
 
@@ -72,9 +73,9 @@ class JandF(_Metric):
     LABEL = "J&F"
     DESCRIPTION = "Region similarity and boundary measure of tracked objects, as DAVIS defines them"
 
-    def compute(self, samples: SampleCollection, results: EvaluationResults) -> float:
+    def compute(self, samples: SampleCollection, results: EvaluationResults, protocol: str = PROTOCOLS[0]) -> float:
         """J&F in [0, 1]."""
-        return _scores(samples, results).mean("JF")
+        return _scores(samples, results, protocol).mean("JF")
 
     def get_fields(self, samples: SampleCollection, config: EvaluationMethodConfig, eval_key: str) -> list[str]:
         """Where `compute` leaves J&F of clips and frames."""
@@ -89,9 +90,9 @@ class IdentityKept(_Metric):
     LABEL = "Identity kept"
     DESCRIPTION = "How often the track on an object is the object's own"
 
-    def compute(self, samples: SampleCollection, results: EvaluationResults) -> float:
+    def compute(self, samples: SampleCollection, results: EvaluationResults, protocol: str = PROTOCOLS[0]) -> float:
         """In [0, 1]."""
-        return _scores(samples, results).identity
+        return _scores(samples, results, protocol).identity
 
 
 METRICS = tuple(f"{PLUGIN}/{metric.NAME}" for metric in (JandF, IdentityKept))
@@ -113,6 +114,10 @@ class EvaluateTracking(Base):
         choose_field(inputs, view, "pred_field", "Tracked field", MASKS[:1], default=tracked)
         choose_field(inputs, view, "gt_field", "Ground truth", MASKS[:1], default=others[0] if others else None)
         inputs.str("eval_key", label="Evaluation key", default="tracking", description="Names the evaluation")
+        choose(
+            inputs, "protocol", PROTOCOLS, "Protocol", default=PROTOCOLS[0],
+            description="davis: the official one, without each object's first and the last frame; all: every frame",
+        )  # fmt: skip
         ask_order(inputs, view)
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
@@ -136,6 +141,7 @@ class EvaluateTracking(Base):
         gt_field: str,
         *,
         eval_key: str = "tracking",
+        protocol: str = PROTOCOLS[0],
         sort_field: str | None = None,
         group_field: str | None = None,
         delegate: bool = False,
@@ -147,6 +153,8 @@ class EvaluateTracking(Base):
             pred_field: with the tracks.
             gt_field: with the ground truth.
             eval_key: names the evaluation in FiftyOne; an earlier one of this name is replaced.
+            protocol: "davis" for the official semi-supervised one, which leaves out an object's first frame and the
+                clip's last; "all" for every frame with ground truth.
             sort_field: orders images.
             group_field: tells sequences of images apart.
             delegate: queue it instead of running it now.
@@ -159,7 +167,7 @@ class EvaluateTracking(Base):
         """
         return self.run(
             sample_collection, delegate, pred_field=pred_field, gt_field=gt_field, eval_key=eval_key,
-            sort_field=sort_field, group_field=group_field,
+            protocol=protocol, sort_field=sort_field, group_field=group_field,
         )  # fmt: skip
 
 
@@ -170,36 +178,55 @@ class _Scoring:
         self._key = params.get("eval_key") or "tracking"
         if not str(self._key).isidentifier():
             raise ConfigError(f"{self._key!r} cannot name an evaluation; use letters, digits and _.")
-        self._clips: list[Clip] = find_clips(collection, params.get("sort_field"), params.get("group_field"))
+        self._clips: list[Clip] = find_clips(
+            collection, *chosen_order(collection, params, params.get("pred_field", ""), params.get("gt_field", ""))
+        )
         self._view = readable(collection)
         self._pred: Field = input_field(self._view, params.get("pred_field", ""), MASKS[:1])
         self._truth: Field = input_field(self._view, params.get("gt_field", ""), MASKS[:1])
         if self._pred.name == self._truth.name:
             raise ConfigError(f"{self._pred.name!r} would be compared with itself; choose another ground truth.")
+        self._protocol = str(params.get("protocol") or PROTOCOLS[0])
+        self._data = unfiltered(self._view)
+        self._run = EvaluationRun(self._data, self._clips, self._pred, self._truth, self._protocol)
         self.result: dict[str, Any] = {}
 
     def __iter__(self) -> Iterator[Progress]:
-        data = unfiltered(self._view)
-        run = EvaluationRun(data, self._clips, self._pred, self._truth)
+        run = self._run
         for share, name in run:
             yield Progress(share * 0.9, name)
         found = run.evaluation.to_dict()  # raises where nothing was scored
         yield Progress(0.9, "FiftyOne's own evaluation")
-        guarded(lambda: self._register(data, run.evaluation))
+        guarded(lambda: self._register(run.evaluation))
         ExecutionStore.create(STORE, self._view._dataset._doc.id).set(
-            LAST, {"eval_key": self._key, "pred_field": self._pred.name, "gt_field": self._truth.name, **found}
+            LAST,
+            {
+                "eval_key": self._key,
+                "protocol": self._protocol,
+                "pred_field": self._pred.name,
+                "gt_field": self._truth.name,
+                **found,
+            },
         )
-        self.result = {"eval_key": self._key, **found, "rows": _rows(found), "summary": _sentence(found)}
+        self.result = {
+            "eval_key": self._key,
+            **found,
+            "rows": _rows(found),
+            "summary": _sentence(found, self._protocol),
+        }
 
-    def _register(self, data: SampleCollection, evaluation: Evaluation) -> None:
+    def _register(self, evaluation: Evaluation) -> None:
         """As an evaluation of FiftyOne, which shows in the Model Evaluation panel with our metrics."""
         place = (str(self._view._dataset._doc.id), self._key)
         if self._key in self._view._dataset.list_evaluations():
             self._view._dataset.delete_evaluation(self._key)
-        write_scores(data, self._clips, evaluation, f"{self._key}_jandf")
+        write_scores(self._data, evaluation, f"{self._key}_jandf")
         _ready[place] = evaluation
+        unscored = [label for clip in evaluation.clips.values() for label in clip.unscored]
+        fields = [self._pred.path, self._truth.path]
+        counted = self._view.exclude_labels(ids=unscored, fields=fields) if unscored else self._view
         try:
-            self._view.evaluate_detections(
+            counted.evaluate_detections(
                 self._pred.path, gt_field=self._truth.path, eval_key=self._key, use_masks=True,
                 custom_metrics=list(METRICS), progress=False,
             )  # fmt: skip
@@ -215,11 +242,11 @@ def _rows(found: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _sentence(found: dict[str, Any]) -> str:
+def _sentence(found: dict[str, Any], protocol: str) -> str:
     objects = sum(len(clip["objects"]) for clip in found["clips"])
     words = (
-        f"J&F {found['JF']:.3f} (J {found['J']:.3f}, F {found['F']:.3f}) over {count(objects, 'object')} in "
-        f"{count(len(found['clips']), 'clip')}; identity kept {found['identity']:.1%}, "
+        f"{SAID[protocol]}: J&F {found['JF']:.3f} (J {found['J']:.3f}, F {found['F']:.3f}) over "
+        f"{count(objects, 'object')} in {count(len(found['clips']), 'clip')}; identity kept {found['identity']:.1%}, "
         f"{count(found['switches'], 'switch', 'switches')}."
     )
     words += f" Nothing to score in {', '.join(found['bare'][:5])}." if found["bare"] else ""

@@ -11,13 +11,13 @@ from fiftyone.core.collections import SampleCollection
 
 from agss_model.cvat import Include
 from agss_model.errors import ConfigError
-from fiftyone_plugin.clips import find_clips
-from fiftyone_plugin.collections import readable
-from fiftyone_plugin.exporting import Exporter, Which
-from fiftyone_plugin.fields import MASKS, input_field
-from fiftyone_plugin.importing import Importer
-from fiftyone_plugin.layouts import LAYOUTS
-from fiftyone_plugin.operators.common import Base, Job, ask_order, choose, choose_field
+from fiftyone_plugin.data.clips import find_clips
+from fiftyone_plugin.data.collections import readable
+from fiftyone_plugin.data.fields import MASKS, input_field
+from fiftyone_plugin.exchange.exporting import Exporter, Which
+from fiftyone_plugin.exchange.importing import Importer
+from fiftyone_plugin.exchange.layouts import LAYOUTS
+from fiftyone_plugin.operators.common import Base, Job, ask_order, choose, choose_field, chosen_order
 
 
 class ExportTraining(Base):
@@ -45,7 +45,7 @@ class ExportTraining(Base):
     def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check; then write clip by clip."""
         given = ctx.params
-        clips = find_clips(view, given.get("sort_field"), given.get("group_field"))
+        clips = find_clips(view, *chosen_order(view, given, given.get("label_field", "")))
         samples = readable(view)
         labels = input_field(samples, given.get("label_field", ""), MASKS[:1])
         folder, layout, which = given.get("export_dir", ""), given.get("layout", "davis"), given.get("labels", "human")

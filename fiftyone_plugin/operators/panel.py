@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import fiftyone.operators as foo
@@ -12,13 +10,17 @@ from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import AgssError
 from fiftyone_plugin import PLUGIN
-from fiftyone_plugin.clips import Clip, find_clips
-from fiftyone_plugin.collections import flat, unfiltered
-from fiftyone_plugin.fields import field_of, known_order
+from fiftyone_plugin.data.clips import Clip
+from fiftyone_plugin.data.collections import flat, unfiltered
+from fiftyone_plugin.data.fields import field_of
+from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.evaluate import LAST
 from fiftyone_plugin.operators.review import THRESHOLD
-from fiftyone_plugin.scores import read_timeline, traces, track_fields
+from fiftyone_plugin.operators.shown import Shown, shown_in
+from fiftyone_plugin.operators.step import FIELD
+from fiftyone_plugin.review.queue import Entry, doubts, entries
+from fiftyone_plugin.review.scores import read_timeline, traces, track_fields
 
 BUTTONS = (
     ("track_objects", "Track", "play_arrow"),
@@ -26,7 +28,9 @@ BUTTONS = (
     ("evaluate_tracking", "Evaluate", "straighten"),
     ("export_training", "Export", "download"),
 )
+LISTED = 5  # places to look at
 ROW, AROUND = 26, 90  # pixels: of an object, and above and below them all
+FEWEST = 3  # rows that the bar of colours needs
 
 
 class TrackingScores(foo.Panel):
@@ -39,9 +43,7 @@ class TrackingScores(foo.Panel):
             name="tracking_scores",
             label="Tracking scores",
             surfaces="grid modal",
-            icon="/assets/scores-dark.svg",
-            light_icon="/assets/scores-light.svg",
-            dark_icon="/assets/scores-dark.svg",
+            icon="timeline",  # a file of the plugin shows in neither tab nor menu
             help_markdown=(
                 "A row is an object, a column is a frame. Red is where to look, a diamond where a human drew, a gap "
                 "where the object was not tracked. Click to go to the frame."
@@ -65,41 +67,52 @@ class TrackingScores(foo.Panel):
     def pick_field(self, ctx: foo.ExecutionContext) -> None:
         """Another field was chosen."""
         ctx.panel.state.field = ctx.params.get("value")
+        ExecutionStore.create(STORE, ctx.dataset._doc.id).set(FIELD, ctx.panel.state.field)
         self._show(ctx)
 
     def jump(self, ctx: foo.ExecutionContext) -> None:
         """Go to the frame that was clicked, opening the clip if it is not."""
         frame = ctx.params.get("x")
-        if not isinstance(frame, int) or (shown := _shown(ctx)) is None:
-            return
-        if not shown.clip.is_video and not shown.played:
-            ctx.ops.open_sample(id=shown.clip.samples[frame - 1])
-            return
-        if not ctx.current_sample:
-            ctx.ops.open_sample(id=shown.id)
-        if shown.clip.is_video:
-            ctx.trigger(f"{PLUGIN}/go_to_frame", {"frame_number": frame})
-        else:
-            ctx.trigger("set_frame_number", {"frame_number": frame})
+        if isinstance(frame, int) and (shown := shown_in(ctx, ctx.panel.state.field)) is not None:
+            shown.go(ctx, frame)
+
+    def forward(self, ctx: foo.ExecutionContext) -> None:
+        """To the next place to look at."""
+        ctx.trigger(f"{PLUGIN}/step_to_doubt", {"step": 1})
+
+    def back(self, ctx: foo.ExecutionContext) -> None:
+        """To the one before."""
+        ctx.trigger(f"{PLUGIN}/step_to_doubt", {"step": -1})
 
     def _show(self, ctx: foo.ExecutionContext) -> None:
-        # Every assignment is a message to the App, which draws anew: each value is set once.
+        # Every assignment is a message to the App, which draws anew: each value is set once, and FiftyOne says several
+        # times in a row that the view has changed.
         state = ctx.panel.state
         problem, shown = "", None
         try:
-            shown = _shown(ctx)
+            shown = shown_in(ctx, state.field)
         except AgssError as error:
             problem = str(error)
+        version = [ctx.dataset.name, state.field, problem, shown and _version(ctx, shown)]
+        if state.version == version:
+            return
+        state.version = version
         state.problem, state.sample = problem, shown.clip.key if shown else None
         if shown is None:
             state.objects = 0
             return
+        self._fill(ctx, shown.clip)
+
+    def _fill(self, ctx: foo.ExecutionContext, clip: Clip) -> None:
+        state = ctx.panel.state
         dataset = unfiltered(flat(ctx.dataset))
-        timeline = read_timeline(dataset, shown.clip, field_of(dataset, state.field))
+        field = field_of(dataset, state.field)
+        timeline = read_timeline(dataset, clip, field)
         state.title = (
-            f"**{shown.clip.name}**: {len(timeline.names)} objects, {timeline.frames} frames, "
+            f"**{clip.name}**: {count(len(timeline.names), 'object')}, {count(timeline.frames, 'frame')}, "
             f"{timeline.doubtful(THRESHOLD)} with a score below {THRESHOLD}"
         )
+        state.first = _first(entries(doubts(dataset, clip, field, THRESHOLD), joined=True))
         ctx.panel.data.timeline = traces(timeline)
         state.objects = len(timeline.names)
 
@@ -121,11 +134,16 @@ class TrackingScores(foo.Panel):
                 "field", choices.values(), label="Tracks", view=choices, default=state.field, on_change=self.pick_field
             )
         if state.objects:
-            height = AROUND + ROW * state.objects
+            height = AROUND + ROW * max(state.objects, FEWEST)
             panel.md(state.title, name="title")
             panel.plot(
                 "timeline", layout=_layout(height), config={"displayModeBar": False}, on_click=self.jump, height=height
             )
+            if state.first:
+                panel.md(state.first, name="first")
+                steps = panel.h_stack("steps", gap=1, align_x="left")
+                steps.btn("back", label="Previous", icon="navigate_before", on_click=self.back, variant="outlined")
+                steps.btn("forward", label="Next", icon="navigate_next", on_click=self.forward, variant="outlined")
         elif fields:
             panel.md(state.problem or "This field holds no object with an index in this clip.", name="bare")
         if numbers := _numbers(ctx, state.sample):
@@ -133,40 +151,19 @@ class TrackingScores(foo.Panel):
         return types.Property(panel)
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """What the panel is about.
-
-    Attributes:
-        id: of what the App shows: a sample, or a part of a video in views of clips, such as the review queue.
-        clip: all of it.
-        played: images that the App plays as one video.
-    """
-
-    id: str
-    clip: Clip
-    played: bool = False
+def _version(ctx: foo.ExecutionContext, shown: Shown) -> list[object]:
+    """Changes with everything that is read of a clip."""
+    samples = unfiltered(flat(ctx.dataset)).select(list(shown.clip.samples))
+    path = "frames.last_modified_at" if shown.clip.is_video else "last_modified_at"
+    return [shown.clip.key, len(shown.clip.samples), str(samples.bounds(path)[1])]
 
 
-def _shown(ctx: foo.ExecutionContext) -> _Shown | None:
-    """What is open, else selected, else first; None where that is nothing, or was deleted.
-
-    Raises:
-        AgssError: images that make no sequence.
-    """
-    view, field = ctx.view, ctx.panel.state.field
-    shown = ctx.current_sample or next(iter(ctx.selected or ()), None) or (view.first().id if len(view) else None)
-    if shown is None or field is None:
-        return None
-    if flat(ctx.dataset).media_type == "video":
-        sample = shown
-        if any(getattr(view, kind, False) for kind in ("_is_clips", "_is_frames", "_is_patches")):
-            sample = next(iter(view.select(shown).values("sample_id")), None)
-        paths = ctx.dataset.select(sample).values("filepath") if sample else []
-        return _Shown(shown, Clip(Path(paths[0]).name, (sample,), (paths[0],), True)) if paths else None
-    played = bool(getattr(view, "_is_dynamic_groups", False))
-    clips = find_clips(view) if played else find_clips(ctx.dataset, *known_order(ctx.dataset, field))
-    return next((_Shown(shown, clip, played) for clip in clips if shown in clip.samples), None)
+def _first(found: list[Entry]) -> str:
+    """The worst places of a clip, in words."""
+    worst = sorted(found, key=lambda entry: entry.score)[:LISTED]
+    lines = [f"- frame {e.worst + 1} ({e.score:.2f}): {e.reason}" for e in worst]
+    more = f" of {len(found)} places" if len(found) > LISTED else ""
+    return "\n".join([f"**Look first at**{more} (keys **[** and **]** in an open video)", "", *lines]) if lines else ""
 
 
 def _layout(height: int) -> dict[str, Any]:

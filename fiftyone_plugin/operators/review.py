@@ -11,12 +11,12 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators.message import GeneratedMessage
 
 from agss_model.errors import AgssError, ConfigError
-from fiftyone_plugin.clips import Clip, find_clips
-from fiftyone_plugin.collections import readable, unfiltered
-from fiftyone_plugin.fields import MASKS, input_field
-from fiftyone_plugin.operators.common import Base, Job, ask_order, choose_field
-from fiftyone_plugin.outcome import Progress, count
-from fiftyone_plugin.review import (
+from fiftyone_plugin.data.clips import Clip, find_clips
+from fiftyone_plugin.data.collections import readable, unfiltered
+from fiftyone_plugin.data.fields import MASKS, input_field
+from fiftyone_plugin.data.progress import Progress, count
+from fiftyone_plugin.operators.common import Base, Job, ask_order, choose_field, chosen_order
+from fiftyone_plugin.review.queue import (
     Entry,
     check_review_field,
     doubts,
@@ -25,7 +25,7 @@ from fiftyone_plugin.review import (
     review_field,
     write_queue,
 )
-from fiftyone_plugin.scores import track_fields
+from fiftyone_plugin.review.scores import track_fields
 
 THRESHOLD, LIMIT = 0.5, 200
 
@@ -57,8 +57,8 @@ class ReviewQueue(Base):
     def done(self, ctx: foo.ExecutionContext, result: dict[str, Any]) -> Iterator[GeneratedMessage]:
         """Show the queue."""
         yield ctx.ops.reload_dataset()
-        if result["entries"]:
-            yield ctx.ops.set_view(name=result["view"])
+        if result["entries"]:  # by its stages, as the App does not know the name of a view that is new
+            yield ctx.ops.set_view(view=ctx.dataset.load_saved_view(result["view"]))
 
     def __call__(
         self,
@@ -104,7 +104,7 @@ class _Queue:
         self._limit = int(params.get("limit", LIMIT))
         if not 0 <= self._threshold <= 1 or self._limit < 1:
             raise ConfigError(f"threshold {self._threshold} must be from 0 to 1, and limit {self._limit} at least 1.")
-        self._clips = find_clips(collection, params.get("sort_field"), params.get("group_field"))
+        self._clips = find_clips(collection, *chosen_order(collection, params, params.get("field", "")))
         self._view = readable(collection)
         self._dataset = unfiltered(self._view)
         self._field = input_field(self._view, params.get("field", ""), MASKS[:1])
@@ -133,8 +133,8 @@ class _Queue:
         view = queue_view(self._view, self._name, self._clips[0].is_video, self._limit)
         about = f"{shown} of {total} places to look at in {self._field.name}, worst first"
         self._view._dataset.save_view(self._saved, view, description=about, overwrite=True)
-        clips = sum(bool(found) for found in queue.values())
-        where = f"in {clips} of {count(len(queue), 'clip')}"
+        clips = {clip.key for clip, found in queue.items() if found}  # parts of a video are one
+        where = f"in {len(clips)} of {count(len({clip.key for clip in queue}), 'clip')}"
         words = f"{count(total, 'place')} to look at {where}; saved as view {self._saved!r}, worst first."
         worst = sorted(((e, clip.name) for clip, found in queue.items() for e in found), key=lambda pair: pair[0].score)
         listed = [{"clip": n, "frame": e.worst + 1, "score": e.score, "reason": e.reason} for e, n in worst[:20]]

@@ -8,9 +8,9 @@ from typing import Any
 import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.core.collections import SampleCollection
+from fiftyone.operators.delegated import DelegatedOperationService
 
-from fiftyone_plugin.fields import MASKS, PROMPTS, label_fields
-from fiftyone_plugin.models import DEFAULT
+from fiftyone_plugin.data.fields import MASKS, PROMPTS, label_fields
 from fiftyone_plugin.operators.common import (
     Base,
     Job,
@@ -21,8 +21,9 @@ from fiftyone_plugin.operators.common import (
     stop_requested,
     suggest,
 )
-from fiftyone_plugin.outcome import DIRECTIONS, Settings
-from fiftyone_plugin.tracking import TrackingRun
+from fiftyone_plugin.track.models import DEFAULT
+from fiftyone_plugin.track.outcome import DIRECTIONS, Settings
+from fiftyone_plugin.track.tracking import TrackingRun
 
 PARAMETERS = tuple(Settings.__dataclass_fields__)
 
@@ -39,7 +40,8 @@ class TrackObjects(Base):
         """Fields, direction, model; order of images."""
         choose_field(
             inputs, view, "input_annotation_field", "Track from", PROMPTS,
-            description="Field with the masks, polygons or boxes that were drawn on some frames",
+            description="Field with the masks, polygons or boxes that were drawn on some frames. To end an object, "
+            "delete its tracked mask where it leaves and track again: it stays away until it is drawn again",
         )  # fmt: skip
         given = ctx.params.get("input_annotation_field") or label_fields(view)[0]
         suggest(
@@ -54,9 +56,15 @@ class TrackObjects(Base):
         ask_order(inputs, view)
         inputs.str("model", label="Model", default=DEFAULT, description="Name of shipped weights, or a weights file")
         inputs.str("device", label="Device", default="auto", description="auto, cpu, cuda, cuda:1 ...")
+        inputs.int(
+            "workers", label="Workers", default=1, min=1,
+            description="When scheduled: how many `fiftyone delegated launch` may share the clips",
+        )  # fmt: skip
 
     def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check and load."""
+        if ctx.delegated:
+            _queue_more(ctx, self.uri, self.LABEL)
         chosen = {name: ctx.params[name] for name in PARAMETERS if ctx.params.get(name) not in (None, "")}
         return TrackingRun(view, Settings(**chosen), stop=stop_requested(ctx))
 
@@ -76,6 +84,7 @@ class TrackObjects(Base):
         direction: str = "both",
         model: str = DEFAULT,
         device: str = "auto",
+        workers: int = 1,
         delegate: bool = False,
     ) -> Any:  # noqa: ANN401 - a dict, or FiftyOne's record of a delegated operation
         """Track the objects of a dataset or view.
@@ -89,6 +98,7 @@ class TrackObjects(Base):
             direction: "both", "forward" or "backward".
             model: name of shipped weights, or a weights file.
             device: "auto" for the first GPU, else the CPU; or as torch writes it.
+            workers: of a delegated run, how many `fiftyone delegated launch` share the clips.
             delegate: queue it instead of running it now.
 
         Returns:
@@ -100,7 +110,15 @@ class TrackObjects(Base):
         settings = Settings(
             input_annotation_field, output_annotation_field, sort_field, group_field, direction, model, device
         )
-        return self.run(sample_collection, delegate, **asdict(settings))
+        return self.run(sample_collection, delegate, workers=workers, **asdict(settings))
+
+
+def _queue_more(ctx: foo.ExecutionContext, uri: str, label: str) -> None:
+    """Queue this operation for the other workers, which take clips that nobody is at."""
+    request = {name: value for name, value in ctx.request_params.items() if name != "run_doc"}
+    request["params"] = {**ctx.params, "workers": 1}
+    for _ in range(int(ctx.params.get("workers") or 1) - 1):
+        DelegatedOperationService().queue_operation(uri, label=label, context={"request_params": request})
 
 
 class StopTracking(foo.Operator):

@@ -1,6 +1,6 @@
 // Moves the open video to a frame. FiftyOne's own `set_frame_number` reaches image sequences, but not its video player.
 (() => {
-  const { Operator, OperatorConfig, registerOperator } = window.__foo__;
+  const { Operator, OperatorConfig, executeOperator, registerOperator } = window.__foo__;
   const PATIENCE = 20000; // milliseconds for a video that is still being opened
   const INTERVAL = 150;
 
@@ -20,6 +20,8 @@
     }
 
     async execute({ params, hooks }) {
+      // Opened from its own tab, the panel covers the player, which does not move unless it is seen.
+      document.querySelector('[data-cy="panel-tab-fo-sample-modal-plugin"]')?.click();
       const end = Date.now() + PATIENCE;
       // A video that has just been opened returns to its beginning once more, so one look is not enough.
       for (let held = 0; held < 4; await pause(INTERVAL)) {
@@ -32,4 +34,13 @@
   }
 
   registerOperator(GoToFrame, "@agss/vos");
+
+  // From one doubtful place to the next, while a video is open and nobody is writing.
+  const steps = { "[": -1, "]": 1 };
+  document.addEventListener("keydown", (event) => {
+    const writing = event.target.closest?.("input, textarea, [contenteditable=true]");
+    const open = document.querySelector('[data-cy="panel-tab-fo-sample-modal-plugin"], [data-cy="modal"]');
+    if (!(event.key in steps) || writing || !open || event.ctrlKey || event.metaKey) return;
+    executeOperator("@agss/vos/step_to_doubt", { step: steps[event.key] });
+  });
 })();

@@ -17,11 +17,13 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.core.config import Config
 
 from agss_model.errors import ConfigError, MaskError
-from fiftyone_plugin.clips import Clip
-from fiftyone_plugin.fields import FieldError, field_of, input_field, output_field
-from fiftyone_plugin.models import DEFAULT, load_network
-from fiftyone_plugin.prompts import read_prompts
-from fiftyone_plugin.writing import to_detections
+from fiftyone_plugin.data.authorship import NOBODY, Authors
+from fiftyone_plugin.data.clips import Clip
+from fiftyone_plugin.data.fields import FieldError, field_of, input_field, output_field
+from fiftyone_plugin.data.reading import labels_in
+from fiftyone_plugin.track.models import DEFAULT, load_network
+from fiftyone_plugin.track.prompts import read_prompts
+from fiftyone_plugin.track.writing import to_detections
 
 PROMPTS = "prompt_field"
 DIRECTIONS = ("both", "forward", "backward")
@@ -106,13 +108,14 @@ class AgssVideoModel(fom.SamplesMixin, fom.Model):
         del video_reader
         if sample is None:
             raise ConfigError("This model needs the sample beside the video, for the masks on it; use apply_model().")
-        from agss_model.propagate import propagate
+        from agss_model.clips import propagate
 
         name = self._prompt_field().removeprefix("frames.")
         clip = _clip(sample)
-        frames = ((number - 1, frame[name], None) for number, frame in sample.frames.items())
+        frames = [(number - 1, frame[name], None) for number, frame in sample.frames.items()]
+        authors = Authors.of((number, label) for number, value, _ in frames for label in labels_in(value))
         with clip.open() as source:
-            prompts = read_prompts(source, frames, f"{clip.key} {self._label_field}")
+            prompts = read_prompts(source, frames, f"{clip.key} {self._label_field}", (authors, NOBODY))
             if not prompts.drawn:
                 raise MaskError(f"{clip.name} has no mask, polygon or box in frames.{name}; draw one on some frame.")
             stop = None if clip.last is None else clip.last + 1

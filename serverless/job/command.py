@@ -16,13 +16,13 @@ from rich.text import Text
 
 from agss_model.cli import options
 from agss_model.cli.console import note, stderr, stdout
-from agss_model.cli.engine import Engine, load_engine
-from agss_model.cli.summary import look_first
+from agss_model.clips import Direction
 from agss_model.cvat.keyframes import MOST
 from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, connect, read_token
+from agss_model.engines.loading import Engine, load_engine
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
-from agss_model.propagate import Direction
+from agss_model.runs.summary import look_first
 from agss_model.words import plural
 from serverless.job.ledger import Ledger, default_folder
 from serverless.job.plan import Asked, Output, Plan, make_plan

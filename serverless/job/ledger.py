@@ -12,8 +12,9 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
-from agss_model.cli.scores import Row
 from agss_model.errors import OutputError
+from agss_model.files import replacing
+from agss_model.runs.scores import Row
 
 VERSION = 2
 
@@ -171,13 +172,9 @@ class Ledger:
             "progress": vars(content.progress),
             "finished": content.finished,
         }
-        part = self.folder / ".ledger.json.part"
         try:
-            with part.open("w", encoding="utf-8") as file:
-                json.dump(data, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self.folder / "ledger.json")
+            with replacing(self.folder / "ledger.json") as part:
+                part.write_text(json.dumps(data), encoding="utf-8")
         except OSError as error:
             raise OutputError(
                 f"{self.folder} cannot be written: {error.strerror}; name another with --state."

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from agss_model.cli.console import FrameProgress
+from agss_model.clips import Direction
 from agss_model.cvat.server import CvatError, Server
-from agss_model.propagate import Direction
 from agss_model.results import FrameResult
 from serverless.job.drawn import Boxes, Keyframes
 from serverless.job.ledger import Ledger

@@ -9,12 +9,12 @@ from functools import partial
 from typing import Any
 
 from agss_model.cli.console import FrameProgress
-from agss_model.cli.running import Interruption
-from agss_model.cli.scores import Row, rows_of
 from agss_model.cvat.authorship import NEXT, PREVIOUS
 from agss_model.cvat.server import CvatError, Server
+from agss_model.interruption import Interruption
 from agss_model.masks.runs import encode_cvat_mask
 from agss_model.results import FrameResult
+from agss_model.runs.scores import Row, rows_of
 from serverless.job.drawn import Boxes, Keyframes
 from serverless.job.ledger import Found, Ledger
 from serverless.job.objects import Key, Target, origin_of

@@ -12,14 +12,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from agss_model.cli.engine import Engine
-from agss_model.cli.running import follow
+from agss_model.clips import Direction, both_ways, follow, propagate
 from agss_model.cvat.server import CvatError, Server
+from agss_model.engines.loading import Engine
 from agss_model.errors import MaskError, WeightsError
+from agss_model.files import replacing
 from agss_model.masks.labels import LabelMap, object_ids, to_masks
 from agss_model.masks.runs import encode_cvat_mask
 from agss_model.masks.shapes import shape_to_mask
-from agss_model.propagate import Direction, both_ways, propagate
 from agss_model.results import FrameResult, annotated
 from agss_model.tracker import Tracker
 from agss_model.video.images import decode_image
@@ -156,10 +156,9 @@ class FunctionTracking:
 
     def save(self, path: Path) -> None:
         """See `Tracking`; states hold what the server signed, so the file is for this user only."""
-        part = path.with_name(f".{path.name}.part")
-        part.touch(mode=0o600)
-        part.write_text(json.dumps({"position": self._position, "states": self._states}), encoding="utf-8")
-        part.replace(path)
+        with replacing(path, flush=False) as part:
+            part.chmod(0o600)
+            part.write_text(json.dumps({"position": self._position, "states": self._states}), encoding="utf-8")
 
     def restore(self, path: Path, position: int) -> bool:
         """See `Tracking`."""
@@ -251,7 +250,7 @@ class Leg:
 
 
 def make_legs(keyframes: Maps, count: int, direction: Direction) -> list[Leg]:
-    """Parts of a run, as `agss_model.propagate` cuts it.
+    """Parts of a run, as `agss_model.clips` cuts it.
 
     Args:
         keyframes: (H, W) label maps by position, at least one.

@@ -297,3 +297,20 @@ def test_the_smallest_and_very_large_frames_are_tracked(agss, tmp_path, width, h
     result = agss("track", tmp_path / "frames", "--masks", tmp_path / "first.png", "--out", out)
     assert result.exit_code == 0, result.output
     assert read_label_map(out / "masks" / "00001.png").shape == (height, width)
+
+
+def test_the_whole_part_of_a_cut_off_video_is_tracked_when_asked_for(agss, clip, tmp_path):
+    from agss_model.video import open_source
+
+    data = (clip / "clip.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 9 // 10])
+    words = ["track", tmp_path / "cut.mp4", "--masks", clip / "truth" / "00000.png", "--out", tmp_path / "out"]
+    refused = agss(*words)
+    assert refused.exit_code == 2
+    assert "--partial" in refused.stderr
+    result = agss(*words, "--partial")
+    assert result.exit_code == 0, result.output
+    found = len(open_source(tmp_path / "cut.mp4", partial=True))
+    assert f"{10 - found} of 10 frames are missing; {found} frames" in result.stderr
+    assert f"missing are {found}" in result.stderr
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == found

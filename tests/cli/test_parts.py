@@ -5,19 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agss_model.cli.plan import make_plan
-from agss_model.cli.recorder import Recorder
-from agss_model.cli.scores import Row, read_rows, rows_of, write_rows
-from agss_model.cli.summary import GAP, LOW, look_first
 from agss_model.errors import MaskError, OutputError
+from agss_model.ranges import make_plan
 from agss_model.results import FrameResult
+from agss_model.runs.recorder import Recorder
+from agss_model.runs.scores import Row, read_rows, rows_of, write_rows
+from agss_model.runs.summary import GAP, LOW, look_first
+from agss_model.runs.traces import Traces
 
 WORDS = st.sampled_from(["lost", "uncertain", "changed size", "disagrees with motion"])
 ROWS = st.lists(
@@ -50,16 +50,19 @@ def test_a_plan_covers_what_can_be_reached_and_begins_at_a_mask(count, data, dir
         "backward": range(first, min(last, high) + 1),
         "both": range(first, last + 1),
     }[direction]
+    drawn = {number: frozenset({1}) for number in keyframes}
     if not reachable:
         with pytest.raises(MaskError):
-            make_plan(keyframes, count, direction, first, last)
+            make_plan(drawn, count, direction, first, last)
         return
-    plan = make_plan(keyframes, count, direction, first, last)
+    plan = make_plan(drawn, count, direction, first, last)
     assert plan.frames == reachable
-    if plan.order is not None:
-        assert plan.order[0] in keyframes
-        assert set(plan.frames) <= set(plan.order)
-        assert all(0 <= number < count for number in plan.order)
+    assert [number for part in plan.parts for number in part.frames] == list(reachable)
+    for part in plan.parts:
+        if part.order is not None:
+            assert part.order[0] in keyframes
+            assert set(part.frames) <= set(part.order)
+            assert all(0 <= number < count for number in part.order)
 
 
 @given(ROWS)
@@ -108,14 +111,14 @@ def result_of(number):
 
 
 def test_a_recorder_that_cannot_write_says_so_instead_of_waiting(tmp_path):
-    places = SimpleNamespace(log=tmp_path / "scores.csv", mask=lambda number: tmp_path / "missing" / f"{number}.png")
+    places = Traces(tmp_path)  # without the folders of a run
     recorder = Recorder(places, depth=1)
 
     def feed():
         for number in range(20):
             recorder.put(result_of(number))
 
-    with pytest.raises(OutputError, match="missing"):
+    with pytest.raises(OutputError, match="cannot write"):
         feed()
     with pytest.raises(OutputError):
         recorder.close()
@@ -123,18 +126,20 @@ def test_a_recorder_that_cannot_write_says_so_instead_of_waiting(tmp_path):
 
 
 def test_a_recorder_has_written_everything_after_a_flush(tmp_path):
-    places = SimpleNamespace(log=tmp_path / "scores.csv", mask=lambda number: tmp_path / f"{number}.png")
+    places = Traces(tmp_path)
+    places.masks.mkdir()
+    places.progress.mkdir()
     with Recorder(places) as recorder:
         for number in range(5):
             recorder.put(result_of(number))
         recorder.flush()
         assert [row.frame for row in read_rows(places.log)] == list(range(5))
-        assert all((tmp_path / f"{number}.png").exists() for number in range(5))
+        assert all(places.mask(number).exists() for number in range(5))
 
 
 def test_the_module_runs_as_a_program():
     done = subprocess.run(
-        [sys.executable, "-m", "agss_model.cli", "--version"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "agss_model", "--version"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0
     assert done.stdout.startswith("agss ")

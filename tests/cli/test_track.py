@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from conftest import COUNT, HEIGHT, WIDTH, snapshot
 
-from agss_model.cli import job
-from agss_model.cli.scores import read_rows
 from agss_model.masks import object_ids, read_label_map, write_label_map
+from agss_model.runs import run as job
+from agss_model.runs.scores import read_rows
 from agss_model.tracker import Tracker
 from agss_model.video import open_source
 
@@ -55,7 +55,7 @@ def test_every_frame_gets_a_mask_scores_and_a_place_in_the_overlay(clip, done):
         assert len(overlay) == COUNT
         assert overlay.size == (WIDTH, HEIGHT)
     assert json.loads((done / "run.json").read_text())["finished"]
-    assert sorted(path.name for path in done.iterdir()) == ["masks", "overlay.mp4", "run.json", "scores.csv"]
+    assert sorted(path.name for path in done.iterdir()) == [".states", "masks", "overlay.mp4", "run.json", "scores.csv"]
 
 
 def test_the_given_mask_stands_as_drawn_and_the_objects_are_followed(clip, done):
@@ -104,21 +104,24 @@ def test_an_interrupted_run_continues_with_the_same_masks(agss, clip, done, tmp_
 
 
 @pytest.mark.parametrize("damage", ["state", "mask", "log"])
-def test_an_unfinished_run_with_missing_traces_starts_again(agss, clip, done, tmp_path, monkeypatch, damage):
+def test_an_unfinished_run_with_missing_traces_goes_on_from_what_is_whole(
+    agss, clip, done, tmp_path, monkeypatch, damage
+):
     monkeypatch.setattr(job, "SAVE_EVERY", 3)
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         break_at(patch, 7, KeyboardInterrupt())
         track(agss, clip, out)
     if damage == "state":
-        (out / ".progress" / "state.safetensors").write_bytes(b"torn")
+        for state in (out / ".states").iterdir():
+            state.write_bytes(b"torn")
     elif damage == "mask":
         (out / "masks" / "00002.png").unlink()
     else:
         (out / ".progress" / "scores.csv").write_text("")
     result = track(agss, clip, out)
     assert result.exit_code == 0, result.output
-    assert "starts again" in result.stderr
+    assert "goes on" in result.stderr
     assert snapshot(out / "masks") == snapshot(done / "masks")
     assert (out / "scores.csv").read_bytes() == (done / "scores.csv").read_bytes()
 
@@ -152,15 +155,14 @@ def test_a_finished_run_that_lacks_masks_is_not_called_complete(agss, clip, done
 def test_another_run_in_the_same_folder_is_refused_until_overwrite(agss, clip, done, tmp_path):
     out = shutil.copytree(done, tmp_path / "out")
     before = snapshot(out)
-    refused = track(agss, clip, out, "--frame", "0", masks="truth/00003.png")
+    refused = track(agss, clip, out, "--to", "5")
     assert refused.exit_code == 2
-    assert "masks.0" in refused.stderr
+    assert "source.to" in refused.stderr
     assert "--overwrite" in refused.stderr
     assert snapshot(out) == before
-    assert track(agss, clip, out, "--overwrite", "--frame", "0", masks="truth/00003.png").exit_code == 0
-    given = read_label_map(clip / "truth" / "00003.png")
-    assert np.array_equal(read_label_map(out / "masks" / "00000.png"), given)
-    assert not (out / ".earlier").exists()
+    assert track(agss, clip, out, "--overwrite", "--to", "5").exit_code == 0
+    assert numbers(out) == list(range(6))
+    assert not (out / ".next").exists()
 
 
 def test_files_of_unknown_origin_are_not_overwritten(agss, clip, tmp_path):
@@ -174,15 +176,22 @@ def test_files_of_unknown_origin_are_not_overwritten(agss, clip, tmp_path):
     assert snapshot(out) == before
 
 
-def test_an_overwriting_run_that_fails_puts_the_earlier_output_back(agss, clip, done, tmp_path):
+def test_an_overwriting_run_that_fails_leaves_the_earlier_output_and_goes_on_later(agss, clip, done, tmp_path):
     out = shutil.copytree(done, tmp_path / "out")
     before = snapshot(out)
     frames = shutil.copytree(clip / "frames", tmp_path / "frames")
-    (frames / "00006.png").write_bytes(b"no image")
-    result = agss("track", frames, "--masks", clip / "truth" / "00000.png", "--out", out, "--overwrite")
+    whole = (frames / "00006.png").read_bytes()
+    (frames / "00006.png").write_bytes(b"x" * len(whole))
+    words = ["track", frames, "--masks", clip / "truth" / "00000.png", "--out", out, "--overwrite"]
+    result = agss(*words)
     assert result.exit_code == 2
     assert "00006.png" in result.stderr
-    assert snapshot(out) == before
+    assert {name: data for name, data in snapshot(out).items() if not name.startswith(".next")} == before
+    (frames / "00006.png").write_bytes(whole)
+    result = agss(*words)
+    assert result.exit_code == 0
+    assert "6 of 10 frames are done" in result.stderr
+    assert not (out / ".next").exists()
 
 
 def test_a_run_that_fails_in_a_clip_keeps_its_masks_and_goes_on_once_the_clip_is_mended(agss, clip, tmp_path):
@@ -245,15 +254,37 @@ def test_a_mask_named_by_number_belongs_to_that_frame(agss, clip, tmp_path):
     assert numbers(tmp_path / "out") == list(range(4, COUNT))
 
 
-def test_image_names_that_disagree_with_frame_numbers_are_pointed_out(agss, clip, tmp_path):
-    frames = tmp_path / "frames"
+@pytest.mark.parametrize("pattern", ["{:05d}", "img_{}_left"])
+def test_a_mask_called_like_an_image_belongs_to_it(agss, clip, tmp_path, pattern):
+    frames, masks = tmp_path / "frames", tmp_path / "masks"
     frames.mkdir()
+    masks.mkdir()
+    for number in range(4):
+        shutil.copy(clip / "frames" / f"{number:05d}.png", frames / f"{pattern.format(number + 8)}.png")
+    for number in (1, 3):
+        shutil.copy(clip / "truth" / f"{number:05d}.png", masks / f"{pattern.format(number + 8)}.png")
+    for given in (masks, masks / f"{pattern.format(9)}.png"):
+        out = tmp_path / given.name / "out"
+        result = agss("track", frames, "--masks", given, "--out", out)
+        assert result.exit_code == 0, result.output
+        assert numbers(out) == [1, 2, 3]
+        assert [row.frame for row in read_rows(out / "scores.csv") if row.human] == (
+            [1, 1, 3, 3] if given == masks else [1, 1]
+        )
+
+
+def test_masks_of_which_not_all_are_called_like_images_go_by_number_and_it_is_said(agss, clip, tmp_path):
+    frames, masks = tmp_path / "frames", tmp_path / "masks"
+    frames.mkdir()
+    masks.mkdir()
     for number in range(3):
         shutil.copy(clip / "frames" / f"{number:05d}.png", frames / f"{number + 1:05d}.png")
-    shutil.copy(clip / "truth" / "00000.png", tmp_path / "00001.png")
-    result = agss("track", frames, "--masks", tmp_path / "00001.png", "--out", tmp_path / "out")
-    assert result.exit_code == 0
+    for number in (0, 1):
+        shutil.copy(clip / "truth" / f"{number:05d}.png", masks)
+    result = agss("track", frames, "--masks", masks, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
     assert "is frame 0" in result.stderr
+    assert numbers(tmp_path / "out") == [0, 1, 2]
 
 
 def test_threads_and_weights_file_and_flow_are_used(agss, clip, tmp_path, tiny_weights):

@@ -30,9 +30,9 @@ CHANGES = [{}, {"use_agnostic": False}, {"use_specific": False}, {"use_normalisa
 
 
 def scattered(objects, height, width, seed):
-    """(objects, 64, height, width) evidence of each object in a random box, maybe at the border; one has none."""
+    """(objects, 80, height, width) evidence of each object in a random box, maybe at the border; one has none."""
     torch.manual_seed(seed)
-    evidence = torch.zeros(objects, 64, height, width)
+    evidence = torch.zeros(objects, 80, height, width)
     for k in range(objects - 1):
         top, left = int(torch.randint(height - 2, (1,))), int(torch.randint(width - 2, (1,)))
         evidence[k, :, top : top + int(torch.randint(1, 9, (1,))), left : left + int(torch.randint(1, 12, (1,)))] = 0.7
@@ -49,7 +49,7 @@ def test_the_canvas_equals_computing_every_object_everywhere(change, clips):
     everywhere.load_state_dict(canvas.state_dict())
     evidence = scattered(clips * 4, 12, 18, seed=1).unflatten(0, (clips, 4))
     features = canvas.encode(torch.rand(clips, 3, 192, 288))
-    shared = canvas.agnostic(features.levels, torch.rand(clips, 48, 12, 18), torch.rand(clips, 1, 12, 18))
+    shared = canvas.agnostic(features.levels, torch.rand(clips, 64, 12, 18), torch.rand(clips, 1, 12, 18))
     shared = shared if config.use_agnostic else None
     with torch.no_grad():
         one, other = (network.decode(features, shared, evidence) for network in (canvas, everywhere))
@@ -67,7 +67,7 @@ def test_canvas_and_everywhere_have_the_same_gradients():
         network.config = dataclasses.replace(network.config, windows=windows)
         network.zero_grad()
         features = network.encode(torch.rand(1, 3, 128, 160, generator=torch.Generator().manual_seed(0)))
-        shared = network.agnostic(features.levels, evidence.amax(1)[:, :48], evidence[:, 0, :1])
+        shared = network.agnostic(features.levels, evidence.amax(1)[:, :64], evidence[:, 0, :1])
         network.decode(features, shared, evidence).sigmoid().sum().backward()
         found.append({name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None})
     assert found[0].keys() == found[1].keys()

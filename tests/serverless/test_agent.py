@@ -26,9 +26,9 @@ from cvat_sdk.masks import decode_mask, encode_mask
 from agss_model.errors import ConfigError
 from agss_model.masks import mask_to_shape, shape_to_mask
 from serverless.agent import AgssFunction, Picture, create
-from serverless.cache import FeatureCache
-from serverless.contract import Shape
-from serverless.scenes import Scenes
+from serverless.function.cache import FeatureCache
+from serverless.function.contract import Shape
+from serverless.function.scenes import Scenes
 
 
 class Inline:

@@ -170,7 +170,7 @@ def test_from_annotations_to_published_weights_and_back(team, tmp_path, store, m
 def test_ctrl_c_ends_after_a_step_and_the_same_command_goes_on(team, tmp_path):
     out = tmp_path / "run"
     command = finetune_command(out, team, "--steps", "400")
-    process = start_python("-m", "agss_model.cli", *command)
+    process = start_python("-m", "agss_model", *command)
     wait_for_steps(process, out, 1)
     process.send_signal(signal.SIGINT)
     output = process.communicate(timeout=120)[0].decode()

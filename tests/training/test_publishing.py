@@ -8,8 +8,8 @@ from little_data import RUNS, make_stills
 from safetensors.torch import load_file
 
 from agss_model.errors import OutputError, WeightsError
+from agss_model.files import sha256_of
 from agss_model.weights import store
-from agss_model.weights.files import sha256_of
 from training import publish_weights, train
 from training.publish_weights import publish
 from training.settings import read_run

@@ -15,7 +15,7 @@ from training.clips import Clips, join, pack
 from training.motion import FlowAhead
 from training.recurrent import ClipLoss, RecurrentConfig
 
-PLAIN = RecurrentConfig(cross_entropy=0, still_share=0, recent_share=0)
+PLAIN = RecurrentConfig(cross_entropy=0, still_share=0, recent_share=0, mistaken=0)
 
 
 class Echo(AGSSVOS):
@@ -32,10 +32,10 @@ class Echo(AGSSVOS):
     def encode(self, image):
         return Features(image, (image[:, :, ::16, ::16],), image[:, :1, ::16, ::16])
 
-    def remember(self, features, masks):
+    def remember(self, features, masks, *, lasting=True):
         return Reference(features.key, masks[:, :, None], torch.ones(masks.shape[:2], dtype=torch.bool))
 
-    def segment(self, features, references, previous, warped, valid=None, within=None):
+    def segment(self, features, references, previous, warped, valid=None, within=None, without=None):
         self.warped.append(warped)
         self.known.append(valid)
         self.references.append(references)

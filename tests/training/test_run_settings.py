@@ -124,7 +124,8 @@ def test_a_teacher_needs_features_that_stay():
     settings = ["recurrent.taught = 1.0", "frozen = ['encoder.']"]
     with pytest.raises(ConfigError, match=r"project_key\S+ is trained"):
         Trainer(read_run(RUNS / "tiny.toml", settings), None)
-    trainer = Trainer(read_run(RUNS / "tiny.toml", [settings[0], "frozen = ['encoder.', 'project_key.']"]), None)
+    frozen = "frozen = ['encoder.', 'project_key.', 'target.']"
+    trainer = Trainer(read_run(RUNS / "tiny.toml", [settings[0], frozen]), None)
     assert not any(p.requires_grad for p in trainer.loss.teacher.parameters())
     assert trainer.averaged().teacher is None  # what is measured is the network alone
 

@@ -200,7 +200,7 @@ def test_a_disk_that_fills_up_breaks_no_checkpoint(data, tmp_path, capsys):
     trainer = go(data, tmp_path, steps=2, validate_every=2)
     names = ("latest.pt", "latest.safetensors", "best.safetensors")
     before = {name: (tmp_path / name).read_bytes() for name in names}
-    with Full(), pytest.raises(OutputError, match="Free some space"):
+    with Full(), pytest.raises(OutputError, match="free some space"):
         checkpoints.save(trainer, tmp_path)
     with Full(), pytest.raises(OutputError, match="free some space"):
         checkpoints.export(trainer, tmp_path, "best")

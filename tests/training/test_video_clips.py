@@ -150,6 +150,7 @@ def test_an_unreadable_frame_is_skipped_and_counted_until_nothing_is_left(tmp_pa
     assert sum(source.skipped.values()) > 0
     for image in (root / "JPEGImages" / "good").iterdir():
         image.write_bytes(b"damaged")
+    source = VideoClips(open_videos(root, "davis")[0], VideoConfig())  # nothing is held yet
     with pytest.raises(MediaError, match="in a row"):
         source.sample(SHAPE, 9)
 

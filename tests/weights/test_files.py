@@ -14,8 +14,9 @@ from torch import nn
 
 from agss_model.config import PRESETS, AgssConfig
 from agss_model.errors import OutputError, WeightsError
+from agss_model.files import sha256_of
 from agss_model.weights import files
-from agss_model.weights.files import load_into, read_weights, save_weights, sha256_of
+from agss_model.weights.files import load_into, read_weights, save_weights
 
 STATE = {"weight": torch.arange(12.0).reshape(3, 4), "bias": torch.tensor([1.0, -2.0, 0.5])}
 

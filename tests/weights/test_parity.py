@@ -9,7 +9,8 @@ import pytest
 import torch
 from published_format import SEG_PARAMETERS, Published, random_state, rgmp_shapes, seg_shapes
 
-from agss_model.weights.files import read_weights, sha256_of
+from agss_model.files import sha256_of
+from agss_model.weights.files import read_weights
 from agss_model.weights.importer import import_checkpoint
 from agss_model.weights.store import load_model
 

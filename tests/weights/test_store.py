@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 
 import pytest
 import torch
 
-from agss_model.config import PRESETS
+from agss_model.config import PRESETS, AgssConfig
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.network import build_network
 from agss_model.weights import store
@@ -51,6 +52,26 @@ def test_a_path_works_like_a_name_and_settings_can_be_changed(shipped):
 def test_settings_that_do_not_exist_are_refused(shipped, changes, message):
     with pytest.raises(ConfigError, match=message):
         load_model("lite", **changes)
+
+
+def test_a_small_file_that_asks_for_a_large_network_is_refused_before_there_is_room_for_it(tmp_path, monkeypatch):
+    built = []
+    monkeypatch.setattr(store, "build_network", lambda config: built.append(build_network(config)) or built[-1])
+    config = dataclasses.replace(PRESETS["lite"], width=(512, 512, 512))
+    save_weights(tmp_path / "wide.safetensors", {"a": torch.zeros(1)}, config, {})
+    with pytest.raises(WeightsError, match="do not fit the network LiteAGSSVOS"):
+        load_model(tmp_path / "wide.safetensors")
+    assert {parameter.device.type for parameter in built[0].parameters()} == {"meta"}
+    assert len(built) == 1
+
+
+@pytest.mark.parametrize("width", [(10_000, 10_000, 10_000), (-1, 2, 3), ("a", 1, 2), (64, 48)])
+def test_a_file_whose_settings_are_out_of_range_is_refused(tmp_path, monkeypatch, width):
+    monkeypatch.setattr(AgssConfig, "to_dict", lambda self: {**dataclasses.asdict(self), "width": width})
+    save_weights(tmp_path / "odd.safetensors", {"a": torch.zeros(1)}, PRESETS["lite"], {})
+    monkeypatch.undo()
+    with pytest.raises(WeightsError, match="width is"):
+        load_model(tmp_path / "odd.safetensors")
 
 
 def test_settings_that_change_the_layers_do_not_fit_the_weights(shipped):

@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from agss_model.errors import MediaError
+from agss_model.video.images import decode_image
 
 AnyArray = npt.NDArray[np.integer[Any] | np.floating[Any]]  # as OpenCV's stubs have it; here always uint8
 IGNORE = 255
@@ -176,8 +177,9 @@ def _prepare(
     image_data: bytes, mask_data: bytes | None, picture: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
 ) -> tuple[int, int] | str:
     """Decode one still into its place, (3, size, size) and (size, size); returns its extent, or what is wrong."""
-    image = cv2.imdecode(np.frombuffer(image_data, np.uint8), cv2.IMREAD_COLOR) if image_data else None
-    if image is None:
+    try:
+        image: AnyArray = decode_image(image_data, "still")
+    except MediaError:
         return "unreadable image"
     mask = _decode_indices(mask_data)
     if mask is None:
@@ -187,7 +189,7 @@ def _prepare(
     if not ((mask > 0) & (mask != IGNORE)).any():
         return "mask without object"
     image, labels[:], extent = _square(image, mask, len(labels))
-    picture[:] = image[..., ::-1].transpose(2, 0, 1)
+    picture[:] = image.transpose(2, 0, 1)
     return extent
 
 
@@ -196,7 +198,7 @@ def _decode_indices(data: bytes | None) -> AnyArray | None:
     if not data:
         return None
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             return np.array(image, dtype=np.uint8)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
         return None

@@ -5,19 +5,18 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from agss_model.network.lite.instance import SOURCES
 from agss_model.network.lite.layers import Residual, conv, conv_to_one, upsample2_in_zeros
 
 
 class Decoder(nn.Module):
     """Two refinements and a prediction, as narrow as the widths say."""
 
-    def __init__(self, width: tuple[int, int, int]) -> None:
+    def __init__(self, width: tuple[int, int, int], sources: int) -> None:
         super().__init__()
         _, middle, fine = width
         self.refine_middle = Residual(middle)
         self.to_fine = conv(middle, fine, 1)
-        self.evidence_fine = conv(SOURCES, fine)
+        self.evidence_fine = conv(sources, fine)
         self.refine_fine = Residual(fine)
         self.predict = conv(fine, 1)
 
@@ -26,7 +25,7 @@ class Decoder(nn.Module):
 
         Args:
             attended: (B, middle, H/8, W/8) attention times agnostic feature (equation 3) plus the object's feature.
-            evidence: (B, 64, H/16, W/16) as the instance module got it, or None without that module.
+            evidence: (B, sources * 16, H/16, W/16) as the instance module got it, or None without that module.
             shared: (B, fine, H/4, W/4) visual feature of the target.
             masks: by scale, as in `agss_model.network.lite.canvas.Region`; evidence and shared are zero outside.
 

@@ -13,25 +13,23 @@ from torch import Tensor, nn
 from agss_model.network.lite.agnostic import EVIDENCE_CELLS
 from agss_model.network.lite.layers import Residual, conv, upsample2_in_zeros
 
-SOURCES = 4  # memory, previous frame, warped mask, the other objects
-
 
 class InstanceModule(nn.Module):
     """Attention generator, three layers deep at 1/16 and one at 1/8; no activation at its end, as in the paper."""
 
-    def __init__(self, width: tuple[int, int, int]) -> None:
+    def __init__(self, width: tuple[int, int, int], sources: int) -> None:
         super().__init__()
         coarse, middle, _ = width
-        self.enter = conv(SOURCES * EVIDENCE_CELLS, coarse)
+        self.enter = conv(sources * EVIDENCE_CELLS, coarse)
         self.first, self.second = Residual(coarse), Residual(coarse)
         self.to_middle = conv(coarse, middle, 1)
-        self.attention = conv(middle + SOURCES * EVIDENCE_CELLS // 4, middle)
+        self.attention = conv(middle + sources * EVIDENCE_CELLS // 4, middle)
 
     def context(self, evidence: Tensor, shared: Tensor | None, mask: Tensor) -> Tensor:
         """Layers at 1/16.
 
         Args:
-            evidence: (M, 64, h, w), four sources of 16 positions a cell.
+            evidence: (M, sources * 16, h, w), 16 positions a cell.
             shared: (M, coarse, h, w) agnostic feature, or None without the agnostic module.
             mask: (M, 1, h, w) or (1, 1, h, w), 1 where the objects are computed, 0 elsewhere; the maps are zero there.
 
@@ -49,7 +47,7 @@ class InstanceModule(nn.Module):
 
         Args:
             context: (M, coarse, h, w).
-            evidence: (M, 64, h, w), as `context` got it.
+            evidence: (M, sources * 16, h, w), as `context` got it.
             masks: by scale, as in `agss_model.network.lite.canvas.Region`.
 
         Returns:

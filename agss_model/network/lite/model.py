@@ -6,6 +6,7 @@ Where it departs from the published network, and why:
   after it, as fractions at 1/4 laid into the cells at 1/16.
 * The references (human frames, and a few confident frames since) are read by attention over 64-channel keys instead
   of a global convolution at 1/32. The frame before is read once more within a window, against look-alikes far away.
+* A linear model of each object is fitted to the same references (`agss_model.network.target`).
 * The part that runs for each object is narrow (about 1.2 G multiply-accumulates at 864x480 against 94 G) and runs
   only where the object can be (`agss_model.network.lite.canvas`).
 """
@@ -13,6 +14,7 @@ Where it departs from the published network, and why:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import torch
@@ -23,12 +25,13 @@ from agss_model.config import AgssConfig
 from agss_model.errors import ConfigError
 from agss_model.network import aggregation
 from agss_model.network.base import AGSSVOS, Features, Reference
-from agss_model.network.lite.agnostic import EVIDENCE_CELLS, AgnosticModule
+from agss_model.network.lite.agnostic import EVIDENCE_CELLS, AgnosticModule, sources
 from agss_model.network.lite.canvas import Canvas, Everywhere, Region, support
 from agss_model.network.lite.decoder import Decoder
 from agss_model.network.lite.efficientnet import CHANNELS, EfficientNetLite0
 from agss_model.network.lite.instance import InstanceModule
 from agss_model.network.memory import inside_window, read, read_twice
+from agss_model.network.target import TargetModel
 
 Shared = tuple[Tensor, Tensor, Tensor]
 """What the agnostic module gives: (B, C1, H/16, W/16), (B, C2, H/8, W/8), (B, C3, H/4, W/4)."""
@@ -68,9 +71,11 @@ class LiteAGSSVOS(AGSSVOS):
         self.encoder = EfficientNetLite0()
         self.project_key = nn.Conv2d(CHANNELS[16], config.key_channels, 1)
         self.log_temperature = nn.Parameter(torch.tensor(float(config.temperature)).log())
-        self.agnostic = AgnosticModule(config.width)
-        self.instance = InstanceModule(config.width)
-        self.decoder = Decoder(config.width)
+        self.target = TargetModel((CHANNELS[4], CHANNELS[8], CHANNELS[16])) if config.use_target else None
+        self.sources = sources(config)
+        self.agnostic = AgnosticModule(config.width, self.sources)
+        self.instance = InstanceModule(config.width, self.sources + 1)
+        self.decoder = Decoder(config.width, self.sources + 1)
 
     @property
     def _layers(self) -> Runner:
@@ -89,8 +94,9 @@ class LiteAGSSVOS(AGSSVOS):
     def encode(self, image: Tensor) -> Features:
         """See `AGSSVOS.encode`; the key has `config.key_channels` channels of unit length at 1/16."""
         scaled = self.scaled(image)
-        *levels, key = self._layers.look(scaled)
-        return Features(scaled, tuple(levels), key)
+        *found, key = self._layers.look(scaled)
+        levels = tuple(found)
+        return Features(scaled, levels, key, None if self.target is None else self.target.look(levels))
 
     @staticmethod
     def scaled(image: Tensor) -> Tensor:
@@ -107,16 +113,20 @@ class LiteAGSSVOS(AGSSVOS):
         shared: Shared = self.agnostic(levels, union, match)
         return shared
 
-    def remember(self, features: Features, masks: Tensor) -> Reference:
+    def remember(self, features: Features, masks: Tensor, *, lasting: bool = True) -> Reference:
         """See `AGSSVOS.remember`; a value is the mask at 1/4, sixteen positions to a cell."""
         key = self._key(features)
         known = torch.ones(masks.shape[:2], dtype=torch.bool, device=masks.device)
-        return Reference(key, F.pixel_unshuffle(masks[:, :, None].float(), 4), known)
+        value = F.pixel_unshuffle(masks[:, :, None].float(), 4)
+        if self.target is None or features.looks is None or not lasting:
+            return Reference(key, value, known)
+        gram, cross = self.target.remember(features.looks, value)
+        return Reference(key, value, known, gram=gram, cross=cross)
 
     def compact(self, reference: Reference) -> Reference:
         """Keys in half precision and values in steps of 1/255: a quarter of the bytes, and no visible difference."""
         value = (reference.value * 255).round().to(torch.uint8)
-        return Reference(reference.key.half(), value, reference.known)
+        return replace(reference, key=reference.key.half(), value=value)
 
     def resemblance(self, features: Features, references: Sequence[Reference], cells: Tensor) -> Tensor:
         """See `AGSSVOS.resemblance`."""
@@ -132,10 +142,11 @@ class LiteAGSSVOS(AGSSVOS):
         warped: Tensor,
         valid: Tensor | None = None,
         within: Tensor | None = None,
+        without: Tensor | None = None,
     ) -> Tensor:
         """See `AGSSVOS.segment`. Each object is computed only where it can be."""
         with self.clock.measure("agnostic"):
-            evidence, union, match = self.gather(features, references, previous, warped, within)
+            evidence, union, match = self.gather(features, references, previous, warped, within, without)
             shared = self._layers.compare(features.levels, union, match) if self.config.use_agnostic else None
         return self.finish(self.decode(features, shared, evidence), valid)
 
@@ -146,11 +157,13 @@ class LiteAGSSVOS(AGSSVOS):
         previous: Reference | None,
         warped: Tensor,
         within: Tensor | None = None,
+        without: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Everything known about where the objects are, before looking at how the target frame looks.
 
         Returns:
-            (B, N, 64, H/16, W/16) evidence of each object, (B, 48, H/16, W/16) its union over the objects and
+            (B, N, (S + 1) * 16, H/16, W/16) evidence of each object from S sources (memory, frame before, warped mask,
+            target model) and from the other objects, (B, S * 16, H/16, W/16) its union over the objects, and
             (B, 1, H/16, W/16) the cosine of the best match in the memory.
         """
         key, temperature = self._key(features), self._temperature
@@ -163,10 +176,16 @@ class LiteAGSSVOS(AGSSVOS):
                 key, references, previous, temperature, window, top_k=self.config.top_k, cutoff=self.config.cutoff
             )
         moved = F.pixel_unshuffle(warped[:, :, None].float(), 4)
-        own = torch.stack([memory.value, local, moved], 2)  # (B, N, 3, 16, h, w)
+        found = [memory.value, local, moved]
+        if self.target is not None and features.looks is not None:
+            found.append(self.target.score(features.looks, references))
+        own = torch.stack(found, 2)  # (B, N, S, 16, h, w)
         if within is not None:
             own = own * F.max_pool2d(within.float(), 4)[:, :, None, None]
-        claims = own[:, :, ::2].mean(2)
+        if without is not None:
+            own = own * ~without[..., None, None, None]
+        looks_like = own[:, :, 0] if self.target is None else own[:, :, ::3].mean(2)
+        claims = (looks_like + own[:, :, 2]) / 2
         others = (claims.sum(1, keepdim=True) - claims).clamp_max(1)
         evidence = torch.cat([own.flatten(2, 3), others], 2)
         return evidence, own.amax(1).flatten(1, 2), memory.match
@@ -177,7 +196,7 @@ class LiteAGSSVOS(AGSSVOS):
         Args:
             features: of the target.
             shared: what the agnostic module made of it, None without that module.
-            evidence: (B, N, 64, H/16, W/16).
+            evidence: (B, N, (S + 1) * 16, H/16, W/16).
 
         Returns:
             (B, N, H/4, W/4) logits; far below zero where an object cannot be.
@@ -185,12 +204,15 @@ class LiteAGSSVOS(AGSSVOS):
         batch, objects = evidence.shape[:2]
         own = evidence.flatten(0, 1)
         occupied = own[:, : 3 * EVIDENCE_CELLS].detach().amax(1) > self.config.evidence_threshold
+        if self.target is not None:
+            judged = own[:, 3 * EVIDENCE_CELLS : 4 * EVIDENCE_CELLS].detach().mean(1)
+            occupied |= judged > self.config.target_threshold
         region = (Canvas if self.config.windows else Everywhere)(support(occupied), batch)
         logits = region.place(self._decode(features, shared, own, region))
         return logits.reshape(batch, objects, *logits.shape[-2:])
 
     def _decode(self, features: Features, shared: Shared | None, evidence: Tensor, region: Region) -> Tensor:
-        """Logits at 1/4, laid out as the region is, from (M, 64, h, w) evidence."""
+        """Logits at 1/4, laid out as the region is, from (M, (S + 1) * 16, h, w) evidence."""
         with self.clock.measure("specific"):
             own = region.own(evidence)
             coarse = None if shared is None else region.shared(shared[0], 1)
@@ -207,7 +229,7 @@ class LiteAGSSVOS(AGSSVOS):
         """Instance module and decoder, on maps that are zero outside of the objects' places.
 
         Args:
-            own: (M, 64, h, w) evidence.
+            own: (M, (S + 1) * 16, h, w) evidence.
             coarse: (M, C1, h, w) agnostic feature; None without the agnostic module, like `middle`.
             middle: (M, C2, 2h, 2w) agnostic feature.
             visual: (M, C3, 4h, 4w) feature of the target.

@@ -57,7 +57,7 @@ class PaperAGSSVOS(AGSSVOS):
         image = self.encoder.normalise(image)
         return Features(image, (self.encoder.look(image),))
 
-    def remember(self, features: Features, masks: Tensor) -> Reference:
+    def remember(self, features: Features, masks: Tensor, *, lasting: bool = True) -> Reference:
         """The frame under the union of its masks (equation 1); nothing is kept of single objects."""
         batch, count, height, width = masks.shape
         size = (height // REDUCTION, width // REDUCTION)
@@ -75,6 +75,7 @@ class PaperAGSSVOS(AGSSVOS):
         warped: Tensor,
         valid: Tensor | None = None,
         within: Tensor | None = None,
+        without: Tensor | None = None,
     ) -> Tensor:
         """One agnostic pass, then all objects; outside training a few objects at a time.
 

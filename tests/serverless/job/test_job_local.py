@@ -11,22 +11,22 @@ import pytest
 from fake_cvat import TOKEN, FakeCvat, Function
 from typer.testing import CliRunner
 
-from agss_model.cli.engine import Engine, load_engine
 from agss_model.cli.main import app
+from agss_model.clips import propagate
 from agss_model.cvat import server as cvat_server
+from agss_model.engines.loading import Engine, load_engine
 from agss_model.flow import build_flow
 from agss_model.masks import decode_cvat_mask, encode_cvat_mask, to_label_map
-from agss_model.propagate import propagate
 from agss_model.video import open_source
-from serverless.cache import FeatureCache
+from serverless.function.cache import FeatureCache
+from serverless.function.scenes import Scenes
+from serverless.function.service import answer
 from serverless.job import command
 from serverless.job import run as job
 from serverless.job.drawn import Boxes, Keyframes
 from serverless.job.objects import Groups, Target
 from serverless.job.read import Given, read_job
 from serverless.job.track import JobFrames
-from serverless.scenes import Scenes
-from serverless.service import answer
 
 FRAMES = 12
 

@@ -1,0 +1,121 @@
+"""What a finished run came to, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from agss_model.cli.console import stdout
+from agss_model.ranges import spans
+from agss_model.runs.run import Outcome, Run
+from agss_model.runs.scores import Row
+from agss_model.runs.summary import Look, look_first
+
+
+def print_report(run: Run, outcome: Outcome, masks: Path | None = None, words: Sequence[str] = ()) -> None:
+    """A table, what to look at first, and last the command that corrects it.
+
+    Args:
+        run: the run.
+        outcome: what it came to.
+        masks: what `--masks` named; None where the command takes none.
+        words: of the command.
+    """
+    console, traces = stdout(), run.folder.settled
+    if outcome.standing == "complete":
+        console.print(f"{traces.root} is complete, nothing is left to do; --overwrite tracks again.")
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_row("frames", str(outcome.frames))
+    table.add_row("objects", ", ".join(map(str, run.keyframes.ids)))
+    table.add_row("weights", f"{run.engine.weights} on {run.engine.device}, {run.engine.name}")
+    if outcome.standing == "corrected":
+        table.add_row("tracked again", spans(outcome.tracked) or "none")
+    if outcome.tracked:
+        table.add_row("speed", f"{len(outcome.tracked) / outcome.seconds:.1f} frames per second")
+    for name, path in _files(run).items():
+        table.add_row(name, str(path))
+    console.print(table)
+    looks = look_first(outcome.rows)
+    if looks:
+        console.print("Look first at")
+        for look in looks:
+            console.print(f"  {look}")
+    elif (worst := _worst(outcome)) is not None:
+        console.print(
+            f"No score is low; the lowest is {worst.score:.2f} (object {worst.object_id}, frame {worst.frame})."
+        )
+    if looks and masks is not None:
+        console.print(_next_step(looks[0], run, masks, words))
+
+
+def _next_step(look: Look, run: Run, masks: Path, command: Sequence[str]) -> str:
+    """One line: the mask to draw, and the command that takes it in."""
+    name = f"{look.worst_frame:05d}.png"
+    words = [word for word in command if word != "--overwrite"]
+    folder = masks if masks.is_dir() else masks.with_name(f"{masks.stem}_masks")
+    place = f"draw object {look.object_id} into {folder / name}"
+    if not masks.is_dir():
+        first = f"{min(run.keyframes.label_maps):05d}.png"
+        place = f"copy {masks} to {folder / first}, {place}"
+        words = [_other_masks(word, masks, folder) for word in _without_frame(words)]
+    return f"To correct frame {look.worst_frame}, {place}, then: {shlex.join(['agss', *words])}"
+
+
+def _other_masks(word: str, masks: Path, folder: Path) -> str:
+    if word == str(masks):
+        return str(folder)
+    return f"--masks={folder}" if word == f"--masks={masks}" else word
+
+
+def _without_frame(words: list[str]) -> list[str]:
+    """Masks in a folder have their frames in their names."""
+    kept, skip = list[str](), False
+    for word in words:
+        if not skip and word != "--frame" and not word.startswith("--frame="):
+            kept.append(word)
+        skip = word == "--frame"
+    return kept
+
+
+def print_json(run: Run, outcome: Outcome) -> None:
+    """One JSON object for a run: frames, objects with their scores, what to look at first, files."""
+    tracked = len(outcome.tracked)
+    content = {
+        "standing": outcome.standing,
+        "frames": {"first": run.plan.frames.start, "last": run.plan.frames.stop - 1, "tracked": list(outcome.tracked)},
+        "frames_per_second": round(tracked / outcome.seconds, 2) if tracked else None,
+        "objects": [_about(object_id, outcome.rows) for object_id in run.keyframes.ids],
+        "look_first": [vars(look) for look in look_first(outcome.rows)],
+        "weights": {"name": run.engine.weights, "engine": run.engine.name, "device": str(run.engine.device)},
+        "files": {name: str(path) for name, path in _files(run).items()} | {"record": str(run.folder.settled.record)},
+    }
+    print(json.dumps(content))
+
+
+def _about(object_id: int, rows: tuple[Row, ...]) -> dict[str, Any]:
+    own = [row for row in rows if row.object_id == object_id]
+    found = [row for row in own if not row.human]
+    worst = min(found, key=lambda row: row.score, default=None)
+    return {
+        "id": object_id,
+        "frames": len(own),
+        "human": [row.frame for row in own if row.human],
+        "lost": [row.frame for row in own if row.lost],
+        "mean_score": round(sum(row.score for row in found) / len(found), 4) if found else None,
+        "lowest_score": None if worst is None else {"frame": worst.frame, "score": worst.score},
+    }
+
+
+def _files(run: Run) -> dict[str, Path]:
+    traces = run.folder.settled
+    files = {"masks": traces.masks, "scores": traces.scores}
+    return files | ({"overlay": traces.overlay} if traces.overlay.exists() else {})
+
+
+def _worst(outcome: Outcome) -> Row | None:
+    return min((row for row in outcome.rows if not row.human), key=lambda row: row.score, default=None)

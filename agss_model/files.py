@@ -1,0 +1,172 @@
+"""Files on the disk: written whole or not at all, held by one process at a time, told apart by their digests."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from agss_model.errors import OutputError
+
+_BLOCK = 1 << 20
+_LEFTOVER = re.compile(r"\..*\.[0-9a-f]{16}\.part")
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal; errors of the file system are raised as they come."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn errors of the file system into sentences.
+
+    Raises:
+        OutputError: the block could not write.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {path}: {error.strerror or error}; choose another place, or free some space"
+        ) from error
+
+
+def part_of(path: Path) -> Path:
+    """A name beside `path` that nobody can guess, for what becomes it once it is whole; see `remove_leftovers`."""
+    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
+    """A new, empty file beside `path`: renamed to it when the block ends well, removed when it does not.
+
+    It is made with O_EXCL under a name that nobody can guess, so that no link can lead the writing elsewhere, and with
+    the permissions that new files have. Errors of the file system are raised as they come.
+
+    Args:
+        path: the file to make or to replace; a link in its place is replaced, not followed.
+        flush: wait until the content is on the disk, so that not even a power cut leaves half a file.
+    """
+    part = part_of(path)
+    part.open("xb").close()
+    try:
+        yield part
+        if flush:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        with contextlib.suppress(OSError):  # an error on its way says more
+            part.unlink(missing_ok=True)
+
+
+def write_with(path: Path, write: Callable[[Path], object], *, flush: bool = True) -> None:
+    """Let `write(temporary path)` make a file.
+
+    Raises:
+        OutputError: it cannot be written; an earlier file is untouched.
+    """
+    try:
+        with replacing(path, flush=flush) as part:
+            write(part)
+    except (OSError, RuntimeError) as error:  # torch says RuntimeError when the disk is full
+        raise OutputError(
+            f"cannot write {path} ({error}); an earlier one is untouched; choose another place, or free some space"
+        ) from error
+
+
+def write_bytes(path: Path, data: bytes, *, flush: bool = False) -> None:
+    """Write a file, of which `flush` decides whether it survives a power cut.
+
+    Raises:
+        OutputError: as `write_with`.
+    """
+    write_with(path, lambda part: part.write_bytes(data), flush=flush)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON for people to read.
+
+    Raises:
+        OutputError: as `write_with`.
+    """
+    write_bytes(path, (json.dumps(content, indent=2) + "\n").encode(), flush=True)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work for it is done.
+
+    Raises:
+        OutputError: it is a folder, or its folder is missing or cannot be written.
+    """
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder; give the name of a file")
+    with explained(path):
+        probe = part_of(path)
+        probe.open("xb").close()
+        probe.unlink()
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file of this name was left by a process that ended while it wrote."""
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def remove_leftovers(folder: Path, *, older_than: float = 0.0) -> None:
+    """Remove what processes left that ended while they wrote into a folder; others must not be writing there now.
+
+    Args:
+        folder: looked at itself, not below.
+        older_than: seconds since the last change; where others may be writing, more than any of them needs.
+    """
+    entries = list(folder.iterdir()) if folder.is_dir() else []
+    for entry in entries:
+        with contextlib.suppress(OSError):  # somebody else's; it does no harm
+            if is_leftover(entry.name) and time.time() - entry.lstat().st_mtime >= older_than:
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+
+
+@contextlib.contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """Be the only process that works on something; `lock` and a note of who holds it exist meanwhile.
+
+    Raises:
+        OutputError: another process holds it, and the message says which; or the folder cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    holder = holder_of(lock)
+    guard = FileLock(lock)
+    with explained(lock):
+        try:
+            guard.acquire(timeout=0)
+        except Timeout:
+            who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "another process"
+            raise OutputError(f"{lock.parent} is being written by {who}; wait for it, or stop it first") from None
+    try:
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        write_bytes(holder, f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode())
+        yield
+    finally:
+        for path in (holder, lock):
+            with contextlib.suppress(OSError):  # on Windows a file that is open stays until the next time
+                path.unlink(missing_ok=True)
+        guard.release()
+
+
+def holder_of(lock: Path) -> Path:
+    """Where `held` notes who holds a lock."""
+    return lock.with_name(f"{lock.name}.holder")

@@ -1,0 +1,179 @@
+"""What a person says about some frames, from files to checked keyframes.
+
+A mask file says where objects are in a frame. A `.json` file of the same name, `{"absent": [3, 7]}`, says which are not
+there: they are gone from that frame on, until a later mask shows them again. Either may stand alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agss_model.errors import MaskError, MediaError
+from agss_model.files import sha256_of
+from agss_model.masks.files import read_drawn_map
+from agss_model.masks.labels import LabelMap, object_ids, validate_object_id
+from agss_model.runs.mask_names import MaskNames
+from agss_model.tracker import MAX_OBJECTS
+from agss_model.video.source import FrameSource
+
+SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".gif"})
+_NOTES = ".json"
+_LARGEST_NOTE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Keyframes:
+    """Masks and absences by frame number.
+
+    Attributes:
+        label_maps: (H, W) of the frame's size, each with at least one object.
+        sha256: of the files of each frame.
+        ids: all objects drawn, ascending.
+        absent: objects that are said not to be there.
+        doubtful: sentences about what may not be what was meant.
+    """
+
+    label_maps: dict[int, LabelMap]
+    sha256: dict[int, str]
+    ids: tuple[int, ...]
+    absent: dict[int, frozenset[int]] = field(default_factory=dict)
+    doubtful: tuple[str, ...] = ()
+
+    @property
+    def drawn(self) -> dict[int, frozenset[int]]:
+        """The objects in each label map."""
+        return {number: frozenset(object_ids(label_map)) for number, label_map in self.label_maps.items()}
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """Everything said, as plain values."""
+        drawn = self.drawn
+        return {
+            str(number): {
+                "sha256": self.sha256[number],
+                "objects": sorted(drawn.get(number, ())),
+                "absent": sorted(self.absent.get(number, ())),
+            }
+            for number in sorted(self.sha256)
+        }
+
+
+def read_keyframes(path: Path, source: FrameSource, frame: int | None = None) -> Keyframes:
+    """Read one mask or a folder of masks, and check all against the clip.
+
+    Args:
+        path: a mask file, or a folder of them; see `MaskNames` for the frames they belong to.
+        source: the clip they were drawn on.
+        frame: the frame a single file belongs to; None for what its name says, or 0 where that is nothing.
+
+    Raises:
+        MaskError: no file, an unusable name, a wrong size, no object, or too many.
+        MediaError: a file is missing or damaged, or its frame is outside the clip.
+    """
+    names = MaskNames(source)
+    files = _folder(path, frame, names) if path.is_dir() else _single(path, frame, names)
+    told = {number: _Told(number, found, source) for number, found in sorted(files.items())}
+    label_maps = {number: one.label_map for number, one in told.items() if one.label_map is not None}
+    if not label_maps:
+        raise MaskError(f"{path} says only what is absent; draw the objects on at least one frame")
+    ids = tuple(sorted({object_id for label_map in label_maps.values() for object_id in object_ids(label_map)}))
+    if len(ids) > MAX_OBJECTS:
+        raise MaskError(
+            f"{path} has {len(ids)} objects; at most {MAX_OBJECTS} can be tracked together. Track them in several "
+            "runs, or check that the file is a mask and not a picture."
+        )
+    absent = {number: one.absent for number, one in told.items() if one.absent}
+    if unknown := sorted(frozenset[int]().union(*absent.values()) - set(ids)):
+        raise MaskError(f"{path} says that object {unknown[0]} is absent, but no mask shows it; drawn are {list(ids)}")
+    sentences = [sentence for one in told.values() for sentence in one.doubtful]
+    sha256 = {number: one.sha256 for number, one in told.items()}
+    return Keyframes(label_maps, sha256, ids, absent, (*names.doubtful, *sentences))
+
+
+class _Told:
+    """What the files of one frame say."""
+
+    def __init__(self, number: int, files: list[Path], source: FrameSource) -> None:
+        if not 0 <= number < len(source):
+            raise MediaError(
+                f"mask {files[0]} is for frame {number}, but {source.name} has frames 0 to {len(source) - 1}; "
+                "name it after its frame, counted from 0, or say --frame"
+            )
+        self.label_map: LabelMap | None = None
+        self.absent: frozenset[int] = frozenset()
+        self.doubtful: list[str] = []
+        notes = [path for path in files if path.suffix.lower() == _NOTES]
+        for path in notes:
+            self.absent = read_absent(path)
+        for path in files:
+            if path not in notes:
+                self.label_map = self._mask(path, source)
+        self.sha256 = "+".join(sha256_of(path) for path in files)
+        shown = frozenset(object_ids(self.label_map)) if self.label_map is not None else frozenset()
+        if both := sorted(shown & self.absent):
+            raise MaskError(
+                f"{notes[0]} says that object {both[0]} is absent, but {files[0].name} shows it; remove one"
+            )
+
+    def _mask(self, path: Path, source: FrameSource) -> LabelMap | None:
+        label_map = read_drawn_map(path, self.doubtful)
+        height, width = label_map.shape
+        if (width, height) != source.size:
+            raise MaskError(
+                f"mask {path} is {width}x{height} pixels, but the frames of {source.name} are "
+                f"{source.size[0]}x{source.size[1]}; export the mask at the size of the frame"
+            )
+        if object_ids(label_map):
+            return label_map
+        if self.absent:
+            return None
+        raise MaskError(
+            f"mask {path} has no object, every pixel is 0; paint each object with its id, 1 to 65535. To say that "
+            f'object 3 is not there, write {{"absent": [3]}} into {path.with_suffix(_NOTES).name} beside it'
+        )
+
+
+def read_absent(path: Path) -> frozenset[int]:
+    """Objects that a note says are absent.
+
+    Raises:
+        MediaError: the file cannot be read, or is no such note.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_NOTE:
+            raise ValueError(f"it has {path.stat().st_size} bytes")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return frozenset(validate_object_id(object_id) for object_id in content["absent"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, MaskError) as error:
+        raise MediaError(f'{path} does not say what is absent, as {{"absent": [3]}} does ({error!r})') from error
+
+
+def _single(path: Path, frame: int | None, names: MaskNames) -> dict[int, list[Path]]:
+    if not path.is_file():
+        raise MediaError(f"mask {path} does not exist; give a mask image or a folder of mask images")
+    found = names.frame(path) if frame is None else frame
+    return {0 if found is None else found: [path]}
+
+
+def _folder(folder: Path, frame: int | None, names: MaskNames) -> dict[int, list[Path]]:
+    if frame is not None:
+        raise MaskError(f"--frame goes with a single mask; the masks in {folder} take their frames from their names.")
+    paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    masks = [path for path in paths if path.suffix.lower() in SUFFIXES]
+    if not masks:
+        raise MaskError(f"folder {folder} holds no masks; put files like 00000.png into it, named by frame number")
+    names.settle(masks)
+    files: dict[int, list[Path]] = {}
+    for path in (*masks, *(path for path in paths if path.suffix.lower() == _NOTES)):
+        number = names.frame(path)
+        if number is None:
+            raise MaskError(
+                f"the name of mask {path} is no frame number{names.otherwise}; call it like 00048.png for frame 48"
+            )
+        others = files.setdefault(number, [])
+        if any((other.suffix.lower() == _NOTES) == (path.suffix.lower() == _NOTES) for other in others):
+            raise MaskError(f"{others[0]} and {path.name} are both for frame {number}; remove one of them")
+        others.append(path)
+    return files

@@ -1,0 +1,257 @@
+"""A whole tracking run into a folder: checked first, continued where it stopped, finished with an overlay."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from agss_model.clips import Direction, follow, presence_of, propagate
+from agss_model.engines.loading import Engine
+from agss_model.environment import versions
+from agss_model.errors import ConfigError
+from agss_model.interruption import Interruption
+from agss_model.masks.files import read_label_map
+from agss_model.overlay import draw_overlay
+from agss_model.ranges import Part, Plan, make_plan, spans
+from agss_model.results import FrameResult
+from agss_model.runs.folder import RunFolder, Standing
+from agss_model.runs.keyframes import Keyframes
+from agss_model.runs.recorder import Recorder
+from agss_model.runs.reporting import Report
+from agss_model.runs.scores import Row, read_rows
+from agss_model.runs.traces import by_number
+from agss_model.video.images import ImageFrames
+from agss_model.video.prefetch import prefetch
+from agss_model.video.source import FrameSource
+from agss_model.video.writer import VideoWriter
+
+Names = Literal["numbers", "source"]
+SAVE_EVERY = 50  # frames between two states of the tracker on the disk
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        standing: what was in the folder before.
+        frames: masks there are now.
+        tracked: numbers of the frames that got their masks by this call.
+        seconds: it took to track them.
+        rows: the scores.
+    """
+
+    standing: Standing
+    frames: int
+    tracked: tuple[int, ...]
+    seconds: float
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, checked.
+
+    Attributes:
+        source: the clip.
+        keyframes: masks drawn by a person.
+        engine: network and flow.
+        folder: where output goes.
+        plan: frames and order.
+        asked: everything that decides about the masks; a run is continued only where all of it is the same.
+        overlay: whether to make the overlay.
+        report: where the run speaks.
+    """
+
+    source: FrameSource
+    keyframes: Keyframes
+    engine: Engine
+    folder: RunFolder
+    plan: Plan
+    asked: dict[str, Any]
+    overlay: bool
+    report: Report
+
+    def run(self, *, overwrite: bool = False) -> Outcome:
+        """Track, draw, and call it finished.
+
+        Args:
+            overwrite: replace the run that is in the folder, once this one is finished.
+
+        Raises:
+            AgssError: of any kind; earlier output is intact.
+        """
+        with self.folder.opened():
+            standing = self.folder.standing(self.asked, overwrite=overwrite)
+            if standing == "complete":
+                return self._completed()
+            if standing != "unfinished":
+                self.folder.begin(self.asked, anew=overwrite)
+            done = self.folder.resume(self.asked)
+            missing = [number for number in self.plan.frames if number not in done]
+            self._announce(standing, missing)
+            return self._run(standing, missing)
+
+    def _completed(self) -> Outcome:
+        rows = tuple(read_rows(self.folder.here.scores))
+        if self.overlay and not self.folder.here.overlay.exists():
+            self._draw(rows)
+            self.folder.finish(self.asked)
+        return Outcome("complete", len(self.plan.frames), (), 0.0, rows)
+
+    def _announce(self, standing: Standing, missing: list[int]) -> None:
+        done = len(self.plan.frames) - len(missing)
+        if standing == "unfinished":
+            self.report.note(f"an unfinished run goes on; {done} of {len(self.plan.frames)} frames are done.")
+        elif standing == "corrected":
+            again = spans(missing) or "none"
+            self.report.note(f"masks differ from the earlier run's: frames {again} are tracked again, {done} stand.")
+        if self.folder.here is not self.folder.settled:
+            self.report.note(f"the earlier run in {self.folder.root} stays until this one is finished.")
+
+    def _run(self, standing: Standing, missing: list[int]) -> Outcome:
+        began, left = time.perf_counter(), frozenset(missing)
+        with (
+            Interruption() as stop,
+            self.report.progress("tracking", len(self.plan.frames), len(self.plan.frames) - len(missing)) as progress,
+            Recorder(self.folder.here, wide=max(self.keyframes.ids) > 255) as recorder,
+        ):
+            for part in self.plan.parts:
+                wanted = [number for number in part.frames if number in left]
+                if not wanted:
+                    continue
+                one_way = part.order is not None
+                for result in self._along(part, wanted, recorder, stop) if one_way else self._fused(wanted, stop):
+                    if result.frame_index in left:
+                        recorder.put(result)
+                        progress.advance()
+        seconds = time.perf_counter() - began
+        self.folder.publish_scores()
+        rows = tuple(read_rows(self.folder.here.scores))
+        if self.overlay:
+            self._draw(rows)
+        self.folder.finish(self.asked)
+        return Outcome(standing, len(self.plan.frames), tuple(missing), seconds, rows)
+
+    def _fused(self, wanted: list[int], stop: Interruption) -> Iterator[FrameResult]:
+        """The frames from both directions; of a part that was begun, the way back to what is missing is gone again."""
+        keyframes = self.keyframes
+        results = propagate(
+            self.source, keyframes.label_maps, self.engine.network, start=wanted[0], stop=wanted[-1] + 1,
+            direction="both", absent=keyframes.absent, flow=self.engine.flow,
+        )  # fmt: skip
+        for result in results:
+            yield result
+            if stop.asked:
+                raise KeyboardInterrupt
+
+    def _along(self, part: Part, wanted: list[int], recorder: Recorder, stop: Interruption) -> Iterator[FrameResult]:
+        """The frames by one tracker, from the nearest state on; states are kept as it goes."""
+        order, maps = part.order or part.frames, self.keyframes.label_maps
+        given = {number: partial(maps.__getitem__, number) for number in maps}
+        gone = presence_of(maps, self.keyframes.absent).gone
+        states = self.folder.states(order, self.asked)
+        places = sorted(map(order.index, wanted))
+        tracker, begin = states.before(places[0], self.engine)
+        left = order[begin : places[-1] + 1]
+        told = maps.keys() | self.keyframes.absent.keys()
+        for place, result in enumerate(follow(self.source, given, tracker, left, gone), begin + 1):
+            number, ahead = result.frame_index, order[place : place + 1]
+            yield result
+            if stop.asked or place % SAVE_EVERY == 0 or number == left[-1] or (ahead and ahead[0] in told):
+                recorder.flush()
+                states.save(tracker, number)
+            if stop.asked:
+                raise KeyboardInterrupt
+
+    def _draw(self, rows: tuple[Row, ...]) -> None:
+        """The overlay, from the masks on the disk: the same whether the run was interrupted or not."""
+        by_frame: dict[int, list[Row]] = {}
+        for row in rows:
+            by_frame.setdefault(row.frame, []).append(row)
+        frames = self.plan.frames
+        images = prefetch(self.source.frames(frames.start, frames.stop))
+        with (
+            self.folder.overlay() as place,
+            VideoWriter(place, min(self.source.fps, 1000.0), self.source.size) as video,
+            self.report.progress("drawing the overlay", len(frames)) as progress,
+        ):
+            for number, image in zip(frames, images, strict=True):
+                here = by_frame.get(number, [])
+                scores = {row.object_id: row.score for row in here if not row.human}
+                lost = [row.object_id for row in here if row.lost]
+                video.write(draw_overlay(image, read_label_map(self.folder.mask(number)), scores, lost))
+                progress.advance()
+
+
+def make_run(
+    source: FrameSource,
+    source_path: Path,
+    keyframes: Keyframes,
+    engine: Engine,
+    out: Path,
+    report: Report,
+    *,
+    direction: Direction = "forward",
+    first: int | None = None,
+    last: int | None = None,
+    overlay: bool = True,
+    names: Names = "numbers",
+) -> Run:
+    """Check a run and say what it is; nothing is written.
+
+    Args:
+        source: the clip.
+        source_path: where it was opened.
+        keyframes: masks that a person drew.
+        engine: network and flow.
+        out: output folder.
+        report: where the run speaks.
+        direction: which way to track.
+        first: first frame that gets a mask, None for the first of the clip.
+        last: last frame that gets a mask, None for the last of the clip.
+        overlay: whether to make the overlay.
+        names: call masks by frame numbers, or like the images of the clip.
+
+    Raises:
+        MediaError: frames outside the clip.
+        MaskError: no mask from which the frames asked for could be reached.
+    """
+    plan = make_plan(keyframes.drawn, len(source), direction, first, last, keyframes.absent)
+    asked = {
+        "source": {**_identity(source, source_path), "from": plan.frames.start, "to": plan.frames.stop - 1},
+        "masks": keyframes.told(),
+        "direction": direction,
+        "names": names,
+        "weights": {"name": engine.weights, "parameters": engine.fingerprint()},
+        "config": engine.network.config.to_dict(),
+        "device": engine.device.type,
+        "engine": engine.name,
+        "versions": versions(),
+    }
+    return Run(source, keyframes, engine, RunFolder(out, _naming(source, names)), plan, asked, overlay, report)
+
+
+def _naming(source: FrameSource, names: Names) -> Callable[[int], str]:
+    if names == "numbers":
+        return by_number
+    if not isinstance(source, ImageFrames):
+        raise ConfigError(f"--names source takes the names of images, but {source.name} is a video; leave it out")
+    paths = source.paths
+    return lambda number: paths[number].stem
+
+
+def _identity(source: FrameSource, path: Path) -> dict[str, Any]:
+    files = [path] if path.is_file() else sorted(file for file in path.iterdir() if file.is_file())
+    return {
+        "name": path.name,
+        "bytes": sum(file.stat().st_size for file in files),
+        "frames": len(source),
+        "size": list(source.size),
+        "first_frame": hashlib.sha256(source.read(0).tobytes()).hexdigest(),
+    }

@@ -1,0 +1,88 @@
+"""How a finished run takes the place of an earlier one, and what is cleared up after a process that was killed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agss_model.errors import OutputError
+from agss_model.files import explained, remove_leftovers, sha256_of
+from agss_model.runs.marks import Marks
+from agss_model.runs.states import remove_stale
+from agss_model.runs.traces import Record, Traces
+
+
+def recover(settled: Traces) -> None:
+    """Clear up after a process that was killed.
+
+    Raises:
+        OutputError: as `settle`.
+    """
+    following = Traces(settled.next)
+    for place in (settled, following):
+        if place.is_run():
+            for folder in (place.root, place.masks, place.progress, place.states):
+                remove_leftovers(folder)
+    if following.root.is_symlink() or not following.root.is_dir():
+        return
+    record = following.read_record()
+    if record is None:  # it was moved into its place
+        following.remove()
+    elif record.finished:
+        settle(settled)
+
+
+def settle(settled: Traces) -> None:
+    """Replace a run by the finished one in `.next/`; begun again after a kill, it comes to the same.
+
+    Raises:
+        OutputError: the folder cannot be written, or somebody changed a file that would be replaced.
+    """
+    following = Traces(settled.next)
+    record = following.read_record() or Record({})
+    before, after = settled.known(), {name: {digest} for name, digest in record.files.items()}
+    changed = [
+        name
+        for name in record.files
+        if os.path.lexists(path := settled.root / name)
+        and not (settled.owns(path, before) or settled.owns(path, after) or is_given(path, record.asked))
+    ]
+    if changed:
+        raise OutputError(
+            f"{listing(changed)} in {settled.root} changed while the run that replaces it was at work; move it "
+            f"elsewhere and give the same command again (the new run is complete, in {following.root})"
+        )
+    with explained(settled.root):
+        settled.masks.mkdir(exist_ok=True)
+        for name in record.files:
+            if (following.root / name).exists():
+                (following.root / name).replace(settled.root / name)
+        for name in before.keys() - after.keys():
+            if settled.owns(settled.root / name, before):
+                (settled.root / name).unlink()
+        _settle_states(settled, following, record)
+        following.record.replace(settled.record)
+    settled.remove_progress()
+    following.remove()
+
+
+def _settle_states(settled: Traces, following: Traces, record: Record) -> None:
+    remove_stale(settled.states, Marks(record.asked))
+    if following.states.is_dir() and not settled.states.is_symlink():
+        settled.states.mkdir(exist_ok=True)
+        for path in following.states.iterdir():
+            path.replace(settled.states / path.name)
+
+
+def is_given(path: Path, asked: Mapping[str, Any]) -> bool:
+    """Whether a mask is one of those given to the run, byte for byte: replacing it loses nothing."""
+    plain = path.is_file() and not path.is_symlink() and not path.parent.is_symlink()
+    return plain and sha256_of(path) in {about["sha256"] for about in asked["masks"].values()}
+
+
+def listing(names: Sequence[str], limit: int = 5) -> str:
+    """The first names, and how many there are beside."""
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,188 @@
+"""Clips with their masks as files: folders in the DAVIS or YouTube-VOS layout, or tasks of CVAT; masks are exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from fiftyone.core.collections import SampleCollection
+
+from agss_model.errors import AgssError, ConfigError, OutputError
+from agss_model.masks.labels import BoolMask
+from fiftyone_plugin.data.authorship import Authors
+from fiftyone_plugin.data.clips import Clip
+from fiftyone_plugin.data.collections import unfiltered
+from fiftyone_plugin.data.fields import Field
+from fiftyone_plugin.data.identity import Name, Names, numbered
+from fiftyone_plugin.data.labels import Label, decode_label
+from fiftyone_plugin.data.progress import Progress, count
+from fiftyone_plugin.data.reading import labels_in, read_values
+from fiftyone_plugin.exchange.layouts import FrameMasks, folder_name, place_for
+
+Which = Literal["human", "all"]
+
+
+@dataclass
+class Exported:
+    """What was written.
+
+    Attributes:
+        sequences: names of the folders.
+        frames: with masks.
+        partial: frames left out because a human drew only some of their objects.
+        overlapping: pixels that belong to several objects; the smallest one has them.
+        bare: names of clips without a frame to write.
+        failed: names of clips that could not be written, and why.
+    """
+
+    sequences: list[str] = field(default_factory=list)
+    frames: int = 0
+    partial: int = 0
+    overlapping: int = 0
+    bare: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """In sentences."""
+        parts = [f"{count(len(self.sequences), 'sequence')} with masks on {count(self.frames, 'frame')} written."]
+        if self.partial:
+            parts.append(f"{count(self.partial, 'frame')} left out: only some of their objects were drawn by a human.")
+        if self.overlapping:
+            parts.append(f"{count(self.overlapping, 'pixel')} belonged to several objects and went to the smallest.")
+        if self.bare:
+            parts.append(f"Nothing to write in {', '.join(self.bare[:5])}.")
+        return " ".join([*parts, *(f"Failed: {name}: {reason}" for name, reason in self.failed.items())])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, with the sentences as `summary`."""
+        return {**self.__dict__, "summary": str(self)}
+
+
+@dataclass
+class _Survey:
+    """What a clip has to offer.
+
+    Attributes:
+        names: of the labels.
+        objects: that are written.
+        chosen: for each frame to write the ids of its labels, and whether a human drew them.
+    """
+
+    names: Names
+    objects: dict[Name, None] = field(default_factory=dict)
+    chosen: dict[int, dict[str, bool]] = field(default_factory=dict)
+
+
+class Exporter:
+    """Writes clip by clip when iterated."""
+
+    def __init__(
+        self, collection: SampleCollection, clips: list[Clip], labels: Field, root: Path, layout: str, which: str
+    ) -> None:
+        """Checks the settings; nothing is written.
+
+        Args:
+            collection: holds the clips.
+            clips: to write.
+            labels: field with masks.
+            root: folder, made if missing; folders of sequences must not be there yet.
+            layout: one of `fiftyone_plugin.exchange.layouts.LAYOUTS`.
+            which: "human": what a human drew, or confirmed by an edit, in label maps only of frames in which that is
+                every object; "all": every mask.
+
+        Raises:
+            ConfigError: an unknown layout or choice, or no folder.
+        """
+        if which not in get_args(Which):
+            raise ConfigError(f"labels is {which!r}; choose {' or '.join(get_args(Which))}.")
+        self._place = place_for(layout, root)
+        self._collection, self._clips, self._labels, self._which = collection, clips, labels, which
+        self.exported = Exported()
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What was written, as plain values."""
+        return self.exported.to_dict()
+
+    def __iter__(self) -> Iterator[Progress]:
+        """Write.
+
+        Raises:
+            OutputError: the folder cannot be written.
+            AgssError: not one clip could be written.
+        """
+        for place, clip in enumerate(self._clips):
+            yield Progress(place / len(self._clips), clip.name)
+            try:
+                self._export(clip)
+            except OutputError:
+                raise
+            except AgssError as error:
+                self.exported.failed[f"{clip.name} (sample {clip.key})"] = str(error)
+        if not self.exported.sequences:
+            raise AgssError(f"nothing was written. {self.exported}")
+        self._place.finish()
+
+    def _export(self, clip: Clip) -> None:
+        survey = self._survey(clip)
+        if not survey.chosen:
+            self.exported.bare.append(clip.name)
+            return
+        most = self._place.most_ids
+        if len(survey.objects) > most:
+            raise AgssError(
+                f"{len(survey.objects)} objects are too many for this layout, which holds {most}; split the clip."
+            )
+        ids = numbered(survey.objects, most)
+        name = folder_name(clip)
+        if name in self.exported.sequences:
+            name = f"{name}_{clip.key[-6:]}"
+        with clip.open() as source:
+            frames = self._frames(clip, source.size, ids, survey)
+            self._place.write(clip, name, source, {i: known for known, i in ids.items()}, frames)
+        self.exported.sequences.append(name)
+        self.exported.frames += len(survey.chosen)
+        self.exported.overlapping = self._place.overlapping
+
+    def _survey(self, clip: Clip) -> _Survey:
+        """The objects, and the labels in each frame to write."""
+        data = unfiltered(self._collection)
+        survey = _Survey(Names.read(data, clip, self._labels))
+        authors = Authors.read(data, clip, self._labels)
+        for number, (value,) in read_values(self._collection, clip, self._labels):
+            chosen = self._chosen(number, labels_in(value), authors)
+            if chosen:
+                survey.chosen[number] = {label.id: human for label, human in chosen}
+            for label, _ in chosen:
+                survey.objects[survey.names.of(label)] = None
+        return survey
+
+    def _chosen(self, number: int, labels: list[Label], authors: Authors) -> list[tuple[Label, bool]]:
+        """Those to write, and whether a human drew them; what the App filled in is nobody's."""
+        marked = [(label, authors.by_person(number, label)) for label in labels]
+        if self._which == "all":
+            return marked
+        drawn = [pair for pair in marked if pair[1]]
+        if len(drawn) == len(marked) or not self._place.whole:
+            return drawn
+        self.exported.partial += bool(drawn)
+        return []
+
+    def _frames(
+        self, clip: Clip, size: tuple[int, int], ids: Mapping[Name, int], survey: _Survey
+    ) -> Iterator[FrameMasks]:
+        for number, (value,) in read_values(self._collection, clip, self._labels):
+            if (chosen := survey.chosen.get(number)) is None:
+                continue
+            masks: dict[int, BoolMask] = {}
+            human = set()
+            for label in labels_in(value):
+                if label.id not in chosen or not (mask := decode_label(label, *size)).any():
+                    continue
+                object_id = ids[survey.names.of(label)]
+                masks[object_id] = masks[object_id] | mask if object_id in masks else mask
+                if chosen[label.id]:
+                    human.add(object_id)
+            yield FrameMasks(number, masks, frozenset(human))

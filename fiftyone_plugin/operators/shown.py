@@ -1,0 +1,67 @@
+"""What the App shows: a clip, and the way to one of its frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import fiftyone.operators as foo
+
+from fiftyone_plugin import PLUGIN
+from fiftyone_plugin.data.clips import Clip, find_clips
+from fiftyone_plugin.data.collections import flat, unfiltered
+from fiftyone_plugin.data.order import known_order
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the panel is about.
+
+    Attributes:
+        id: of what the App shows: a sample, or a part of a video in views of clips, such as the review queue.
+        clip: all of it.
+        played: images that the App plays as one video.
+        support: first and last frame, from 1, of the part of the video that is played; None for all of it.
+    """
+
+    id: str
+    clip: Clip
+    played: bool = False
+    support: tuple[int, int] | None = None
+
+    def go(self, ctx: foo.ExecutionContext, frame: int) -> None:
+        """Show a frame, counted from 1, opening the clip if it is not."""
+        if not self.clip.is_video and not self.played:
+            ctx.ops.open_sample(id=self.clip.samples[frame - 1])
+            return
+        if not ctx.current_sample:
+            ctx.ops.open_sample(id=self.id)
+        first, last = self.support or (frame, frame)
+        if not first <= frame <= last:
+            ctx.ops.notify(f"Frame {frame} is not in this clip, which shows frames {first} to {last} of the video.")
+            return
+        name = f"{PLUGIN}/go_to_frame" if self.clip.is_video else "set_frame_number"
+        ctx.trigger(name, {"frame_number": frame})
+
+
+def shown_in(ctx: foo.ExecutionContext, field: str | None) -> Shown | None:
+    """What is open, else selected, else first; None where that is nothing, or was deleted.
+
+    Raises:
+        AgssError: images that make no sequence.
+    """
+    view = ctx.view
+    shown = ctx.current_sample or next(iter(ctx.selected or ()), None) or (view.first().id if len(view) else None)
+    if shown is None or field is None:
+        return None
+    if flat(ctx.dataset).media_type == "video":
+        sample = shown
+        if any(getattr(view, kind, False) for kind in ("_is_clips", "_is_frames", "_is_patches")):
+            sample = next(iter(view.select(shown).values("sample_id")), None)
+        paths = unfiltered(flat(ctx.dataset)).select(sample).values("filepath") if sample else []
+        support = view.select(shown).values("support")[0] if sample and getattr(view, "_is_clips", False) else None
+        clip = Clip(Path(paths[0]).name, (sample,), (paths[0],), True) if paths else None
+        return Shown(shown, clip, support=tuple(support) if support else None) if clip else None
+    played = bool(getattr(view, "_is_dynamic_groups", False))
+    clips = find_clips(view) if played else find_clips(ctx.dataset, *known_order(ctx.dataset, field))
+    return next((Shown(shown, clip, played) for clip in clips if shown in clip.samples), None)

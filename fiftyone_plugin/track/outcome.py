@@ -1,0 +1,93 @@
+"""What a tracking run is asked for, and what it came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from fiftyone_plugin.data.progress import count
+from fiftyone_plugin.track.models import DEFAULT
+
+DIRECTIONS = ("both", "forward", "backward")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to track and how.
+
+    Attributes:
+        input_annotation_field: holds what humans drew on some frames.
+        output_annotation_field: gets the masks, may be the same; None for the input's name and "_propagated".
+        sort_field: orders images.
+        group_field: tells sequences of images apart.
+        direction: "both", "forward" or "backward".
+        model: name or file of weights.
+        device: "auto", or as torch writes it.
+    """
+
+    input_annotation_field: str
+    output_annotation_field: str | None = None
+    sort_field: str | None = None
+    group_field: str | None = None
+    direction: str = "both"
+    model: str = DEFAULT
+    device: str = "auto"
+
+    @property
+    def output(self) -> str:
+        """Name of the output field."""
+        return self.output_annotation_field or f"{self.input_annotation_field.removeprefix('frames.')}_propagated"
+
+
+@dataclass
+class Summary:
+    """What a run came to.
+
+    Attributes:
+        tracked: clips that got masks now.
+        complete: clips of which every mask was there already.
+        shared: clips that other workers tracked meanwhile.
+        bare: names of clips without a label to start from.
+        failed: names of clips that could not be tracked, and why.
+        frames: masks written now, in frames.
+        objects: in the clips tracked now.
+        tracking_seconds: decoding and tracking.
+        label_seconds: reading and writing labels.
+        notes: what else a user should know.
+        stopped: whether somebody asked to stop before the end.
+    """
+
+    tracked: int = 0
+    complete: int = 0
+    shared: int = 0
+    bare: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    frames: int = 0
+    objects: int = 0
+    tracking_seconds: float = 0.0
+    label_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    stopped: bool = False
+
+    def __str__(self) -> str:
+        """In sentences."""
+        parts = [f"{count(self.tracked, 'clip')} tracked: {self.objects} objects, {count(self.frames, 'frame')}."]
+        if self.complete:
+            parts.append(f"{count(self.complete, 'clip')} had been tracked before.")
+        if self.shared:
+            parts.append(f"{count(self.shared, 'clip')} tracked by other workers meanwhile.")
+        if self.bare:
+            parts.append(f"{count(len(self.bare), 'clip')} without a label to start from: {_some(self.bare)}.")
+        for name, reason in self.failed.items():
+            parts.append(f"Failed: {name}: {reason}")
+        if self.stopped:
+            parts.append("Stopped as asked; what was tracked is kept, run it again to continue.")
+        return " ".join([*parts, *self.notes])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, with the sentences as `summary`."""
+        return {**self.__dict__, "summary": str(self)}
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,264 @@
+"""What humans drew in a clip, and what an earlier run left in it."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import fiftyone as fo
+import numpy as np
+from fiftyone.core.collections import SampleCollection
+
+from agss_model.errors import MaskError
+from agss_model.masks.boxes import object_in_box
+from agss_model.masks.labels import BoolMask, LabelMap
+from agss_model.results import id_type
+from agss_model.video import FrameSource
+from fiftyone_plugin.data.authorship import NOBODY, Authors
+from fiftyone_plugin.data.clips import Clip
+from fiftyone_plugin.data.fields import Field
+from fiftyone_plugin.data.labels import decode_label, has_region
+from fiftyone_plugin.data.reading import Container, labels_in, read_values
+from fiftyone_plugin.track.objects import Identities, Sighting, TrackedObject
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One object in one frame as a human drew it, compressed.
+
+    Attributes:
+        box: top, bottom, left, right in pixels.
+        data: the bits of the mask inside the box.
+        label: its class there.
+        label_id: of the label it came from.
+        in_output: whether that label stands in the output field.
+    """
+
+    box: tuple[int, int, int, int]
+    data: bytes
+    label: str | None
+    label_id: str
+    in_output: bool
+
+    @classmethod
+    def of(cls, mask: BoolMask, sighting: Sighting) -> Drawn | None:
+        """Compress a (H, W) bool mask; None where it is empty."""
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if rows.size == 0:
+            return None
+        top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+        data = zlib.compress(np.packbits(mask[top:bottom, left:right]).tobytes(), 1)
+        label = sighting.label
+        return cls((top, bottom, left, right), data, label.label, label.id, sighting.in_output)
+
+    @property
+    def inside(self) -> BoolMask:
+        """The (h, w) bool mask inside the box."""
+        top, bottom, left, right = self.box
+        count = (bottom - top) * (right - left)
+        bits = np.unpackbits(np.frombuffer(zlib.decompress(self.data), np.uint8), count=count)
+        return bits.reshape(bottom - top, right - left).astype(np.bool_)
+
+    def paint(self, label_map: LabelMap, object_id: int) -> None:
+        """Put the object over what is there."""
+        top, bottom, left, right = self.box
+        label_map[top:bottom, left:right][self.inside] = object_id
+
+    def mask(self, size: tuple[int, int]) -> BoolMask:
+        """As (H, W) bool of the frame's (width, height)."""
+        out = np.zeros(size[::-1], np.uint8)
+        self.paint(out, 1)
+        return out.astype(np.bool_)
+
+
+class Keyframes(Mapping[int, LabelMap]):
+    """Label maps by frame number, painted when asked for; where objects overlap the smaller one shows."""
+
+    def __init__(self, drawn: Mapping[int, Mapping[int, Drawn]], size: tuple[int, int]) -> None:
+        self._drawn, self._size = drawn, size
+
+    def __getitem__(self, number: int) -> LabelMap:
+        objects = self._drawn[number]
+        label_map: LabelMap = np.zeros(self._size[::-1], id_type(objects))
+        areas = {object_id: int(drawn.inside.sum()) for object_id, drawn in objects.items()}
+        for object_id in sorted(objects, key=lambda i: -areas[i]):
+            objects[object_id].paint(label_map, object_id)
+        return label_map
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._drawn)
+
+    def __len__(self) -> int:
+        return len(self._drawn)
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What a clip holds before it is tracked.
+
+    Attributes:
+        objects: by id.
+        drawn: frame number -> object id -> what was drawn.
+        size: (width, height) of the frames.
+        runs: the mark of the run that wrote it, for each frame that has one; see `fiftyone_plugin.track.writing`.
+        boxes: labels of which only the box is known.
+        empty: labels without a pixel in the frame.
+        ends: frame number -> ids of objects whose mask a person deleted there.
+        authors: who made the labels that stand in the output field.
+    """
+
+    objects: Mapping[int, TrackedObject]
+    drawn: Mapping[int, Mapping[int, Drawn]]
+    size: tuple[int, int]
+    runs: Mapping[int, str]
+    boxes: int = 0
+    empty: int = 0
+    ends: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    authors: Authors = NOBODY
+
+    @property
+    def keyframes(self) -> Keyframes:
+        """Label maps of the drawn frames, by frame number."""
+        return Keyframes(self.drawn, self.size)
+
+    def away(self, number: int) -> frozenset[int]:
+        """Objects that a person ended in this frame or before, and nobody has drawn since."""
+        gone: set[int] = set()
+        for frame in sorted({*self.ends, *self.drawn}) if self.ends else ():
+            if frame > number:
+                break
+            gone |= self.ends.get(frame, frozenset())
+            gone -= self.drawn.get(frame, {}).keys()
+        return frozenset(gone)
+
+    def digest(self, number: int) -> str:
+        """Changes with anything that was drawn in a frame."""
+        parts = hashlib.sha256()
+        for object_id, drawn in sorted(self.drawn[number].items()):
+            known = self.objects[object_id]
+            parts.update(f"{known.index} {known.label} {known.instance} {drawn.box} {drawn.label}\n".encode())
+            parts.update(drawn.data)
+        return parts.hexdigest()
+
+
+@dataclass
+class _Reading:
+    """What is collected frame by frame."""
+
+    sightings: list[Sighting] = field(default_factory=list)
+    runs: dict[int, str] = field(default_factory=dict)
+    known: dict[str, int] = field(default_factory=dict)
+    ended: dict[int, set[str]] = field(default_factory=dict)
+
+
+def read_prompts(
+    source: FrameSource,
+    frames: Iterable[tuple[int, Container, Container]],
+    scope: str,
+    authors: tuple[Authors, Authors] = (NOBODY, NOBODY),
+) -> Prompts:
+    """Find the objects that humans drew; in a box, the pixels that look unlike its surroundings are the object.
+
+    Args:
+        source: the clip.
+        frames: frame number from 0, value of the input field, value of the output field (None if it is the same).
+        scope: of made-up instances, see `Identities`.
+        authors: of the labels of the input field, and of those of the output field.
+
+    Raises:
+        MaskError: labels that contradict each other or cannot be read; the message names the frame.
+    """
+    reading = _Reading()
+    masks: list[Drawn | None] = []
+    boxes = 0
+    for number, given, output in frames:
+        for sighting in _drawn_in(number, given, output, reading, authors):
+            if not 0 <= number < len(source):
+                raise MaskError(f"frame {number + 1} is labelled, but {source.name} has {len(source)} frames")
+            try:
+                mask = decode_label(sighting.label, *source.size)
+            except MaskError as error:
+                raise MaskError(f"frame {number + 1}: {error}") from error
+            if not has_region(sighting.label):
+                boxes += 1
+                mask = object_in_box(source.read(number), mask) if mask.any() else mask
+            masks.append(Drawn.of(mask, sighting))
+            reading.sightings.append(_without_pixels(sighting))
+    objects, ids = Identities(scope, reading.known).arrange(reading.sightings)
+    drawn: dict[int, dict[int, Drawn]] = {}
+    for sighting, object_id, one in zip(reading.sightings, ids, masks, strict=True):
+        if one is not None:
+            _put(drawn.setdefault(sighting.frame, {}), object_id, one, sighting)
+    return Prompts(
+        objects, drawn, source.size, reading.runs, boxes, masks.count(None), _ends(reading, objects), authors[1]
+    )
+
+
+def _drawn_in(
+    number: int, given: Container, output: Container, reading: _Reading, authors: tuple[Authors, Authors]
+) -> list[Sighting]:
+    if run := getattr(output, "run", None):
+        reading.runs[number] = run
+        # What a run wrote here and is not here any more, somebody deleted.
+        written = {*(getattr(output, "shown", None) or ()), *(getattr(output, "ended", None) or ())}
+        if deleted := written - {label.instance_id for label in labels_in(output)}:
+            reading.ended[number] = deleted
+    sightings = [Sighting(number, label, False) for label in labels_in(given) if authors[0].drew(number, label)]
+    for label in labels_in(output):
+        if label.instance_id and label.index is not None:
+            reading.known.setdefault(label.instance_id, int(label.index))
+        if authors[1].drew(number, label):
+            sightings.append(Sighting(number, label, True))
+    return sightings
+
+
+def _ends(reading: _Reading, objects: Mapping[int, TrackedObject]) -> dict[int, frozenset[int]]:
+    ids = {known.instance: object_id for object_id, known in objects.items()}
+    return {number: frozenset(ids[i] for i in gone if i in ids) for number, gone in reading.ended.items()}
+
+
+def _without_pixels(sighting: Sighting) -> Sighting:
+    """Only what tells objects apart, as thousands of frames may be labelled."""
+    label = sighting.label
+    light = fo.Detection(label=label.label, index=label.index)
+    light.id = label.id
+    if label.instance_id:
+        light.instance = fo.Instance(id=label.instance_id)
+    return Sighting(sighting.frame, light, sighting.in_output)
+
+
+def _put(here: dict[int, Drawn], object_id: int, drawn: Drawn, sighting: Sighting) -> None:
+    """One object has one mask in a frame: what stands in the output field wins, and parts of polygons are joined."""
+    other = here.get(object_id)
+    if other is None or (drawn.in_output and not other.in_output):
+        here[object_id] = drawn
+    elif other.in_output and not drawn.in_output:
+        return
+    else:
+        label = sighting.label
+        raise MaskError(
+            f"frame {sighting.frame + 1} has two labels of object {label.label!r} {label.index or ''}; "
+            "give each object its own index, or delete one of them"
+        )
+
+
+def read_frames(
+    collection: SampleCollection, dataset: SampleCollection, clip: Clip, given: Field, output: Field | None
+) -> Iterator[tuple[int, Container, Container]]:
+    """The values of both fields, frame by frame; one frame in memory at a time.
+
+    Args:
+        collection: the view, whose filters decide which labels of the input field count.
+        dataset: without filters.
+        clip: which frames.
+        given: the input field.
+        output: the output field, None where it does not exist yet.
+    """
+    if output is None or output.name != given.name:
+        for number, (value,) in read_values(collection, clip.whole, given):
+            yield number, value, None
+    if output is not None:
+        for number, (value,) in read_values(dataset, clip.whole, output):
+            yield number, None, value

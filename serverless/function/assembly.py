@@ -1,0 +1,183 @@
+"""From the states of one request to what a tracker of all their objects holds.
+
+Objects of several scenes are tracked together: every frame that one of them remembers is a reference, which knows only
+the objects drawn or found there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from agss_model.flow import FlowEstimator
+from agss_model.flow.warp import warp
+from agss_model.frames import Geometry, to_image
+from agss_model.memory import Entry
+from agss_model.network.base import AGSSVOS, Features
+from agss_model.snapshot import Snapshot
+from serverless.function.cache import FeatureCache, memorable
+from serverless.function.contract import TooLargeError, UnusableError
+from serverless.function.pictures import Picture
+from serverless.function.state import Look, ObjectState
+
+MAX_PICTURES = 64
+"""Different frames that the states of one request may name; each is looked at by the network."""
+
+Mask = npt.NDArray[np.uint8]
+
+
+def common_geometry(network: AGSSVOS, size: tuple[int, int], states: Sequence[ObjectState]) -> Geometry:
+    """Sizes for all objects of a request: the largest working size of their states that this network takes.
+
+    Args:
+        network: whose configuration decides.
+        size: (height, width) of the frame.
+        states: at least one.
+
+    Raises:
+        UnusableError: a state is of frames of another size.
+    """
+    for state in states:
+        if state.size != size:
+            raise UnusableError(
+                f"A state is of frames of {state.size[1]}x{state.size[0]} pixels, this one has {size[1]}x{size[0]}; "
+                "it belongs to another video."
+            )
+    least, most = (Geometry.of(*size, network, object_side).working for object_side in (0.0, 1.0))
+    wanted = max(state.working for state in states)
+    sides = zip(least, wanted, most, strict=True)
+    usable = all(low <= side <= high and side % network.stride == 0 for low, side, high in sides)
+    working = wanted if usable else least
+    return Geometry(*size, working, (working[0] // network.mask_stride, working[1] // network.mask_stride))
+
+
+def adapted(states: Sequence[ObjectState], geometry: Geometry, pictures: Mapping[str, Picture]) -> list[ObjectState]:
+    """The states at a common working size, without the frames whose pictures did not come.
+
+    Raises:
+        TooLargeError: they name too many frames.
+    """
+    fitted = []
+    for state in states:
+        looks = (look for each in state.looks if (look := each.among(pictures)))
+        same = tuple(replace(look, mask=_fitted(look.mask, geometry.carried)) for look in looks)
+        fitted.append(replace(state, working=geometry.working, looks=same))
+    if len({look.digest for state in fitted for look in state.looks}) > MAX_PICTURES:
+        raise TooLargeError(f"The objects were started on more than {MAX_PICTURES} frames; track fewer at a time.")
+    return fitted
+
+
+class Assembler:
+    """Builds snapshots for one network."""
+
+    def __init__(self, network: AGSSVOS, cache: FeatureCache, flow: FlowEstimator | None) -> None:
+        self.network, self.cache, self.flow = network, cache, flow
+        self.device = next(network.parameters()).device
+
+    def snapshot(self, states: Sequence[ObjectState], geometry: Geometry, pictures: Mapping[str, Picture]) -> Snapshot:
+        """What a tracker of these objects holds; it lives at the working size, and object k + 1 is `states[k]`.
+
+        Args:
+            states: `adapted`.
+            geometry: common to them.
+            pictures: of every frame they name.
+        """
+        ids = tuple(range(1, len(states) + 1))
+        masks, here = self._carried(states, geometry, pictures)
+        lost = torch.tensor([state.lost for state in states], device=self.device)
+        drawn = _by_picture([[state.drawn] for state in states])
+        recent = _by_picture([state.recent for state in states])
+        entries = [self._entry(n, pictures[d], masks, geometry, ids) for n, (d, masks) in enumerate([*drawn, *recent])]
+        last = len(entries)
+        return Snapshot(
+            geometry=replace(geometry, height=geometry.working[0], width=geometry.working[1]),
+            frame_index=last,
+            ids=ids,
+            masks=masks,
+            lost=lost,
+            image=self._image(here, geometry),
+            permanent=tuple(entries[: len(drawn)]),
+            recent=tuple(entries[len(drawn) :]),
+            previous=Entry.of(self.network, last, ids, self.features(here, geometry), masks, ~lost, lasting=False),
+            since=max(state.since for state in states),
+        )
+
+    def features(self, picture: Picture, geometry: Geometry) -> Features:
+        """What a memory needs of a picture, from the cache or by looking at it."""
+        name = cache_name(picture, geometry)
+        rows, columns = (side // self.network.stride for side in geometry.working)
+        features = self.cache.get(name, self.device, (rows, columns))
+        if features is None:
+            features = memorable(self.network.encode(self._image(picture, geometry)))
+            self.cache.put(name, features)
+        return features
+
+    def _carried(
+        self, states: Sequence[ObjectState], geometry: Geometry, pictures: Mapping[str, Picture]
+    ) -> tuple[Tensor, Picture]:
+        """(N, h, w) masks in the last frame of most objects, and that frame.
+
+        Objects that were last seen in another frame are brought to it along the flow.
+        """
+        masks = torch.stack([_floats(state.looks[-1].mask) for state in states]).to(self.device)
+        last = [state.looks[-1].digest for state in states]
+        counts = Counter(last)
+        here = min(counts, key=lambda digest: (-counts[digest], digest))
+        for digest in sorted(counts.keys() - {here}):
+            rows = [slot for slot, own in enumerate(last) if own == digest]
+            source, target = (self._image(pictures[name], geometry) for name in (digest, here))
+            masks[rows] = self._moved(masks[rows], source, target)
+        return masks, pictures[here]
+
+    def _moved(self, masks: Tensor, source: Tensor, target: Tensor) -> Tensor:
+        if self.flow is None:
+            return masks
+        flow, stride = self.flow(target, source), self.network.mask_stride
+        if stride > 1:
+            flow = F.avg_pool2d(flow, stride) / stride
+        return warp(masks[None], flow, self.network.config.published_grid)[0].clamp(0, 1)
+
+    def _entry(
+        self, number: int, picture: Picture, masks: Mapping[int, Mask], geometry: Geometry, ids: tuple[int, ...]
+    ) -> Entry:
+        """A frame that knows some of the objects, those that were drawn or found in it."""
+        carried = torch.zeros(len(ids), *geometry.carried, device=self.device)
+        for slot, mask in masks.items():
+            carried[slot] = _floats(mask).to(self.device)
+        known = torch.tensor([slot in masks and bool(masks[slot].any()) for slot in range(len(ids))])
+        return Entry.of(self.network, number, ids, self.features(picture, geometry), carried, known.to(self.device))
+
+    def _image(self, picture: Picture, geometry: Geometry) -> Tensor:
+        return to_image(picture.pixels(geometry.working), geometry, self.device)
+
+
+def _by_picture(looks: Sequence[Sequence[Look]]) -> list[tuple[str, dict[int, Mask]]]:
+    """Frames in the order in which they are met, each with the masks of the objects that look at it, by slot."""
+    found: dict[str, dict[int, Mask]] = {}
+    for slot, own in enumerate(looks):
+        for look in own:
+            found.setdefault(look.digest, {})[slot] = look.mask
+    return list(found.items())
+
+
+def cache_name(picture: Picture, geometry: Geometry) -> str:
+    """What the network saw depends on the picture and on the size at which it was looked at."""
+    return f"{picture.digest} {geometry.working[0]}x{geometry.working[1]}"
+
+
+def _fitted(mask: Mask, size: tuple[int, int]) -> Mask:
+    if mask.shape == size:
+        return mask
+    return np.asarray(cv2.resize(mask, size[::-1], interpolation=cv2.INTER_LINEAR), np.uint8).reshape(size)
+
+
+def _floats(mask: Mask) -> Tensor:
+    return torch.from_numpy(mask.astype(np.float32) / 255)

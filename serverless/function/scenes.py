@@ -1,0 +1,153 @@
+"""Tracking between two requests: from states and a frame to shapes and new states, all objects in one pass.
+
+A request is answered from what it holds and nothing else; the feature cache only saves looking at a picture twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from agss_model.flow import FlowEstimator, build_flow
+from agss_model.frames import Geometry, to_carried, to_slots, typical_side
+from agss_model.masks import mask_to_shape
+from agss_model.masks.labels import BoolMask
+from agss_model.network.base import AGSSVOS
+from agss_model.snapshot import Snapshot, restore, take
+from agss_model.tracker import Tracker
+from serverless.function.assembly import Assembler, adapted, cache_name, common_geometry
+from serverless.function.cache import FeatureCache, memorable
+from serverless.function.contract import Shape
+from serverless.function.dealing import dealt
+from serverless.function.drawing import drawn
+from serverless.function.pictures import Picture, encode
+from serverless.function.state import Look, ObjectState
+
+Frame = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Followed:
+    """One object in the new frame.
+
+    Attributes:
+        points: of the shape in the object's own type; None where it is lost and its type allows to say so.
+        state: to go on from.
+    """
+
+    points: list[float] | None
+    state: ObjectState
+
+
+class Scenes:
+    """Starts and follows objects with one network."""
+
+    def __init__(self, network: AGSSVOS, cache: FeatureCache, flow: FlowEstimator | None = None) -> None:
+        self.network, self.cache = network, cache
+        config = network.config
+        self._flow = (flow or build_flow(config.flow)) if config.use_flow else None
+        self._assembler = Assembler(network, cache, self._flow)
+
+    def start(self, frame: Frame, shapes: Sequence[Shape]) -> list[ObjectState]:
+        """States of new objects; the network is not needed for them.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB, on which the shapes were drawn.
+            shapes: one for each object.
+
+        Raises:
+            UnusableError: a shape covers no pixel of the frame.
+            MaskError: its numbers are no shape.
+        """
+        masks = drawn(frame, shapes)
+        height, width = frame.shape[:2]
+        geometry = Geometry.of(height, width, self.network, typical_side(masks))
+        picture = encode(frame, geometry.working)
+        states = [
+            ObjectState(
+                kind=shape.type,
+                bare=shape.bare,
+                size=(height, width),
+                working=geometry.working,
+                lost=False,
+                since=0,
+                box=tuple(mask_to_shape("rectangle", mask)) if shape.type == "rectangle" else None,
+                looks=(Look(picture.digest, _bytes(to_carried(mask, geometry)), kept=True),),
+                pictures={},
+            )
+            for shape, mask in zip(shapes, masks, strict=True)
+        ]
+        order = sorted(range(len(states)), key=lambda slot: states[slot].identity)
+        ready = dealt([states[slot] for slot in order], {picture.digest: picture})
+        return [state for _, state in sorted(zip(order, ready, strict=True), key=lambda pair: pair[0])]
+
+    @torch.inference_mode()
+    def follow(self, frame: Frame, states: Sequence[ObjectState]) -> list[Followed]:
+        """Find objects in the next frame; equal states are one object.
+
+        Args:
+            frame: (H, W, 3) uint8 RGB.
+            states: of the objects; they may have been started on different frames and met different ones since.
+
+        Raises:
+            RequestError: a state is of frames of another size, or they name too many frames.
+            MediaError: a picture in a state is damaged.
+        """
+        if not states:
+            return []
+        self.cache.begin()
+        cast = {state.identity: state for state in sorted(states, key=lambda state: state.identity)}
+        geometry = common_geometry(self.network, (frame.shape[0], frame.shape[1]), list(cast.values()))
+        pictures = {digest: picture for state in states for digest, picture in state.pictures.items()}
+        together = adapted(list(cast.values()), geometry, pictures)
+        target = encode(frame, geometry.working)
+        tracker = Tracker(self.network, flow=self._flow)
+        restore(tracker, self._assembler.snapshot(together, geometry, pictures))
+        tracker.step(target.pixels(geometry.working))
+        after = take(tracker)
+        if after.features is not None:
+            self.cache.put(cache_name(target, geometry), memorable(after.features))
+        owner = to_slots(after.masks, geometry, self.network.config.use_normalisation).astype(np.uint8)
+        pictures[target.digest] = target
+        moved = [
+            replace(
+                state,
+                lost=bool(after.lost[slot]),
+                since=after.since,
+                looks=self._looks(state, slot, after, target),
+            )
+            for slot, state in enumerate(together)
+        ]
+        answers = {
+            identity: _answered(state, owner == slot + 1)
+            for slot, (identity, state) in enumerate(zip(cast, dealt(moved, pictures), strict=True))
+        }
+        return [answers[state.identity] for state in states]
+
+    def _looks(self, state: ObjectState, slot: int, after: Snapshot, target: Picture) -> tuple[Look, ...]:
+        """What the object remembers now: its first frame, the newest of those kept since, and this one."""
+        keep = bool(after.recent) and after.recent[-1].frame_index == after.frame_index
+        before = [look for look in state.recent if look.digest != target.digest]
+        room = self.network.config.max_recent - keep
+        now = Look(target.digest, _bytes(after.masks[slot]), keep)
+        return state.drawn, *(before[-room:] if room > 0 else ()), now
+
+
+def _answered(state: ObjectState, mask: BoolMask) -> Followed:
+    """The answer in the object's own type; a rectangle that is lost stays where it was."""
+    points = mask_to_shape(state.kind, mask) if mask.any() else None
+    if state.kind != "rectangle":
+        return Followed(points, state)
+    box = points or list(state.box or ())
+    return Followed(box, replace(state, box=tuple(box)))
+
+
+def _bytes(mask: Tensor) -> npt.NDArray[np.uint8]:
+    """(h, w) float in [0, 1] -> uint8 in 255ths."""
+    values: npt.NDArray[np.uint8] = (mask * 255).round().to(torch.uint8).cpu().numpy()
+    return values

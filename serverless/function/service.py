@@ -1,0 +1,102 @@
+"""One request from body to answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from agss_model.allocator import keep_freed_memory
+from agss_model.engines import use_engine
+from agss_model.masks import mask_to_shape
+from agss_model.weights.store import load_model
+from serverless.function.cache import FeatureCache, fingerprint
+from serverless.function.contract import Shape, parse_request, reply
+from serverless.function.images import decode_base64, decode_picture
+from serverless.function.redis_store import connect_redis
+from serverless.function.scenes import Frame, Scenes
+from serverless.function.settings import Settings
+from serverless.function.state import ObjectState, Room, from_json
+
+
+def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:
+    """Load the model and try it once, so that the first request is as fast as the others.
+
+    Args:
+        settings: of this deployment.
+        log: told in a few words what runs where.
+
+    Raises:
+        ConfigError: the device is not there, or the engine is not or cannot run these weights there.
+        WeightsError: the weights are not there, or cannot be used.
+    """
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    network = load_model(settings.weights, settings.device)
+    if settings.device == "cpu":
+        keep_freed_memory()
+    torch.backends.cudnn.benchmark = False  # the fastest algorithm of the moment would change the last bits
+    torch.backends.cudnn.deterministic = True
+    engine = use_engine(network, settings.engine, settings.threads or None)
+    name = fingerprint(network, engine)
+    redis = (settings.redis_host, settings.redis_port)
+    far = connect_redis(*redis, name, log, settings.redis_secret) if settings.redis_host else None
+    scenes = Scenes(network, FeatureCache(settings.cache_mib << 20, far=far))
+    place = torch.cuda.get_device_name(settings.device) if settings.device.startswith("cuda") else settings.device
+    shared = f", features shared through Redis at {settings.redis_host}:{settings.redis_port}" if far else ""
+    threads = torch.get_num_threads()
+    log(f"weights {settings.weights} ({name[:12]}) on {place}, engine {engine}, {threads} CPU threads{shared}")
+    _try_out(scenes)
+    return scenes
+
+
+def _try_out(scenes: Scenes) -> None:
+    frame = np.zeros((256, 256, 3), np.uint8)
+    frame[64:192, 64:192] = 255
+    mask = frame[:, :, 0] > 0
+    states = scenes.start(frame, [Shape(type="mask", points=mask_to_shape("mask", mask))])
+    scenes.follow(frame, states)
+
+
+def answer(scenes: Scenes, body: object) -> str:
+    """The JSON to a request's body.
+
+    Objects with a state are followed into the frame; objects with a shape alone are started on it. One that has
+    neither gets null for both, so that it cannot stop the others.
+
+    Raises:
+        RequestError: by what is wrong with it; also MaskError and MediaError, for its shapes and pictures.
+    """
+    request = parse_request(body)
+    objects = request.objects()
+    room, states = Room(), {}
+    for index, (_, value) in enumerate(objects):
+        if value is not None:
+            states[index] = from_json(value, room)
+    frame = decode_picture(decode_base64(request.image, "The image"), "The image")
+    shapes = {index: shape for index, (shape, value) in enumerate(objects) if shape is not None and value is None}
+    started = _started(scenes, frame, shapes)
+    followed = _followed(scenes, frame, states)
+    both = [{**started, **followed}.get(index, (None, None)) for index in range(len(objects))]
+    return reply([shape for shape, _ in both], [state for _, state in both])
+
+
+def _started(scenes: Scenes, frame: Frame, shapes: dict[int, Shape]) -> dict[int, tuple[Any, Any]]:
+    if not shapes:
+        return {}
+    states = scenes.start(frame, list(shapes.values()))
+    return {
+        index: (shape.to_json(), state.to_json()) for (index, shape), state in zip(shapes.items(), states, strict=True)
+    }
+
+
+def _followed(scenes: Scenes, frame: Frame, states: dict[int, ObjectState]) -> dict[int, tuple[Any, Any]]:
+    found = scenes.follow(frame, list(states.values()))
+    answers: dict[int, tuple[Any, Any]] = {}
+    for index, one in zip(states, found, strict=True):
+        kind, bare = one.state.kind, one.state.bare
+        shape = Shape(type=kind, points=one.points, bare=bare).to_json() if one.points is not None else None
+        answers[index] = (shape, one.state.to_json())
+    return answers

@@ -1,0 +1,150 @@
+"""What commands say: to people, to programs, and never in the words of somebody else's file names."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import COUNT
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.table import Table
+from typer.testing import CliRunner
+
+from agss_model.cli.console import PlainConsole, clean
+from agss_model.cli.main import app
+from agss_model.masks import object_ids, read_label_map
+from agss_model.ranges import spans
+from agss_model.runs import summary
+from agss_model.tracker import Tracker
+
+EVIL = (
+    "[red]x[/red]",
+    "[/person]",
+    "person [left]",
+    ":smile:",
+    "a\x1b[2Jb",
+    "a\x9b31mb",
+    "a\rb",
+    "a\u202eb",
+    "a\udcffb",
+)
+
+
+@pytest.mark.parametrize("text", EVIL)
+def test_nothing_from_outside_is_markup_or_moves_the_cursor(text):
+    file = io.StringIO()
+    console = PlainConsole(file=file, width=80, force_terminal=True, highlight=False)
+    table = Table(text)
+    table.add_row(text)
+    console.print(text)
+    console.print(table)
+    assert file.getvalue().count(clean(text)) == 3
+    assert not set("\r\x9b\u202e") & set(file.getvalue())
+    assert "\x1b[2J" not in file.getvalue()
+
+
+@given(st.text())
+def test_clean_text_holds_no_control_characters_and_plain_text_stays(text):
+    cleaned = clean(text)
+    assert not any((ord(char) < 32 and char not in "\n\t") or 127 <= ord(char) < 160 for char in cleaned)
+    assert clean(cleaned) == cleaned
+
+
+@pytest.mark.parametrize("name", ["[red]out[/red]", "out [/bold]", "out\x1b[31m"])
+def test_folders_with_brackets_and_escapes_are_named_as_they_are(agss, clip, first_mask, tmp_path, name):
+    out = tmp_path / name
+    result = agss("track", clip / "clip.mp4", "--masks", first_mask, "--out", out, "--to", "2")
+    assert result.exit_code == 0, result.output
+    assert clean(str(out / "masks")) in result.stdout
+    refused = agss("track", clip / "clip.mp4", "--masks", first_mask, "--out", out, "--to", "1")
+    assert refused.exit_code == 2
+    assert clean(str(out)) in refused.stderr
+    assert "\x1b" not in result.output + refused.output
+
+
+@pytest.mark.parametrize("command", [[], ["track"], ["eval"], ["weights"], ["weights", "show"], ["demo"], ["bench"]])
+def test_h_is_help_everywhere(command):
+    result = CliRunner().invoke(app, [*command, "-h"])
+    assert result.exit_code == 0
+    assert "Usage" in result.stdout
+
+
+def test_completion_completes_commands_and_weights():
+    environment = {"_AGSS_COMPLETE": "complete_bash", "COMP_WORDS": "agss tra", "COMP_CWORD": "1", "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "agss_model"], env=environment | {"PYTHONPATH": ":".join(sys.path)}, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert "track" in done.stdout.split()
+
+
+def test_quiet_says_nothing_and_json_is_one_object(agss, clip, first_mask, tmp_path):
+    words = ["track", clip / "clip.mp4", "--masks", first_mask, "--to", "4"]
+    quiet = agss(*words, "--out", tmp_path / "one", "--quiet")
+    assert (quiet.exit_code, quiet.output) == (0, "")
+    assert agss("track", clip / "no.mp4", "--masks", first_mask, "--out", tmp_path / "no", "-q").stderr.startswith(
+        "Error"
+    )
+    told = json.loads(agss(*words, "--out", tmp_path / "two", "--json").stdout)
+    assert told["frames"] == {"first": 0, "last": 4, "tracked": [0, 1, 2, 3, 4]}
+    assert [about["id"] for about in told["objects"]] == [1, 2]
+    assert set(told["files"]) == {"masks", "scores", "overlay", "record"}
+    assert told["objects"][0]["human"] == [0]
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_the_last_line_is_the_command_that_corrects(agss, clip, tmp_path, monkeypatch, single):
+    monkeypatch.setattr(summary, "LOW", 1.01)  # everything is doubtful
+    folder = tmp_path / "my masks"
+    folder.mkdir()
+    shutil.copy(clip / "truth" / "00000.png", folder)
+    masks = folder / "00000.png" if single else folder
+    result = agss("track", clip / "clip.mp4", "--masks", masks, "--out", tmp_path / "out")
+    last = result.stdout.rstrip().splitlines()[-1]
+    number = int(last.removeprefix("To correct frame ").split(",")[0])
+    command = shlex.split(last.partition("then: ")[2])
+    if single:
+        copied, to = (Path(path) for path in re.fullmatch(r".*copy (.*) to (.*), draw .*", last).groups())
+        to.parent.mkdir()
+        shutil.copy(copied, to)
+        folder = to.parent
+    shutil.copy(clip / "truth" / f"{number:05d}.png", folder)
+    again = CliRunner().invoke(app, command[1:])
+    assert again.exit_code == 0, again.output
+    assert f"tracked again {spans(range(number, COUNT))}" in " ".join(again.stdout.split())
+
+
+def test_an_interrupted_run_says_how_to_go_on(agss, clip, first_mask, tmp_path, monkeypatch):
+    monkeypatch.setattr(Tracker, "step", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    result = agss("track", clip / "clip.mp4", "--masks", first_mask, "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert "same command continues" in result.stderr
+
+
+def test_masks_can_be_called_like_the_images(agss, clip, tmp_path):
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    for number in range(3):
+        shutil.copy(clip / "frames" / f"{number:05d}.png", frames / f"shot_{number + 7}.png")
+    shutil.copy(clip / "truth" / "00000.png", tmp_path / "shot_7.png")
+    words = ["--masks", tmp_path / "shot_7.png", "--names", "source"]
+    for _ in range(2):
+        result = agss("track", frames, *words, "--out", tmp_path / "out")
+        assert result.exit_code == 0, result.output
+    assert "complete" in result.stdout
+    assert sorted(path.name for path in (tmp_path / "out" / "masks").iterdir()) == [f"shot_{n}.png" for n in (7, 8, 9)]
+    assert object_ids(read_label_map(tmp_path / "out" / "masks" / "shot_9.png")) == (1, 2)
+    assert agss("track", frames, *words, "--out", tmp_path / "out", "--overwrite").exit_code == 0
+    refused = agss(
+        "track", clip / "clip.mp4", *words[:1], clip / "truth/00000.png", *words[2:], "--out", tmp_path / "no"
+    )
+    assert refused.exit_code == 2
+    assert "--names" in refused.stderr

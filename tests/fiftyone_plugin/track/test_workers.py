@@ -1,0 +1,159 @@
+"""Several workers on one dataset: each clip by one of them, and those of a dead one by the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fiftyone as fo
+import pytest
+from fiftyone.core.odm.database import get_db_conn
+from fiftyone.operators.delegated import DelegatedOperationService
+from little_videos import drawn, plain, video_sample, write_video
+
+from fiftyone_plugin.track import claims
+from fiftyone_plugin.track.claims import COLLECTION, Claims
+from fiftyone_plugin.track.tracking import Settings, TrackingRun
+
+ROOT = Path(__file__).resolve().parents[3]
+VIDEOS, FRAMES, WORKERS = 30, 6, 3
+PATIENCE = 240
+LAUNCH = "from fiftyone.core.cli import main; main()"
+
+
+@pytest.fixture
+def data(scene, tmp_path):
+    made = fo.Dataset(persistent=True)
+    path = write_video(tmp_path / "squares.mp4", scene, FRAMES)
+    for number in range(VIDEOS):
+        copy = tmp_path / f"{number:02d}.mp4"
+        os.link(path, copy)
+        made.add_sample(video_sample(copy, {2: drawn(scene, 2)}))
+    yield made
+    made.delete()
+
+
+def notes():
+    return get_db_conn()[COLLECTION]
+
+
+@pytest.fixture
+def clip(data):
+    from fiftyone_plugin.data.clips import find_clips
+
+    return find_clips(data)[0]
+
+
+def test_a_clip_is_taken_by_one_run_and_free_again_when_it_is_done(data, clip):
+    one, two = Claims(data.name, "x"), Claims(data.name, "x")
+    with one.take(clip) as claim:
+        assert two.take(clip) is None
+        claim.finished = True
+    with two.take(clip) as claim:
+        assert claim.done
+    with Claims(data.name, "other settings").take(clip) as claim:
+        assert not claim.done
+
+
+def test_work_that_was_not_finished_or_done_before_counts_for_nobody(data, clip):
+    with Claims(data.name, "x").take(clip):
+        pass
+    with Claims(data.name, "x").take(clip) as claim:
+        assert not claim.done
+        claim.finished = True
+    notes().update_one({"_id": {"$regex": clip.key}}, {"$inc": {"done": -10_000}})
+    assert not Claims(data.name, "x").take(clip).done
+
+
+def test_the_clip_of_a_worker_that_does_not_answer_is_free_after_a_while(data, clip, monkeypatch):
+    monkeypatch.setattr(claims, "LEASE", 300)
+    slow = Claims(data.name, "x").take(clip)  # never renewed
+    assert Claims(data.name, "x").take(clip) is None
+    time.sleep(0.4)
+    monkeypatch.setattr(claims, "RENEWED", 0.05)
+    with Claims(data.name, "x").take(clip) as claim:
+        time.sleep(0.6)  # longer than a lease, and renewed
+        assert Claims(data.name, "x").take(clip) is None
+        slow.__enter__()
+        time.sleep(0.3)
+        assert slow.lost
+        assert not claim.lost
+        slow.__exit__(None, None, None)
+
+
+def test_the_clip_of_a_process_of_this_machine_that_is_no_more_is_free_at_once(data, clip):
+    code = (
+        "import fiftyone as fo, os, sys\n"
+        "from fiftyone_plugin.data.clips import find_clips\n"
+        "from fiftyone_plugin.track.claims import Claims\n"
+        "Claims(sys.argv[1], 'x').take(find_clips(fo.load_dataset(sys.argv[1]))[0]).__enter__()\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, data.name], cwd=ROOT, check=False)
+    assert notes().find_one({"_id": {"$regex": clip.key}})["until"] > 0
+    assert Claims(data.name, "x").take(clip) is not None
+
+
+def test_clips_that_others_have_are_passed_over_and_waited_for(data, clip, little_network, monkeypatch):
+    monkeypatch.setattr("fiftyone_plugin.track.tracking.PAUSE", 0.1)
+    view = data.limit(3)
+    run = TrackingRun(view, Settings("gt", "tracks"), little_network)
+    held = Claims(f"{data._doc.id} tracks", "whatever").take(clip)
+    held.__enter__()
+    labels = []
+    for progress in run:
+        labels.append(progress.label)
+        if "waiting for other workers" in progress.label:
+            held.__exit__(None, None, None)
+    assert [label.split(", ")[1] for label in labels if "frame" not in label][:2] == ["01.mp4", "02.mp4"]
+    assert any("waiting" in label for label in labels)
+    assert run.summary.tracked == 3
+
+
+@pytest.mark.slow
+def test_three_workers_share_thirty_clips_and_one_of_them_is_killed(data, operator):
+    operator("track_objects")(data, "gt", "tracks", workers=WORKERS, delegate=True)
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", LAUNCH, "delegated", "launch"],
+            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )
+        for _ in range(WORKERS)
+    ]  # fmt: skip
+    try:
+        wait(lambda: len(owners()) == WORKERS)
+        victim = started[0]
+        wait(lambda: any(f" {victim.pid} " in note["owner"] for note in notes().find({"until": {"$gt": 0}})))
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.wait()
+        wait(lambda: len(done_by()) == VIDEOS)
+    finally:
+        for worker in started:
+            os.killpg(worker.pid, signal.SIGKILL) if worker.poll() is None else None
+    assert len(plain(data, "tracks")) == VIDEOS * FRAMES
+    shares = [sum(f" {worker.pid} " in owner for owner in done_by()) for worker in started]
+    print("clips of each worker:", shares)
+    assert all(share > 0 for share in shares[1:])
+    assert sum(shares) == VIDEOS
+    states = sorted(o.run_state for o in DelegatedOperationService().list_operations())
+    assert states.count("queued") == 0
+
+
+def owners():
+    return {note["owner"] for note in notes().find({"owner": {"$exists": True}})}
+
+
+def done_by():
+    return [note["owner"] for note in notes().find({"done": {"$exists": True}})]
+
+
+def wait(true):
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.2)

@@ -1,0 +1,76 @@
+"""Pictures from outside are looked at before anything of them is unpacked."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from agss_model.errors import MediaError
+from agss_model.pictures import MAX_SCANS, HugePictureError, jpeg_scans, read_header
+from agss_model.video import open_source
+from agss_model.video.images import read_image
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+
+
+def encoded(kind="JPEG", size=(48, 64), **options):
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+def many_scans(count, size=(48, 64)):
+    """A progressive JPEG whose last scan comes again and again, as a decoder must take it."""
+    file = io.BytesIO()
+    Image.new("RGB", size[::-1], (90, 120, 30)).save(file, "JPEG", progressive=True)
+    data = file.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * (count - jpeg_scans(data)) + data[-2:]
+
+
+def test_scans_are_counted():
+    assert jpeg_scans(encoded()) == 1
+    assert 5 < jpeg_scans(encoded(progressive=True)) < 15
+    assert jpeg_scans(many_scans(77)) == 77
+
+
+def test_what_looks_like_a_scan_inside_of_a_segment_does_not_count():
+    assert jpeg_scans(encoded(comment=b"\xff\xda" * 3000)) == 1
+    assert jpeg_scans(encoded(icc_profile=b"\xff\xda" * 3000, progressive=True)) < 15
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff", b"\xff\xda", b"\xff\xda\xff", b"\xff\xe0\x00\x00" * 9, b"\xff" * 9])
+def test_counting_ends_whatever_the_bytes(data):
+    assert jpeg_scans(data) <= 9
+
+
+def test_as_many_scans_as_encoders_write_pass_and_more_are_refused_at_once(tmp_path):
+    assert read_header(many_scans(MAX_SCANS), "it", FORMATS).size == (64, 48)
+    (tmp_path / "0.jpg").write_bytes(many_scans(2000, (1024, 1024)))
+    began = time.monotonic()
+    for read in (read_image, lambda path: open_source(path.parent)):
+        with pytest.raises(MediaError, match="more than 100 scans"):
+            read(tmp_path / "0.jpg")
+    assert time.monotonic() - began < 5
+
+
+def test_a_header_tells_size_and_pictures():
+    frames = [Image.fromarray(np.full((8, 8, 3), v, np.uint8)) for v in (0, 99)]
+    file = io.BytesIO()
+    frames[0].save(file, "WEBP", save_all=True, append_images=frames[1:])
+    assert read_header(file.getvalue(), "it", FORMATS).pictures == 2
+    assert read_header(encoded("PNG"), "it", FORMATS).pictures == 1
+    with pytest.raises(MediaError, match="it is not an image"):
+        read_header(encoded("BMP"), "it", FORMATS)
+
+
+def test_a_picture_that_claims_too_many_pixels_is_told_apart():
+    claim = bytearray(encoded("BMP"))
+    claim[18:26] = (100_000).to_bytes(4, "little") * 2
+    with pytest.raises(HugePictureError):
+        read_header(bytes(claim), "it", ("BMP",))
