@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agss_model.errors import AgssError, ConfigError
+from agss_model.words import printable
 
 TOKEN_VARIABLE = "CVAT_ACCESS_TOKEN"  # noqa: S105 - the name of a variable
 PASSWORD_VARIABLE = "PASS"  # noqa: S105 - as cvat-cli calls it
@@ -42,6 +43,9 @@ class Server:
         pause: seconds before the first repetition of a request that failed in passing; doubled each time.
     """
 
+    secrets: tuple[str, ...] = ()
+    """What no message may show, whoever sends it back."""
+
     def __init__(self, client: Any, *, pause: float = 1.0) -> None:  # noqa: ANN401 - cvat-sdk has no types
         self._client, self.pause = client, pause
 
@@ -51,21 +55,33 @@ class Server:
         return str(self._client.api_map.host)
 
     def get(self, path: str, **query: object) -> Any:  # noqa: ANN401 - JSON
-        """JSON of a GET request, repeated where it failed in passing."""
-        return json.loads(self._repeated("GET", path, None, query))
+        """JSON object of a GET request, repeated where it failed in passing.
+
+        Raises:
+            CvatError: the server refuses, or answers with something else.
+        """
+        answer = self._parsed(self._repeated("GET", path, None, query), path)
+        if not isinstance(answer, dict):
+            raise CvatError(
+                f"{self.host} answered {path} with something else than CVAT does; is it a CVAT server?", 200
+            )
+        return answer
 
     def call(self, path: str, body: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
         """JSON of a POST request that may be repeated, such as a call of a function."""
-        data = self._repeated("POST", path, body, {})
-        try:
-            return json.loads(data)
-        except ValueError as error:
-            raise CvatError(f"{self.host} answered {path} with something that is not JSON.", 200) from error
+        return self._parsed(self._repeated("POST", path, body, {}), path)
 
     def patch(self, path: str, body: Mapping[str, object], **query: object) -> Any:  # noqa: ANN401 - JSON
         """JSON of a PATCH request, sent once: whether a lost reply stands for a change, the caller must find out."""
         data = self._once("PATCH", path, body, query)
-        return json.loads(data) if data else None
+        return self._parsed(data, path) if data else None
+
+    def _parsed(self, data: bytes, path: str) -> Any:  # noqa: ANN401 - JSON
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError):
+            what = "something that is not JSON; a sign-in page or a proxy may stand before it"
+            raise CvatError(f"{self.host} answered {path} with {what}.", 200) from None
 
     def frame(self, job: int, number: int) -> bytes:
         """The image file of a frame in full quality."""
@@ -122,6 +138,8 @@ class Server:
         except urllib3.exceptions.HTTPError as error:
             raise _unreached(error, self.host) from None
         if not 200 <= response.status < 300:
+            for secret in self.secrets:
+                data = data.replace(secret.encode(), b"...")
             raise _explained(response.status, response.headers, data, path, self.host)
         return data
 
@@ -134,6 +152,19 @@ def _passing_errors() -> Iterator[None]:
     except CvatError as error:
         if not error.passing:
             raise
+
+
+@contextmanager
+def expected(what: str) -> Iterator[None]:
+    """Turn what is missing or of another kind in an answer into a sentence.
+
+    Raises:
+        CvatError: the answer is not of the form that CVAT gives.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise CvatError(f"The server's answer about {what} is not of CVAT's form ({type(error).__name__}).") from error
 
 
 def _unreached(error: Exception, host: str) -> CvatError:
@@ -165,8 +196,8 @@ def _explained(status: int, headers: Mapping[str, str], body: bytes, path: str, 
 
 def _detail(body: bytes) -> str:
     """The start of an error's text; pages of HTML tell nothing."""
-    text = " ".join(body.decode("utf-8", "replace").split())
-    return "" if "<" in text else text[:200]
+    text = " ".join(body[:4000].decode("utf-8", "replace").split())
+    return "" if "<" in text else printable(text[:200])
 
 
 def read_token(file: Path | None) -> str | None:
@@ -212,6 +243,8 @@ def connect(
         from cvat_sdk.core.exceptions import InvalidHostException
     except ImportError as error:
         raise ConfigError("This command needs cvat-sdk: pip install 'agss-vos[cvat]'.") from error
+    if "@" in host:
+        raise ConfigError("--host holds a user or password, which others may see; name --user, and the address alone.")
     try:
         client = Client(host, config=Config(verify_ssl=not insecure), check_server_version=False)
     except InvalidHostException as error:
@@ -220,6 +253,7 @@ def connect(
     if org is not None:
         client.organization_slug = org
     server = Server(client)
+    server.secrets = tuple(filter(None, (token, login[1] if login else None)))
     _check_version(server)
     if token is not None:
         client.login(AccessTokenCredentials(token))

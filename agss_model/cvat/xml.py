@@ -68,6 +68,10 @@ class _Reader:
     def feed(self, block: bytes, last: bool = False) -> None:
         try:
             self._parser.Parse(block, last)
+        except (LookupError, UnicodeError) as error:
+            raise self._wrong("is in an encoding that cannot be read; export it again") from error
+        except ValueError as error:
+            raise self._wrong(f"cannot be read ({error}); export it again") from error
         except expat.ExpatError as error:
             what = "ends too early" if last else "is damaged or no XML"
             raise MediaError(

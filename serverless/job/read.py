@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agss_model.cvat.authorship import Names, author, in_order, keyframe_authors, was_ours
-from agss_model.cvat.server import CvatError, Server
+from agss_model.cvat.server import CvatError, Server, expected
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.shapes import SHAPE_TYPES, shape_to_mask
@@ -122,6 +122,11 @@ def read_job(server: Server, number: int) -> JobInfo:
         CvatError: no such job, or one that is not a video or sequence of pictures.
         MediaError: frames differ in size.
     """
+    with expected(f"job {number}"):
+        return _job(server, number)
+
+
+def _job(server: Server, number: int) -> JobInfo:
     job = server.get(f"/api/jobs/{number}")
     if job.get("dimension", "2d") != "2d":
         raise CvatError(f"Job {number} is {job['dimension']}; only 2D jobs can be tracked.")

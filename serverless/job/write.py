@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agss_model.cvat.authorship import Names, author, content, in_order, near_of
-from agss_model.cvat.server import TRIES, CvatError, Server
+from agss_model.cvat.server import TRIES, CvatError, Server, expected
 from serverless.job.ledger import Ledger
 from serverless.job.objects import Key, origin_of
 from serverless.job.read import JobInfo
@@ -44,7 +44,8 @@ def read_annotations(server: Server, job: int, names: Names) -> Annotations:
         CvatError: the server refuses, or answers with something else.
     """
     data = server.get(f"/api/jobs/{job}/annotations")
-    own = {kind: [author(item, names) == "ours" for item in data[kind]] for kind in ("shapes", "tracks")}
+    with expected(f"annotations of job {job}"):
+        own = {kind: [author(item, names) == "ours" for item in data[kind]] for kind in ("shapes", "tracks")}
 
     def part(kind: str, mine: bool) -> tuple[Json, ...]:
         return tuple(item for item, is_mine in zip(data[kind], own[kind], strict=True) if is_mine is mine)

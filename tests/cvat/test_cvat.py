@@ -272,3 +272,11 @@ def test_a_frame_that_is_not_the_videos_is_refused(tmp_path):
         video.label_map(10)
     with pytest.raises(MaskError, match="no object 4"):
         video.mask(4, 0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "no-such", "idna"])
+def test_encodings_that_no_export_has_are_named(tmp_path, encoding):
+    path = export(tmp_path / "a.xml", "")
+    path.write_text(path.read_text().replace('encoding="utf-8"', f'encoding="{encoding}"'))
+    with pytest.raises(MediaError, match=r"a\.xml, line"):
+        read_cvat_xml(path)

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from fake_cvat import TOKEN, USER, FakeCvat
+from fake_cvat import TOKEN, USER, FakeCvat, Refused
 from typer.testing import CliRunner
 
 from agss_model.cli.main import app
@@ -177,3 +177,33 @@ def test_addresses(monkeypatch):
     monkeypatch.setattr(cvat_server.time, "sleep", lambda seconds: None)
     with pytest.raises(CvatError, match="No answer"):
         connect("http://127.0.0.1:1", token=TOKEN)
+
+
+@pytest.mark.parametrize("body", ["<html>Sign in</html>", "null", "[]", "[" * 100_000, '"text"'])
+def test_answers_that_are_none_of_cvats_are_sentences(body):
+    with FakeCvat([np.zeros((8, 8, 3), np.uint8)]) as cvat:
+        server = cvat_server.connect(cvat.url, token=TOKEN)
+        cvat._job = lambda job: body
+        cvat._route = lambda *_: body
+        with pytest.raises(cvat_server.CvatError, match=r"not JSON|something else than CVAT does"):
+            server.get("/api/jobs/1")
+
+
+def test_a_token_that_is_sent_back_is_not_shown():
+    with FakeCvat([np.zeros((8, 8, 3), np.uint8)]) as cvat:
+        server = cvat_server.connect(cvat.url, token=TOKEN)
+
+        def echo(*_):
+            raise Refused(500, f"bad token {TOKEN} \x1b[31m")
+
+        cvat._route = echo
+        with pytest.raises(cvat_server.CvatError) as caught:
+            server.get("/api/jobs/1")
+    assert TOKEN not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_a_password_in_the_address_is_refused_and_not_shown():
+    with pytest.raises(ConfigError, match="--host holds a user or password") as caught:
+        cvat_server.connect("http://me:secret@127.0.0.1:1", token=TOKEN)
+    assert "secret" not in str(caught.value)

@@ -46,7 +46,7 @@ def read_server(place: str) -> list[TeamVideo]:
             return [_job(server, number)]
         tasks = server.pages("/api/tasks", project_id=number)
         return [_task(server, int(task["id"])) for task in tasks]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MediaError(f"cvat:{place}: the server's answer has no {error}; is this CVAT 2.40 or newer?") from error
 
 
