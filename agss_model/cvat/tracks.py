@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
+from agss_model.cvat.authorship import Names, keyframe_authors
 from agss_model.cvat.identity import Loose, Piece
 from agss_model.cvat.meta import Task, recorded
 from agss_model.cvat.records import Appearance, Problem, Shape, VideoAnnotations
@@ -35,9 +38,15 @@ class _Track:
     number: str
     label: str
     group: int
-    human: bool
+    source: str
     line: int
     appearances: dict[int, Appearance] = field(default_factory=dict)
+    keyframes: list[dict[str, Any]] = field(default_factory=list)  # polygons, as the API would give them
+
+    @property
+    def human(self) -> bool:
+        """What its source says of all of it."""
+        return self.source in HUMAN_SOURCES
 
     def __str__(self) -> str:
         return f"track {self.number} ({self.label})"
@@ -67,9 +76,9 @@ class TrackReader:
         group = attributes.get("group_id", "0")
         if not re.fullmatch(r"[0-9]{1,9}", group):
             raise MediaError(f"track {number} has group_id {group!r}; it must be a whole number")
-        human = attributes.get("source", "manual") in HUMAN_SOURCES
         owner = self._owner(attributes.get("task_id"), number)
-        self._track = _Track(owner, number, attributes["label"], int(group), human, line)
+        source = attributes.get("source", "manual")
+        self._track = _Track(owner, number, attributes["label"], int(group), source, line)
 
     def shape(self, kind: str, attributes: Mapping[str, str]) -> None:
         """A shape of the track.
@@ -96,6 +105,8 @@ class TrackReader:
         if shape is None and not outside:
             track.owner.problems.append(Problem("empty mask", f"frame {index}: the mask of {track} has no pixel"))
             return
+        if kind == "polygon" and drawn:
+            track.keyframes.append(_keyframe(index, attributes, outside))
         before = track.appearances.get(index)
         if before is not None and not before.outside and outside:
             return
@@ -114,7 +125,7 @@ class TrackReader:
                 Loose(visible[0], track.label, track.group, shape, found.human) for shape in found.shapes
             ]
         elif visible:
-            track.owner.pieces.append(Piece(track.label, track.group, track.appearances))
+            track.owner.pieces.append(Piece(track.label, track.group, _judged(track)))
 
     def videos(self) -> list[VideoAnnotations]:
         """Everything that was read, one record a task."""
@@ -130,6 +141,31 @@ class TrackReader:
             f"track {number} belongs to task {task_id!r}, which is none of the file's "
             f"({', '.join(str(task.task.number) for task in self._tasks)})"
         )
+
+
+def _keyframe(index: int, attributes: Mapping[str, str], outside: bool) -> dict[str, Any]:
+    points = numbers_in(attributes.get("points", ""), "points").tolist()
+    flags = {"occluded": attributes.get("occluded") == "1", "outside": outside}
+    return {"frame": index, "type": "polygon", "points": points, "z_order": int(attributes.get("z_order", 0)), **flags}
+
+
+def _judged(track: _Track) -> dict[int, Appearance]:
+    """Appearances by who made the keyframes, which seals tell; where there are none, the source of the track does.
+
+    The numbers of attributes are not in an export, so tracks whose label has attributes go by their source.
+    """
+    item = {"label_id": track.label, "group": track.group, "source": track.source, "shapes": track.keyframes}
+    authors = keyframe_authors(item, Names())
+    if "ours" not in authors.values():
+        return track.appearances
+    human = {frame: by == "person" for frame, by in authors.items()}
+    order = sorted(human)
+    judged: dict[int, Appearance] = {}
+    for index, found in track.appearances.items():
+        around = [order[bisect_right(order, index) - 1 :][:1], order[bisect_left(order, index) :][:1]]
+        sides = [human[frame] for part in around for frame in part]
+        judged[index] = replace(found, human=bool(sides) and all(sides))
+    return judged
 
 
 def _video(collected: _Task) -> VideoAnnotations:
