@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from serverless import job_cli
+from serverless.job import command as job_command
 from serverless.local import command
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands; called by `agss_model.cli.main` through the entry point `agss.commands`."""
     command.register(app)
-    job_cli.register(app)
+    job_command.register(app)

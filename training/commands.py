@@ -10,8 +10,8 @@ from typing import Any
 
 from rich.table import Table
 
-from agss_model.annotations import Include
 from agss_model.cli.console import note, stderr, stdout
+from agss_model.cvat import Include
 from agss_model.engines.loading import pick_device, set_threads
 from agss_model.errors import ConfigError, MediaError, OutputError
 from agss_model.files import write_bytes, write_json

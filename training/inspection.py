@@ -9,7 +9,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from agss_model.annotations import Include, Problem
+from agss_model.cvat import Include, Problem
 from agss_model.errors import AgssError
 from agss_model.masks.labels import object_ids
 from agss_model.overlay import Image, draw_overlay

@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from agss_model.annotations import Include
+from agss_model.cvat import Include
 from agss_model.errors import ConfigError, MediaError, OutputError
 from agss_model.files import part_of, write_json
 from agss_model.masks.files import write_label_map

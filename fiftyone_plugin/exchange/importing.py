@@ -13,7 +13,7 @@ import fiftyone as fo
 from bson import ObjectId
 from fiftyone.core.collections import SampleCollection
 
-from agss_model.annotations import Include, VideoAnnotations, read_cvat_xml
+from agss_model.cvat import Include, VideoAnnotations, read_cvat_xml
 from agss_model.errors import AgssError, ConfigError
 from agss_model.evaluation import Sequence, open_dataset
 from agss_model.masks.labels import BoolMask, to_masks

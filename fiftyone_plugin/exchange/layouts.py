@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, get_args
 import cv2
 import numpy as np
 
-from agss_model.annotations import CvatXmlWriter, Task
+from agss_model.cvat import CvatXmlWriter, Task
 from agss_model.errors import ConfigError, MediaError, OutputError
 from agss_model.evaluation import Layout, Sequence, write_results
 from agss_model.masks.labels import MAX_OBJECT_ID, BoolMask, LabelMap

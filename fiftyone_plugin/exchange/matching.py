@@ -6,7 +6,7 @@ from pathlib import Path
 
 import fiftyone as fo
 
-from agss_model.annotations import VideoAnnotations
+from agss_model.cvat import VideoAnnotations
 from agss_model.errors import MediaError
 from agss_model.evaluation import Sequence
 from agss_model.video.images import image_folder

@@ -9,7 +9,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.core.collections import SampleCollection
 
-from agss_model.annotations import Include
+from agss_model.cvat import Include
 from agss_model.errors import ConfigError
 from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.collections import readable

@@ -1,1772 +1,1907 @@
-/*
- * "Track all objects" for the annotation page of CVAT: one plain script, no build step, no dependency.
- *
- * It takes the masks and polygons of the current frame, sends all of them to the AGSS-VOS function in one call per
- * frame, and commits masks (one per frame, held together by their group) or polygon tracks as one undo step.
- * It reads top down: masks, outlines, keyframes, what is tracked, the calls, the loop, the result, the action of
- * CVAT's "Run actions", and at the end the page: dialog, notices, button.
- *
- * Frames are numbered as CVAT's player shows them. A ring is a flat list [x0, y0, x1, y1, ...] in pixels whose last
- * point joins the first; pixel (x, y) covers the square from (x, y) to (x + 1, y + 1). A box is part of a mask:
- * {left, top, width, height, data: Uint8Array of 0 and 1, row by row}.
- */
 (() => {
-    'use strict';
-
-    // Loaded twice, for example by nginx and by a userscript.
-    if (window.agssVos) return;
-
-    const NAME = 'Track all objects';
-    const SETTINGS_KEY = 'agss-vos.settings.1';
-
-    /* ---------------------------------------------------------------- masks */
-
-    /** CVAT's mask points (runs, background first, then left, top, right, bottom) as a box. */
-    function decodeMask(points) {
-        const [left, top, right, bottom] = points.slice(-4);
-        const width = right - left + 1;
-        const data = new Uint8Array(width * (bottom - top + 1));
-        let at = 0;
-        for (let i = 0; i < points.length - 4; i += 1) {
-            if (i % 2) data.fill(1, at, at + points[i]);
-            at += points[i];
-        }
-        return { left, top, width, height: bottom - top + 1, data };
+  // src/authorship.js
+  var SOURCE = "auto";
+  var PREVIOUS = 1;
+  var NEXT = 2;
+  var SEALS = 1e6;
+  var CHECKS = 1e4;
+  var WHOLE = 1e14;
+  var POINTS = 6;
+  function namesOf(labels) {
+    const attributes = labels.flatMap((label) => label.attributes ?? []);
+    const byId = (entries) => new Map(entries.filter(({ name }) => name !== void 0).map(({ id, name }) => [id, name]));
+    return { labels: byId(labels), attributes: byId(attributes) };
+  }
+  function author(item, names) {
+    if (!item.shapes) {
+      const head = marked(item);
+      if (head === null) return item.source === SOURCE ? "other" : "person";
+      const fits2 = Math.floor(head / 10) % SEALS === number(mask(item, names), SEALS);
+      return fits2 && item.source === SOURCE ? "ours" : "person";
     }
-
-    /** The points of a box, cut to the pixels that are set; null when there is none. */
-    function encodeMask({ left, top, width, height, data }) {
-        let [x0, y0, x1, y1] = [width, height, -1, -1];
-        for (let y = 0; y < height; y += 1) {
-            const row = data.subarray(y * width, (y + 1) * width);
-            const first = row.indexOf(1);
-            if (first < 0) continue;
-            x0 = Math.min(x0, first);
-            x1 = Math.max(x1, row.lastIndexOf(1));
-            y0 = Math.min(y0, y);
-            y1 = y;
-        }
-        if (x1 < 0) return null;
-        const points = [];
-        let [value, run] = [0, 0];
-        for (let y = y0; y <= y1; y += 1) {
-            for (let at = y * width + x0; at <= y * width + x1; at += 1) {
-                if (data[at] !== value) {
-                    points.push(run);
-                    [value, run] = [data[at], 0];
-                }
-                run += 1;
-            }
-        }
-        return [...points, run, left + x0, top + y0, left + x1, top + y1];
+    const authors = new Set(keyframeAuthors(item, names).values());
+    if (authors.size !== 1) return "person";
+    if (authors.has("ours")) return item.source === SOURCE ? "ours" : "person";
+    return authors.has("other") ? "other" : "person";
+  }
+  function keyframeAuthors(track, names) {
+    const sealed = inOrder(track).map((shape, place) => [shape.frame, isSealed(track, shape, place === 0, names)]);
+    const rest = track.source === SOURCE && !sealed.some(([, ours]) => ours) ? "other" : "person";
+    return new Map(sealed.map(([frame, ours]) => [frame, ours ? "ours" : rest]));
+  }
+  function wasOurs(item, names) {
+    if (!item.shapes) return marked(item) !== null;
+    return [...keyframeAuthors(item, names).values()].includes("ours");
+  }
+  function sealMask(shape, names, near = 0) {
+    const thousandths = Math.min(Math.floor((shape.score || 0) * 1e3 + 1e-6), 999);
+    const head = (thousandths * SEALS + number(mask(shape, names), SEALS)) * 10 + near;
+    return { ...shape, source: SOURCE, score: (head * CHECKS + number(head, CHECKS)) / WHOLE };
+  }
+  function sealTrack(item, names, kept = /* @__PURE__ */ new Set()) {
+    const shapes = inOrder(item).map((shape, place) => {
+      if (kept.has(shape.frame)) return shape;
+      const value = number(keyframe(item, shape, place === 0, names), 10 ** Math.min(POINTS, shape.points.length));
+      return { ...shape, points: withDigits(shape.points, value) };
+    });
+    return { ...item, shapes };
+  }
+  function nearOf(shape) {
+    return (marked(shape) ?? 0) % 10;
+  }
+  function emptied(frames, occupied, near) {
+    const place = new Map(frames.map((frame, row) => [frame, row]));
+    const gone = /* @__PURE__ */ new Set();
+    near.forEach((bits, frame) => {
+      [[PREVIOUS, -1], [NEXT, 1]].forEach(([bit, step]) => {
+        let row = place.has(frame) && bits & bit ? place.get(frame) + step : -1;
+        for (; row >= 0 && row < frames.length && !occupied.has(frames[row]); row += step) gone.add(frames[row]);
+      });
+    });
+    return gone;
+  }
+  function content(item, names) {
+    if (!item.shapes) return JSON.stringify(mask(item, names));
+    return JSON.stringify([about(item, names), inOrder(item).map((shape) => form(shape, names, shape.points.map(hundredths)))]);
+  }
+  var inOrder = (track) => [...track.shapes].sort((a, b) => a.frame - b.frame);
+  function marked({ score }) {
+    if (typeof score !== "number" || !(score > 0 && score < 1)) return null;
+    const digits = Math.round(score * WHOLE);
+    const head = Math.floor(digits / CHECKS);
+    return digits % CHECKS === number(head, CHECKS) ? head : null;
+  }
+  function isSealed(track, shape, first, names) {
+    const { points } = shape;
+    const count2 = Math.min(POINTS, points.length);
+    const digits = points.slice(0, count2).map(hundredths).map((value) => (value - 10 * tenths(value) + 10) % 10);
+    return count2 > 3 && Number(digits.join("")) === number(keyframe(track, shape, first, names), 10 ** count2);
+  }
+  function number(what, most) {
+    return crc32(new TextEncoder().encode(JSON.stringify(what))) % (most - 1) + 1;
+  }
+  function crc32(bytes) {
+    let sum2 = -1;
+    for (const byte of bytes) {
+      sum2 ^= byte;
+      for (let bit = 0; bit < 8; bit += 1) sum2 = sum2 >>> 1 ^ (sum2 & 1 ? 3988292384 : 0);
     }
+    return (sum2 ^ -1) >>> 0;
+  }
+  var mask = (shape, names) => [...owner(shape, names), ...form(shape, names, shape.points.map(hundredths))];
+  function keyframe(track, shape, first, names) {
+    const points = shape.points.map(hundredths).map((value, i) => i < POINTS ? tenths(value) : value);
+    return [...form(shape, names, points), ...first ? [about(track, names)] : []];
+  }
+  var about = (track, names) => [...owner(track, names), values(track, names)];
+  var owner = (item, names) => [names.labels.get(item.label_id) ?? String(item.label_id), item.group || 0];
+  function form(shape, names, points) {
+    const flags = [Boolean(shape.occluded), Boolean(shape.outside)];
+    return [shape.frame, shape.type, points, ...flags, shape.z_order || 0, values(shape, names)];
+  }
+  function values(item, names) {
+    const given = (item.attributes ?? []).map(({ spec_id: id, value }) => [names.attributes.get(id) ?? String(id), String(value)]);
+    return given.sort(([a, x], [b, y]) => compare(a, b) || compare(x, y));
+  }
+  var compare = (a, b) => Number(a > b) - Number(a < b);
+  var hundredths = (value) => Math.floor(value * 100 + 0.5);
+  var tenths = (value) => Math.floor((value + 5) / 10);
+  function withDigits(points, value) {
+    const count2 = Math.min(POINTS, points.length);
+    const digits = [...String(value).padStart(count2, "0")].map(Number);
+    return points.map((point, i) => {
+      if (i >= count2) return point;
+      return (10 * tenths(hundredths(point)) + (digits[i] < 5 ? digits[i] : digits[i] - 10)) / 100;
+    });
+  }
 
-    /**
-     * Mask points, checked, because CVAT checks nothing: null for an object that is not there (no pixel, or none inside
-     * the image). Throws a Sentence, `complaint`, for damaged points.
-     */
-    function checkedMask(points, { width: imageWidth, height: imageHeight }, complaint = DAMAGED_REPLY) {
-        const whole = Array.isArray(points) && points.length >= 5 && points.every(Number.isInteger);
-        const runs = whole ? points.slice(0, -4) : [];
-        const [left, top, right, bottom] = whole ? points.slice(-4) : [0, 0, -1, -1];
-        const area = (right - left + 1) * (bottom - top + 1);
-        const filled = runs.every((run) => run >= 0) && runs.reduce((sum, run) => sum + run, 0) === area;
-        if (!whole || right < left || bottom < top || !filled) {
-            throw new Sentence(complaint);
-        }
-        const seen = runs.some((run, i) => i % 2 === 1 && run > 0);
-        const inside = right >= 0 && bottom >= 0 && left < imageWidth && top < imageHeight;
-        return seen && inside ? points : null;
+  // src/calls.js
+  var Sentence = class extends Error {
+  };
+  var Discarded = class extends Error {
+  };
+  var BUSY = /* @__PURE__ */ new Set([429, 502, 503]);
+  var PAUSES = [1, 2, 4];
+  var SENTENCES = {
+    400: "The tracker could not use this request. The function may have been updated meanwhile; start again from this frame.",
+    401: "CVAT has signed you out. Sign in again in another tab, then try again.",
+    403: "Your account may not run trackers on this job. Ask the owner of the project.",
+    404: "The tracker is no longer there. Ask whoever runs CVAT whether the AGSS-VOS function is deployed.",
+    408: "The tracker took too long for this frame and was restarted. Try again, or track fewer objects at once.",
+    413: "This is more than the tracker accepts at once (100 objects, or a very large picture). Track fewer objects.",
+    422: "The tracker cannot use this frame or one of its masks. Check the shapes of this frame.",
+    429: "The tracker is busy with other work. Try again in a minute.",
+    500: "The tracker failed on this frame. Try again; if it happens again, whoever runs CVAT finds the reason in the log of the function.",
+    502: "CVAT could not reach the tracker. Ask whoever runs CVAT whether the AGSS-VOS function is running.",
+    503: "The tracker is busy, just starting, or short of memory. Try again in a minute, or track fewer objects at once.",
+    504: "The tracker took too long for this frame. Try again, or track fewer objects at once."
+  };
+  function statusOf(error) {
+    if (Number.isInteger(error?.code)) return error.code;
+    return Number(/\b([45]\d\d)\b/.exec(String(error?.message ?? error))?.[1] ?? 0);
+  }
+  function explain(error) {
+    if (error instanceof Sentence) return error.message;
+    const text = String(error?.message ?? error);
+    if (/tracker state/i.test(text)) {
+      return "What the tracker knew about this video is too old (8 hours) or belongs to an earlier version of it. Start again from this frame.";
     }
-
-    const DAMAGED_REPLY = 'The tracker answered with a damaged mask. Its version may not fit this button; ask whoever runs CVAT to update both.';
-
-    /** The mask points of a polygon: the pixels whose centre it contains; null when there is none. */
-    function maskOfPolygon(ring, { width: imageWidth, height: imageHeight }) {
-        const [xs, ys] = [0, 1].map((odd) => ring.filter((_, i) => i % 2 === odd));
-        const clip = (value, most) => Math.min(Math.max(value, 0), most);
-        const least = (values) => values.reduce((a, b) => Math.min(a, b));
-        const most = (values) => values.reduce((a, b) => Math.max(a, b));
-        const [left, right] = [clip(Math.floor(least(xs)), imageWidth), clip(Math.ceil(most(xs)), imageWidth)];
-        const [top, bottom] = [clip(Math.floor(least(ys)), imageHeight), clip(Math.ceil(most(ys)), imageHeight)];
-        const [width, height] = [right - left, bottom - top];
-        if (width <= 0 || height <= 0) return null;
-        const data = new Uint8Array(width * height);
-        xs.forEach((_, i) => {
-            const j = (i + 1) % xs.length;
-            toggleRightOf({ data, width, height }, xs[i] - left, ys[i] - top, xs[j] - left, ys[j] - top);
-        });
-        return encodeMask({ left, top, width, height, data });
+    const status = statusOf(error);
+    if (!status && /network|fetch|timeout|abort/i.test(text)) {
+      return `CVAT did not answer. Check the network connection and try again. (${text})`;
     }
-
-    /** Even-odd filling: an edge toggles, in each row it crosses, every pixel to its right. */
-    function toggleRightOf({ data, width, height }, x0, y0, x1, y1) {
-        const row = (y) => Math.min(Math.max(Math.ceil(y - 0.5), 0), height);
-        for (let y = row(Math.min(y0, y1)); y < row(Math.max(y0, y1)); y += 1) {
-            const crossing = x0 + (y + 0.5 - y0) * ((x1 - x0) / (y1 - y0));
-            for (let x = Math.max(Math.ceil(crossing - 0.5), 0); x < width; x += 1) data[y * width + x] ^= 1;
-        }
-    }
-
-    /* ---------------------------------------------------------------- outlines */
-
-    /** Twice the signed area of a ring; positive when it runs clockwise on the screen. */
-    function signedArea(ring) {
-        let [area, n] = [0, ring.length];
-        for (let i = 0; i < n; i += 2) area += ring[i] * ring[(i + 3) % n] - ring[(i + 2) % n] * ring[i + 1];
-        return area;
-    }
-
-    /** The exact outline, clockwise along pixel borders, of the largest connected part of a box; holes are left out. */
-    function outlineOf({ left, top, width, height, data }) {
-        const set = (x, y) => x >= 0 && y >= 0 && x < width && y < height && data[y * width + x] === 1;
-        const seen = new Uint8Array((width + 1) * (height + 1));
-        let [best, bestArea] = [null, 0];
-        for (let y = 0; y < height; y += 1) {
-            for (let x = 0; x < width; x += 1) {
-                if (!set(x, y) || set(x, y - 1) || seen[y * (width + 1) + x]) continue;
-                const ring = walk(set, seen, width + 1, x, y);
-                const area = signedArea(ring);
-                // Holes run the other way round and have a negative area.
-                if (area > bestArea) [best, bestArea] = [ring, area];
-            }
-        }
-        return best && best.map((value, i) => value + (i % 2 ? top : left));
-    }
-
-    const EAST_SOUTH_WEST_NORTH = [[1, 0], [0, 1], [-1, 0], [0, -1]];
-
-    /** One border, from the corner (x, y) eastward, with the object on the right-hand side. */
-    function walk(set, seen, stride, startX, startY) {
-        const edge = (x, y, heading) => {
-            switch (heading) {
-                case 0: return set(x, y) && !set(x, y - 1);
-                case 1: return set(x - 1, y) && !set(x, y);
-                case 2: return set(x - 1, y - 1) && !set(x - 1, y);
-                default: return set(x, y - 1) && !set(x - 1, y - 1);
-            }
-        };
-        const ring = [];
-        let [x, y, heading] = [startX, startY, 0];
-        do {
-            if (heading === 0) seen[y * stride + x] = 1;
-            x += EAST_SOUTH_WEST_NORTH[heading][0];
-            y += EAST_SOUTH_WEST_NORTH[heading][1];
-            // Where two parts touch at a corner, turning right first keeps them apart.
-            const next = [heading + 1, heading, heading + 3].map((turn) => turn % 4).find((turn) => edge(x, y, turn));
-            if (next !== heading) ring.push(x, y);
-            heading = next;
-        } while (x !== startX || y !== startY || heading !== 0);
-        return ring;
-    }
-
-    function distanceToSegment(px, py, ax, ay, bx, by) {
-        const dx = bx - ax;
-        const dy = by - ay;
-        const length = dx * dx + dy * dy;
-        const t = length > 0 ? Math.min(Math.max(((px - ax) * dx + (py - ay) * dy) / length, 0), 1) : 0;
-        return Math.sqrt((px - ax - t * dx) ** 2 + (py - ay - t * dy) ** 2); // Faster than Math.hypot.
-    }
-
-    /** A ring with fewer corners (Douglas-Peucker): no left-out corner is further than `tolerance` from the result. */
-    function simplify(ring, tolerance) {
-        const n = ring.length / 2;
-        const [x, y] = [(i) => ring[2 * (i % n)], (i) => ring[2 * (i % n) + 1]];
-        let far = 0;
-        for (let i = 1; i < n; i += 1) {
-            if (Math.hypot(x(i) - x(0), y(i) - y(0)) > Math.hypot(x(far) - x(0), y(far) - y(0))) far = i;
-        }
-        const keep = new Set([0, far]);
-        const spans = [[0, far], [far, n]];
-        while (spans.length) {
-            const [from, to] = spans.pop();
-            let [worst, at] = [tolerance, -1];
-            for (let i = from + 1; i < to; i += 1) {
-                const distance = distanceToSegment(x(i), y(i), x(from), y(from), x(to), y(to));
-                if (distance > worst) [worst, at] = [distance, i];
-            }
-            if (at < 0) continue;
-            keep.add(at);
-            spans.push([from, at], [at, to]);
-        }
-        if (keep.size < 3) return ring;
-        return [...keep].sort((a, b) => a - b).flatMap((i) => [x(i), y(i)]);
-    }
-
-    /** The corners that are followed from frame to frame: without the steps of slanted edges, and with tolerance to spare. */
-    function fewCorners(outline, tolerance) {
-        return simplify(outline, Math.min(Math.max(tolerance / 2, STEPS_GONE), 0.75 * tolerance));
-    }
-
-    const STEPS_GONE = 0.9; // pixels from which on simplifying removes these steps
-
-    /** Length along a closed ring up to each of its points, and at the end all of it: n + 1 numbers. */
-    function lengthsOf(ring) {
-        const n = ring.length;
-        const lengths = [0];
-        for (let i = 0; i < n; i += 2) {
-            lengths.push(lengths[i / 2] + Math.hypot(ring[(i + 2) % n] - ring[i], ring[(i + 3) % n] - ring[i + 1]));
-        }
-        return lengths;
-    }
-
-    /** The corner of a ring at or before a length along it; `length` in [0, total). */
-    function cornerBefore(lengths, length) {
-        let [low, high] = [0, lengths.length - 2];
-        while (low < high) {
-            const middle = (low + high + 1) >> 1;
-            if (lengths[middle] <= length) low = middle;
-            else high = middle - 1;
-        }
-        return low;
-    }
-
-    /** Points of a ring at lengths (any number, taken round the ring): a ring with one point for each. */
-    function pointsAt(ring, lengths, wanted) {
-        const total = lengths[lengths.length - 1];
-        const out = [];
-        for (const value of wanted) {
-            const length = ((value % total) + total) % total;
-            const i = cornerBefore(lengths, length);
-            const j = (i + 1) % (ring.length / 2);
-            const t = (length - lengths[i]) / (lengths[i + 1] - lengths[i] || 1);
-            out.push(ring[2 * i] + t * (ring[2 * j] - ring[2 * i]), ring[2 * i + 1] + t * (ring[2 * j + 1] - ring[2 * i + 1]));
-        }
-        return out;
-    }
-
-    /** How differently two rings of equally many points are shaped, wherever they lie: a sum of squares. */
-    function unlikeness(a, b) {
-        let [sumX, sumY, squares] = [0, 0, 0];
-        for (let i = 0; i < a.length; i += 2) {
-            const dx = a[i] - b[i];
-            const dy = a[i + 1] - b[i + 1];
-            sumX += dx;
-            sumY += dy;
-            squares += dx * dx + dy * dy;
-        }
-        return squares - (sumX * sumX + sumY * sumY) / (a.length / 2);
-    }
-
-    /**
-     * Lays the points of `reference`, the polygon one frame before, onto an outline, so that point i stays point i and
-     * the polygon leaves the outline by at most `slack` pixels.
-     *
-     * First by equal shares of the length, started where the shapes agree best; then, because the length of a ragged edge
-     * says little, by moving the reference as a whole and taking the nearest places.
-     *
-     * Returns {ring, outline, lengths, places}: places are the lengths along the outline at which the points lie. Or
-     * null, when the shape has changed too much.
-     */
-    function matchRing(exact, reference, slack) {
-        const outline = signedArea(exact) * signedArea(reference) < 0 ? reversed(exact) : exact;
-        const lengths = lengthsOf(outline);
-        const shares = placesByShare(outline, lengths, reference);
-        const moved = movedOnto(reference, pointsAt(outline, lengths, shares));
-        const nearest = nearestPlaces(outline, lengths, moved, shares);
-        const rough = nearest ?? shares;
-        for (const places of [rough, settled(outline, lengths, rough)]) {
-            const fit = { ring: pointsAt(outline, lengths, places), outline, lengths, places };
-            if (!apart(fit, fit.ring, slack)) return fit;
-        }
-        return null;
-    }
-
-    function reversed(ring) {
-        const out = [];
-        for (let i = ring.length - 2; i >= 0; i -= 2) out.push(ring[i], ring[i + 1]);
-        return out;
-    }
-
-    function placesByShare(outline, lengths, reference) {
-        const total = lengths[lengths.length - 1];
-        const own = lengthsOf(reference);
-        const shares = own.slice(0, -1).map((length) => (length / own[own.length - 1]) * total);
-        const at = (shift) => shares.map((share) => share + shift);
-        const steps = 128;
-        let [best, least] = [0, Infinity];
-        const attempt = (shift) => {
-            const value = unlikeness(pointsAt(outline, lengths, at(shift)), reference);
-            if (value < least) [best, least] = [shift, value];
-        };
-        for (let i = 0; i < steps; i += 1) attempt((i / steps) * total);
-        for (let step = total / steps / 2; step > 0.1; step /= 2) {
-            const middle = best;
-            attempt(middle - step);
-            attempt(middle + step);
-        }
-        return at(best);
-    }
-
-    /** `ring` after the turn, scaling and shift that bring it closest to `target`, point by point (least squares). */
-    function movedOnto(ring, target) {
-        const n = ring.length / 2;
-        const mean = (points, odd) => points.reduce((sum, value, i) => sum + (i % 2 === odd ? value : 0), 0) / n;
-        const [cx, cy, tx, ty] = [mean(ring, 0), mean(ring, 1), mean(target, 0), mean(target, 1)];
-        let [real, imaginary, norm] = [0, 0, 0];
-        for (let i = 0; i < ring.length; i += 2) {
-            const [x, y, u, v] = [ring[i] - cx, ring[i + 1] - cy, target[i] - tx, target[i + 1] - ty];
-            real += x * u + y * v;
-            imaginary += x * v - y * u;
-            norm += x * x + y * y;
-        }
-        const [a, b] = [real / (norm || 1), imaginary / (norm || 1)];
-        return ring.map((value, i) => (i % 2
-            ? ty + b * (ring[i - 1] - cx) + a * (value - cy)
-            : tx + a * (value - cx) - b * (ring[i + 1] - cy)));
-    }
-
-    /** For each point the place of the outline nearest to it, looked for near `around`; null when they change order. */
-    function nearestPlaces(outline, lengths, ring, around) {
-        const total = lengths[lengths.length - 1];
-        const places = around.map((place, i) => nearestPlace(outline, lengths, ring[2 * i], ring[2 * i + 1], place, total / 16));
-        const ordered = places.every((place, i) => i === 0 || place > places[i - 1]);
-        return ordered && places[places.length - 1] < places[0] + total ? places : null;
-    }
-
-    function nearestPlace(outline, lengths, px, py, around, reach) {
-        const n = lengths.length - 1;
-        const total = lengths[n];
-        const from = around - reach;
-        const round = Math.floor(from / total) * total;
-        const first = cornerBefore(lengths, from - round);
-        let [best, least] = [around, Infinity];
-        for (let k = first; lengths[k % n] + Math.floor(k / n) * total + round <= around + reach; k += 1) {
-            const i = k % n;
-            const j = (k + 1) % n;
-            const x = outline[2 * i];
-            const y = outline[2 * i + 1];
-            const dx = outline[2 * j] - x;
-            const dy = outline[2 * j + 1] - y;
-            const side = lengths[i + 1] - lengths[i];
-            const t = Math.min(Math.max(((px - x) * dx + (py - y) * dy) / (side * side || 1), 0), 1);
-            const distance = (x + t * dx - px) ** 2 + (y + t * dy - py) ** 2;
-            if (distance >= least) continue;
-            least = distance;
-            best = lengths[i] + t * side + Math.floor(k / n) * total + round;
-        }
-        return best;
-    }
-
-    /**
-     * Largest distance of the outline's corners between two places from an open line [x0, y0, x1, y1, ...]. Most of the
-     * time of a track goes by here, so it is written plainly.
-     */
-    function bulge({ outline, lengths }, from, to, line) {
-        const n = lengths.length - 1;
-        let round = Math.floor(from / lengths[n]) * lengths[n];
-        let corner = cornerBefore(lengths, from - round) + 1;
-        let largest = 0;
-        for (; ; corner += 1) {
-            if (corner >= n) {
-                corner -= n;
-                round += lengths[n];
-            }
-            if (lengths[corner] + round >= to) return largest;
-            const x = outline[2 * corner];
-            const y = outline[2 * corner + 1];
-            let nearest = Infinity;
-            for (let i = 0; i < line.length - 2; i += 2) {
-                nearest = Math.min(nearest, distanceToSegment(x, y, line[i], line[i + 1], line[i + 2], line[i + 3]));
-            }
-            largest = Math.max(largest, nearest);
-        }
-    }
-
-    /** The side of a ring after point i with its two neighbours: four points. */
-    const sidesAround = (ring, i) => [-2, -1, 0, 1, 2, 3, 4, 5].map((k) => ring[(2 * i + k + ring.length) % ring.length]);
-
-    /** Whether outline and ring, which correspond at `places`, are anywhere further apart than `tolerance`. */
-    function apart(fit, ring, tolerance) {
-        const { outline, lengths, places } = fit;
-        const total = lengths[lengths.length - 1];
-        return places.some((place, i) => {
-            const to = i + 1 < places.length ? places[i + 1] : places[0] + total;
-            // Corners may slide a little along the outline from frame to frame, so the neighbouring sides count too.
-            if (bulge(fit, place, to, sidesAround(ring, i)) > tolerance) return true;
-            const nearest = nearestPlace(outline, lengths, ring[2 * i], ring[2 * i + 1], place, total / 16);
-            const [x, y] = pointsAt(outline, lengths, [nearest]);
-            return Math.hypot(x - ring[2 * i], y - ring[2 * i + 1]) > tolerance;
-        });
-    }
-
-    /**
-     * Moves places along the outline, one at a time and a few pixels, to where the sides beside them fit best. Without
-     * it, each frame would cut a little more off the corners of an object that turns.
-     */
-    function settled(outline, lengths, places) {
-        const total = lengths[lengths.length - 1];
-        const n = places.length;
-        const out = [...places];
-        const cost = (from, to) => bulge({ outline, lengths }, from, to, pointsAt(outline, lengths, [from, to])) ** 2;
-        for (let i = 0; i < n; i += 1) {
-            const before = i ? out[i - 1] : out[n - 1] - total;
-            const after = i < n - 1 ? out[i + 1] : out[0] + total;
-            const start = out[i];
-            let least = cost(before, start) + cost(start, after);
-            NUDGES.map((nudge) => start + nudge).filter((place) => place > before && place < after).forEach((place) => {
-                const value = cost(before, place) + cost(place, after);
-                if (value < least - 1e-6) [out[i], least] = [place, value];
-            });
-        }
-        return out;
-    }
-
-    const NUDGES = [-1, 1, -2, 2, -4, 4, -6, 6];
-
-    /* ---------------------------------------------------------------- keyframes */
-
-    /**
-     * Whether CVAT pairs the corners of two polygons by their numbers: it takes, for each corner, the one that lies at
-     * the nearest share of the other's length. By a margin of half a pixel, because corners are rounded afterwards.
-     */
-    function paired(one, two) {
-        const [a, b] = [lengthsOf(one), lengthsOf(two)];
-        const n = one.length / 2;
-        const [sizeA, sizeB] = [a[n], b[n]];
-        const margin = 0.5 / Math.min(sizeA, sizeB);
-        return a.every((length, i) => {
-            const away = (j) => Math.abs(length / sizeA - b[j] / sizeB);
-            return [i - 1, i + 1].every((j) => j < 0 || j > n || away(i) + margin < away(j));
-        });
-    }
-
-    /** Whether on every frame between two keyframes the interpolated polygon stays within `tolerance` of the outline. */
-    function straight(from, between, to, tolerance) {
-        if (between.length && !paired(from.ring, to.ring)) return false;
-        return between.every(({ frame, fit }) => {
-            const t = (frame - from.frame) / (to.frame - from.frame);
-            const ring = from.ring.map((value, i) => value + t * (to.ring[i] - value));
-            return !apart(fit, ring, tolerance);
-        });
-    }
-
-    /**
-     * Picks the keyframes of one polygon track while its outlines arrive frame by frame, in either direction.
-     *
-     * On every tracked frame the polygon, interpolated or not, stays within `tolerance` pixels of the exact outline. The
-     * corners are chosen once and then followed, so that the polygons of neighbouring keyframes correspond point by
-     * point; where the shape has changed too much for that, new corners are chosen and both neighbouring frames are
-     * keyframes, so nothing is ever interpolated between polygons that do not correspond.
-     */
-    class Keyframes {
-        constructor(tolerance) {
-            this.tolerance = tolerance;
-            this.keys = []; // {frame, ring}, in the order of tracking; the last one also {outline, free}
-            this.waiting = []; // {frame, fit} since the last key, not yet known to be needed
-        }
-
-        /** A polygon that a person drew: a keyframe exactly as it is, from whose corners the next ones are made. */
-        draw(frame, ring) {
-            this.begin({ frame, ring });
-        }
-
-        begin(key) {
-            this.flush();
-            this.push(key, 0);
-            this.last = key.ring;
-        }
-
-        /** `skipped`: frames between the key and the one before, on which CVAT interpolates. */
-        push(key, skipped) {
-            if (skipped) delete this.keys[this.keys.length - 1].outline;
-            else this.relax();
-            this.keys.push({ ...key, free: !skipped });
-        }
-
-        /** A last keyframe from and to which nothing is interpolated may have fewer corners and use all of the tolerance. */
-        relax() {
-            const key = this.keys[this.keys.length - 1];
-            if (key?.free && key.outline) key.ring = simplify(key.outline, this.tolerance);
-            delete key?.outline;
-        }
-
-        /** The exact outline of the next frame. */
-        add(frame, outline) {
-            // Some of the tolerance is left for the frames that follow and for those between.
-            const fit = this.last && matchRing(outline, this.last, 0.75 * this.tolerance);
-            if (!fit) {
-                this.begin({ frame, ring: fewCorners(outline, this.tolerance), outline });
-                return;
-            }
-            const here = { frame, ring: fit.ring };
-            const tooFar = this.waiting.length >= LONGEST_GAP;
-            if (tooFar || !straight(this.keys[this.keys.length - 1], this.waiting, here, this.tolerance)) this.flush();
-            this.waiting.push({ frame, fit });
-            this.last = fit.ring;
-        }
-
-        /** The object is not there: nothing is interpolated across this gap. */
-        lose() {
-            this.flush();
-            this.last = null;
-        }
-
-        flush() {
-            const last = this.waiting.pop();
-            if (last) this.push({ frame: last.frame, ring: last.fit.ring, outline: last.fit.outline }, this.waiting.length);
-            this.waiting = [];
-        }
-
-        finish() {
-            this.flush();
-            this.relax();
-            return this.keys;
-        }
-    }
-
-    const LONGEST_GAP = 50; // frames between two keyframes: bounds time and memory
-
-    /* ---------------------------------------------------------------- what is tracked */
-
-    const isOutline = (shape) => shape.type === 'mask' || shape.type === 'polygon';
-    const keyframeAt = (track, frame) => track.shapes.find(
-        (shape) => shape.frame === frame && shape.type === 'polygon' && !shape.outside,
-    );
-
-    /** The objects of one frame that can be tracked: masks, polygons, and polygon tracks with a keyframe there. */
-    function trackable({ shapes = [], tracks = [] }, frame) {
-        return {
-            shapes: shapes.filter((shape) => shape.frame === frame && isOutline(shape)),
-            tracks: tracks.filter((track) => keyframeAt(track, frame)),
-            tags: [],
-        };
-    }
-
-    /** Mask or track: what was asked for, unless the label takes only one of them; a track stays a track. */
-    function resultKind(output, source, label) {
-        if (source.shapes || label?.type === 'polygon') return 'track';
-        if (label?.type === 'mask') return 'mask';
-        if (output === 'drawn') return source.type === 'polygon' ? 'track' : 'mask';
-        return output;
-    }
-
-    /** The frames from `frame` (not included) to `target`, in the order of tracking, without the deleted ones. */
-    function framesBetween(numbers, deleted, frame, target) {
-        const backward = target < frame;
-        const [low, high] = backward ? [target, frame - 1] : [frame + 1, target];
-        const between = numbers.filter((number) => number >= low && number <= high && !deleted[number]);
-        return between.sort((a, b) => (backward ? b - a : a - b));
-    }
-
-    /**
-     * One object of a run. `given` holds what a person drew of it on the way (kept, and tracking goes on from there),
-     * `replaced` what an earlier run left there.
-     */
-    class Tracked {
-        constructor(source, frame, label, output, image) {
-            const drawn = source.shapes ? keyframeAt(source, frame) : source;
-            this.source = source;
-            this.label = label;
-            this.kind = resultKind(output, source, label);
-            this.start = toMask(drawn, image);
-            this.group = source.group || 0;
-            this.given = new Map(); // frame -> {shape, mask: points, or null for "not there"}
-            this.replaced = new Map(); // frame -> clientIDs
-            this.masks = []; // {frame, points, score}
-            this.lost = []; // frames
-            this.state = null;
-            this.drawn = drawn;
-        }
-
-        get name() {
-            const label = this.label?.name ?? `label ${this.source.label_id}`;
-            return this.group ? `${label} (group ${this.group})` : label;
-        }
-
-        /** Sorts what is already there of this object on the frames to come. */
-        meet(all, frames, image) {
-            const coming = new Set(frames);
-            if (this.source.shapes) {
-                // Keyframes carry no author, tracks do: those of a track that was drawn by hand are kept.
-                const byHand = this.source.source === 'manual';
-                const ahead = this.source.shapes.filter((shape) => byHand && coming.has(shape.frame));
-                ahead.forEach((shape) => this.give(shape, shape.outside ? null : toMask(shape, image)));
-                return;
-            }
-            if (!this.group || this.newGroup) return;
-            const earlier = all.shapes.filter(
-                (shape) => coming.has(shape.frame) && isOutline(shape) && sameObject(shape, this.source),
-            );
-            earlier.filter((shape) => shape.source === 'auto').forEach((shape) => this.replace(shape));
-            earlier.filter((shape) => shape.source !== 'auto' && !this.given.has(shape.frame)).forEach((shape) => {
-                const mask = toMask(shape, image);
-                if (!mask) return;
-                this.give(shape, mask);
-                // A track takes the place of what was drawn; masks stand beside it.
-                if (this.kind === 'track') this.replace(shape);
-            });
-        }
-
-        give(shape, mask) {
-            this.given.set(shape.frame, { shape, mask });
-        }
-
-        replace({ frame, clientID }) {
-            this.replaced.set(frame, [...this.replaced.get(frame) ?? [], clientID]);
-        }
-    }
-
-    const sameObject = (a, b) => a.label_id === b.label_id && a.group === b.group;
-
-    function toMask(shape, image) {
-        if (shape.type === 'polygon') return maskOfPolygon(shape.points, image);
-        return checkedMask(shape.points, image, `A mask on frame ${shape.frame} is damaged. Draw it again, then start tracking.`);
-    }
-
-    /**
-     * The objects of a run, from what CVAT hands over (`chosen`) and everything in the job (`all`). An object that becomes
-     * masks needs a group of its own; where two of one label share a group, the first keeps it.
-     */
-    function plan({ chosen, all, frame, frames, output, labels, image }) {
-        const label = new Map(labels.map((entry) => [entry.id, entry]));
-        const sources = [...chosen.shapes, ...chosen.tracks];
-        const objects = sources.map((source) => new Tracked(source, frame, label.get(source.label_id), output, image));
-        const neighbours = trackable(all, frame).shapes;
-        objects.filter((object) => !object.source.shapes).forEach((object) => {
-            const first = neighbours.find((shape) => sameObject(shape, object.source));
-            const shared = Boolean(object.group && first && first.clientID !== object.source.clientID);
-            object.newGroup = object.kind === 'mask' ? shared || !object.group : shared;
-        });
-        let group = Math.max(0, ...[all.shapes, all.tracks].map(
-            (list) => list.reduce((most, { group: value }) => Math.max(most, value || 0), 0),
-        ));
-        objects.filter((object) => object.newGroup && object.kind === 'mask').forEach((object) => {
-            group += 1;
-            object.group = group;
-        });
-        objects.forEach((object) => object.meet(all, frames, image));
-        return objects.filter((object) => object.start);
-    }
-
-    /* ---------------------------------------------------------------- calls */
-
-    /** An error whose message is meant for the annotator. */
-    class Sentence extends Error {}
-
-    const BUSY = new Set([429, 502, 503]);
-    const PAUSES = [1, 2, 4]; // seconds before each new attempt
-
-    // CVAT passes on the status of the function and drops its body, so the status is all there is to tell.
-    const SENTENCES = {
-        400: 'The tracker could not use this request. The function may have been updated meanwhile; start again from this frame.',
-        401: 'CVAT has signed you out. Sign in again in another tab, then try again.',
-        403: 'Your account may not run trackers on this job. Ask the owner of the project.',
-        404: 'The tracker is no longer there. Ask whoever runs CVAT whether the AGSS-VOS function is deployed.',
-        408: 'The tracker took too long for this frame and was restarted. Try again, or track fewer objects at once.',
-        413: 'This is more than the tracker accepts at once (100 objects, or a very large picture). Track fewer objects.',
-        422: 'The tracker cannot use this frame or one of its masks. Check the shapes of this frame.',
-        429: 'The tracker is busy with other work. Try again in a minute.',
-        500: 'The tracker failed on this frame. Try again; if it happens again, whoever runs CVAT finds the reason in the log of the function.',
-        502: 'CVAT could not reach the tracker. Ask whoever runs CVAT whether the AGSS-VOS function is running.',
-        503: 'The tracker is busy, just starting, or short of memory. Try again in a minute, or track fewer objects at once.',
-        504: 'The tracker took too long for this frame. Try again, or track fewer objects at once.',
+    if (!status) return `Something went wrong that this button does not know. Please report it: ${text}`;
+    return `${SENTENCES[status] ?? SENTENCES[status < 500 ? 400 : 500]} (${status})`;
+  }
+  async function listTrackers(core) {
+    const { models } = await core.lambda.list();
+    const takesMasks = (model) => {
+      const types = model.supportedShapeTypes ?? model.supported_shape_types;
+      return !Array.isArray(types) || types.includes("mask");
     };
-
-    /** The HTTP status in an error of CVAT, or 0 when no server answered. */
-    function statusOf(error) {
-        if (Number.isInteger(error?.code)) return error.code;
-        return Number(/\b([45]\d\d)\b/.exec(String(error?.message ?? error))?.[1] ?? 0);
+    const trackers = models.filter((model) => model.kind === "tracker" && takesMasks(model));
+    const ours = trackers.filter((model) => /agss/i.test(`${model.id} ${model.name}`));
+    return ours.length ? ours : trackers.filter((model) => model.supportedShapeTypes ?? model.supported_shape_types);
+  }
+  function chooseTracker(trackers, id) {
+    if (!trackers.length) {
+      throw new Sentence("No AGSS-VOS tracker is deployed on this CVAT. Ask whoever runs CVAT to deploy the AGSS-VOS function.");
     }
-
-    function explain(error) {
-        if (error instanceof Sentence) return error.message;
-        const text = String(error?.message ?? error);
-        if (/tracker state/i.test(text)) {
-            return 'What the tracker knew about this video is too old (8 hours) or belongs to an earlier version of it. Start again from this frame.';
-        }
-        const status = statusOf(error);
-        if (!status && /network|fetch|timeout|abort/i.test(text)) {
-            return `CVAT did not answer. Check the network connection and try again. (${text})`;
-        }
-        if (!status) return `Something went wrong that this button does not know. Please report it: ${text}`;
-        return `${SENTENCES[status] ?? SENTENCES[status < 500 ? 400 : 500]} (${status})`;
+    return trackers.find((tracker) => tracker.id === id) ?? trackers[0];
+  }
+  var Tracker = class {
+    /** @type {any} */
+    core;
+    /** @type {any} */
+    job;
+    /** @type {any} */
+    model;
+    constructor(core, job, model) {
+      Object.assign(this, { core, job, model });
     }
-
-    /** The trackers that this button can drive: those called AGSS, or else every one that takes masks. */
-    async function listTrackers(core) {
-        const { models } = await core.lambda.list();
-        const takesMasks = (model) => {
-            const types = model.supportedShapeTypes ?? model.supported_shape_types;
-            return !Array.isArray(types) || types.includes('mask');
-        };
-        const trackers = models.filter((model) => model.kind === 'tracker' && takesMasks(model));
-        const ours = trackers.filter((model) => /agss/i.test(`${model.id} ${model.name}`));
-        return ours.length ? ours : trackers.filter((model) => model.supportedShapeTypes ?? model.supported_shape_types);
+    /** Starts objects from their masks; returns a state for each. */
+    async start(frame, masks) {
+      const shapes = masks.map((points) => ({ type: "mask", points }));
+      const { states } = await this.call({ type: "init_tracking", frame, shapes }, masks.length);
+      return states;
     }
-
-    function chooseTracker(trackers, id) {
-        if (!trackers.length) {
-            throw new Sentence('No AGSS-VOS tracker is deployed on this CVAT. Ask whoever runs CVAT to deploy the AGSS-VOS function.');
-        }
-        return trackers.find((tracker) => tracker.id === id) ?? trackers[0];
+    /** The next frame: {states, shapes}, one each per state sent; a shape may be null. */
+    async step(frame, states) {
+      const reply = await this.call({ type: "track", frame, states }, states.length);
+      if (reply.shapes?.length !== states.length) throw new Sentence(MISFIT);
+      return reply;
     }
-
-    /** One tracker on one job: every method is one call for all objects given. */
-    class Tracker {
-        constructor(core, job, model) {
-            Object.assign(this, { core, job, model });
-        }
-
-        /** Starts objects from their masks; returns a state for each. */
-        async start(frame, masks) {
-            const shapes = masks.map((points) => ({ type: 'mask', points }));
-            const { states } = await this.call({ type: 'init_tracking', frame, shapes }, masks.length);
-            return states;
-        }
-
-        /** The next frame: {states, shapes}, one each per state sent; a shape may be null. */
-        async step(frame, states) {
-            const reply = await this.call({ type: 'track', frame, states }, states.length);
-            if (reply.shapes?.length !== states.length) throw new Sentence(MISFIT);
-            return reply;
-        }
-
-        async call(message, count) {
-            for (let attempt = 0; ; attempt += 1) {
-                try {
-                    const reply = await this.core.lambda.call(this.job.taskId, this.model, { job: this.job.id, ...message });
-                    if (reply?.states?.length !== count) throw new Sentence(MISFIT);
-                    return reply;
-                } catch (error) {
-                    // A call that found no free worker did nothing, and states may be sent again.
-                    if (attempt === PAUSES.length || !BUSY.has(statusOf(error))) throw error;
-                    await sleep(PAUSES[attempt] * 1000);
-                }
-            }
-        }
-    }
-
-    const MISFIT = 'The tracker answered with something else than masks of the objects it was asked about. Ask whoever runs CVAT to look at the log of the function.';
-    const sleep = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
-
-    /* ---------------------------------------------------------------- the loop */
-
-    /** Starts every object; a track begins with exactly what was drawn. */
-    async function begin(tracker, objects, frame, tolerance) {
-        const states = await tracker.start(frame, objects.map((object) => object.start));
-        objects.forEach((object, i) => {
-            object.state = states[i];
-            if (object.kind !== 'track') return;
-            object.keyframes = new Keyframes(tolerance);
-            object.keyframes.draw(frame, ringOf(object.drawn, object.start, tolerance));
-        });
-    }
-
-    function ringOf(shape, mask, tolerance) {
-        return shape.type === 'polygon' ? shape.points : fewCorners(outlineOf(decodeMask(mask)), tolerance);
-    }
-
-    /**
-     * One frame: one call for all objects, and a second one only where a person drew some of them. Nothing is kept before
-     * both have succeeded, so a failed frame can be tried again.
-     */
-    async function advance(tracker, objects, frame, image, tolerance) {
-        const followed = objects.filter((object) => object.state && !object.given.has(frame));
-        const drawn = objects.filter((object) => object.given.get(frame)?.mask);
-        const none = { states: [], shapes: [] };
-        const reply = followed.length ? await tracker.step(frame, followed.map((object) => object.state)) : none;
-        const masks = reply.shapes.map((shape) => shape && checkedMask(shape.points, image));
-        const started = drawn.length ? await tracker.start(frame, drawn.map((object) => object.given.get(frame).mask)) : [];
-        return () => {
-            objects.filter((object) => object.given.has(frame)).forEach((object) => object.state = null);
-            drawn.forEach((object, i) => object.state = started[i]);
-            followed.forEach((object, i) => {
-                object.state = reply.states[i];
-                record(object, frame, masks[i], reply.shapes[i]?.score);
-            });
-            objects.filter((object) => !followed.includes(object)).forEach((object) => recordGiven(object, frame, tolerance));
-        };
-    }
-
-    function record(object, frame, points, score) {
-        if (!points) {
-            object.lost.push(frame);
-            object.keyframes?.lose();
-        } else if (object.kind === 'track') {
-            object.keyframes.add(frame, outlineOf(decodeMask(points)));
-        } else {
-            object.masks.push({ frame, points, score });
-        }
-    }
-
-    function recordGiven(object, frame, tolerance) {
-        const given = object.given.get(frame);
-        if (!given?.mask) {
-            object.keyframes?.lose();
-            object.absent = [...object.absent ?? [], frame];
-        } else if (object.kind === 'track') {
-            object.keyframes.draw(frame, ringOf(given.shape, given.mask, tolerance));
-        }
-    }
-
-    /**
-     * Tracks `objects` over `frames`; returns the frames that are done, or throws a Sentence.
-     *
-     * `control` decides what the page decides: `progress(done, frame)`, `ended` (a promise of 'keep' or 'discard', when the
-     * annotator has enough), `settled()` (waits while the annotator is being asked) and `failed(text, done)` (a promise of
-     * 'again', 'keep' or 'discard').
-     */
-    async function trackAll({ tracker, objects, frame, frames, image, tolerance, control }) {
-        const done = [];
-        let begun = false;
-        while (done.length < frames.length) {
-            const next = frames[done.length];
-            control.progress(done.length, begun ? next : frame);
-            const work = begun ? advance(tracker, objects, next, image, tolerance) : begin(tracker, objects, frame, tolerance);
-            // The end does not wait for a running call, which cannot be taken back.
-            const outcome = await Promise.race([control.ended, work.then((keep) => ({ keep }), (error) => ({ error }))]);
-            const decision = typeof outcome === 'string' ? outcome : await control.settled();
-            if (decision === 'keep') return done;
-            if (decision === 'discard') return [];
-            if (outcome.error) {
-                const answer = await control.failed(explain(outcome.error), done.length);
-                if (answer !== 'again') return answer === 'keep' ? done : [];
-            } else if (!begun) {
-                begun = true;
-            } else {
-                outcome.keep();
-                done.push(next);
-            }
-        }
-        return done;
-    }
-
-    /* ---------------------------------------------------------------- the result */
-
-    const emptyCollection = () => ({ shapes: [], tags: [], tracks: [] });
-
-    /** A copy that CVAT takes for a new object. */
-    function copyOf(object, changes) {
-        const { id, clientID, ...rest } = object;
-        return { ...rest, ...changes };
-    }
-
-    function maskShape(object, { frame, points, score }) {
-        const { label_id, attributes = [], z_order = 0 } = object.source;
-        return {
-            type: 'mask', frame, points, label_id, group: object.group, source: 'auto', z_order, rotation: 0,
-            occluded: false, outside: false, elements: [], attributes: attributes.map((entry) => ({ ...entry })),
-            ...(Number.isFinite(score) ? { score } : {}),
-        };
-    }
-
-    /** The keyframes of an object in ascending order, with an `outside` one wherever it stops being visible. */
-    function trackShapes(object, frame, done, lastFrame) {
-        const template = { type: 'polygon', rotation: 0, z_order: object.drawn.z_order ?? 0, attributes: [] };
-        const drawn = new Map([...object.given].map(([at, { shape }]) => [at, shape]));
-        const keys = object.keyframes.finish().map(({ frame: at, ring }) => ({
-            ...template, frame: at, outside: false, points: ring.map((value) => Math.round(value * 100) / 100),
-            occluded: (at === frame ? object.drawn : drawn.get(at))?.occluded ?? false,
-        })).sort((a, b) => a.frame - b.frame);
-        const gone = new Set([...object.lost, ...object.absent ?? []]);
-        const frames = [frame, ...done].sort((a, b) => a - b);
-        const after = frames[frames.length - 1] + 1;
-        const hide = (at) => {
-            const last = keys.filter((key) => key.frame < at && !key.outside).pop();
-            return { ...last, frame: at, outside: true };
-        };
-        const stops = frames.filter((at, i) => i > 0 && gone.has(at) && !gone.has(frames[i - 1]));
-        if (!gone.has(after - 1) && after <= lastFrame) stops.push(after);
-        return [...keys, ...stops.map(hide)].sort((a, b) => a.frame - b.frame);
-    }
-
-    /** Attributes that may change stay with the first keyframe, the others with the track. */
-    function splitAttributes(attributes, label) {
-        const mutable = new Set((label?.attributes ?? []).filter((entry) => entry.mutable).map((entry) => entry.id));
-        const isMutable = (entry) => mutable.has(entry.spec_id);
-        return [attributes.filter((entry) => !isMutable(entry)), attributes.filter(isMutable)];
-    }
-
-    function newTrack(object, shapes) {
-        const { label_id, group = 0, attributes = [] } = object.source;
-        const [fixed, mutable] = splitAttributes(attributes, object.label);
-        shapes[0].attributes = mutable;
-        return { label_id, group, source: 'auto', frame: shapes[0].frame, attributes: fixed, elements: [], shapes };
-    }
-
-    /** First and last of frames that are in the order of tracking, forward or backward. */
-    function ends(frames) {
-        const [a, b] = [frames[0], frames[frames.length - 1]];
-        return a < b ? [a, b] : [b, a];
-    }
-
-    /** An existing track: keyframes on the tracked frames are new, all others stay as they are. */
-    function continuedTrack(object, shapes, frame, done) {
-        const range = new Set(done);
-        const [low, high] = ends(done);
-        const old = object.source.shapes;
-        const kept = old.filter((shape) => shape.frame === frame || shape.frame < low || shape.frame > high);
-        const byHand = old.filter((shape) => range.has(shape.frame) && object.given.has(shape.frame));
-        const later = kept.some((shape) => shape.frame > high);
-        const taken = new Set([...kept, ...byHand].map((shape) => shape.frame));
-        const fresh = shapes.filter((shape) => !taken.has(shape.frame) && (shape.frame <= high || !later));
-        const merged = [...kept, ...byHand, ...fresh].sort((a, b) => a.frame - b.frame).map(({ id, ...shape }) => shape);
-        return copyOf(object.source, { frame: merged[0].frame, shapes: merged });
-    }
-
-    /** What is committed: {created, deleted}. `now` is everything in the job, as CVAT exports it at this moment. */
-    function assemble({ objects, frame, done, lastFrame, now }) {
-        const [created, deleted] = [emptyCollection(), emptyCollection()];
-        if (!done.length) return { created, deleted };
-        const present = new Map([...now.shapes, ...now.tracks].map((object) => [object.clientID, object]));
-        const reached = new Set(done);
-        const remove = (clientID) => {
-            const object = present.get(clientID);
-            if (object) (object.shapes ? deleted.tracks : deleted.shapes).push(object);
-            present.delete(clientID);
-        };
-        objects.filter((object) => present.has(object.source.clientID)).forEach((object) => {
-            object.replaced.forEach((clientIDs, at) => reached.has(at) && clientIDs.forEach(remove));
-            if (object.kind === 'mask') {
-                created.shapes.push(...object.masks.map((mask) => maskShape(object, mask)));
-                if (!object.masks.length || object.source.group === object.group) return;
-                created.shapes.push(copyOf(object.source, { group: object.group }));
-            } else {
-                const shapes = trackShapes(object, frame, done, lastFrame);
-                const fresh = !object.source.shapes;
-                if (fresh && shapes.every((shape) => shape.frame === frame || shape.outside)) return;
-                created.tracks.push(fresh ? newTrack(object, shapes) : continuedTrack(object, shapes, frame, done));
-            }
-            remove(object.source.clientID);
-        });
-        return { created, deleted };
-    }
-
-    /** What the annotator is told: how much there is, and where to look. */
-    function summarize({ objects, done }) {
-        return {
-            objects: objects.length,
-            frames: done.length,
-            last: done[done.length - 1],
-            regrouped: objects.filter((object) => object.newGroup && object.source.group && object.masks.length).length,
-            lost: objects.filter((object) => object.lost.length)
-                .map((object) => ({ name: object.name, frames: [...object.lost].sort((a, b) => a - b) })),
-        };
-    }
-
-    /* ---------------------------------------------------------------- settings */
-
-    const OUTPUTS = { drawn: 'As drawn', mask: 'Masks', track: 'Polygon tracks' };
-    const DEFAULTS = { output: 'drawn', tolerance: 2, reach: 'end', keep: true, model: '' };
-
-    /** What was chosen last; anything unreadable, or out of range, is the default again. */
-    function loadSettings() {
-        let saved = null;
+    async call(message, count2) {
+      for (let attempt = 0; ; attempt += 1) {
         try {
-            saved = JSON.parse(localStorage.getItem(SETTINGS_KEY));
-        } catch { /* no storage, or not ours */ }
-        const valid = {
-            output: (value) => Object.hasOwn(OUTPUTS, value),
-            tolerance: (value) => Number.isFinite(value) && value >= 0.5 && value <= 20,
-            reach: (value) => value === 'start' || value === 'end' || (Number.isInteger(value) && value !== 0),
-            keep: (value) => typeof value === 'boolean',
-            model: (value) => typeof value === 'string',
-        };
-        const read = (key) => (valid[key](saved?.[key]) ? saved[key] : DEFAULTS[key]);
-        return Object.fromEntries(Object.keys(DEFAULTS).map((key) => [key, read(key)]));
-    }
-
-    function saveSettings(settings) {
-        try {
-            localStorage.setItem(SETTINGS_KEY, JSON.stringify(settings));
-        } catch { /* private windows and full storages remember nothing */ }
-    }
-
-    /** A target as a wish that fits the next job too: to the end, to the start, or so many frames on. */
-    function reachOf(target, frame, { startFrame, stopFrame }) {
-        if (target === stopFrame) return 'end';
-        return target === startFrame ? 'start' : target - frame;
-    }
-
-    function targetOf(reach, frame, { startFrame, stopFrame }) {
-        const target = { start: startFrame, end: stopFrame }[reach] ?? Math.min(Math.max(frame + reach, startFrame), stopFrame);
-        if (target !== frame) return target;
-        return frame === stopFrame ? startFrame : stopFrame;
-    }
-
-    /* ---------------------------------------------------------------- the action of "Run actions" */
-
-    const PARAMETERS = {
-        target: 'Track to frame', output: 'Result', tolerance: 'Tolerance of tracks (pixels)', keep: 'Keep finished frames when cancelled', model: 'Tracker',
-    };
-
-    /** Settings as the parameters that an action declares, all of them strings. */
-    function toParameters(declared, { target, output, tolerance, keep, model }) {
-        const values = { target, output: OUTPUTS[output], tolerance, keep, model };
-        const used = Object.entries(PARAMETERS).filter(([, label]) => label in declared);
-        return Object.fromEntries(used.map(([key, label]) => [label, String(values[key])]));
-    }
-
-    function fromParameters(parameters, defaults) {
-        const value = (key) => parameters[PARAMETERS[key]];
-        return {
-            target: Number(value('target')),
-            output: Object.keys(OUTPUTS).find((key) => OUTPUTS[key] === value('output')) ?? defaults.output,
-            tolerance: Number(value('tolerance')) || defaults.tolerance,
-            keep: String(value('keep') ?? defaults.keep) === 'true',
-            model: value('model') ?? defaults.model,
-        };
-    }
-
-    /** Thrown to leave a run of the dialog without a commit, and so without an empty undo step. */
-    class Discarded extends Error {}
-
-    /** The class needs CVAT's base class, so it is made when the page hands that over. */
-    function actionClass(page) {
-        const { core, store } = page;
-        return class TrackAllObjects extends core.classes.BaseCollectionAction {
-            /** `only`: clientID of the one object to track. `control`: see trackAll; CVAT's own window by default. */
-            constructor({ only = null, control = null } = {}) {
-                super();
-                Object.assign(this, { only, makeControl: control ?? ((input) => new ModalControl(page, input)) });
-            }
-
-            get name() {
-                return NAME;
-            }
-
-            get parameters() {
-                const settings = loadSettings();
-                const frame = () => store.getState().annotation.player.frame.number;
-                const models = page.trackers.map((tracker) => tracker.id);
-                const text = (key) => PARAMETERS[key];
-                return {
-                    [text('target')]: {
-                        type: 'number',
-                        values: ({ instance }) => [String(instance.startFrame), String(instance.stopFrame), '1'],
-                        defaultValue: ({ instance }) => String(targetOf(settings.reach, frame(), instance)),
-                    },
-                    [text('output')]: { type: 'select', values: Object.values(OUTPUTS), defaultValue: OUTPUTS[settings.output] },
-                    [text('tolerance')]: { type: 'number', values: ['0.5', '20', '0.5'], defaultValue: String(settings.tolerance) },
-                    [text('keep')]: { type: 'checkbox', values: ['true', 'false'], defaultValue: String(settings.keep) },
-                    ...(models.length > 1 && {
-                        [text('model')]: {
-                            type: 'select', values: models, defaultValue: models.includes(settings.model) ? settings.model : models[0],
-                        },
-                    }),
-                };
-            }
-
-            async init(job, parameters) {
-                this.job = job;
-                this.settings = fromParameters(parameters, loadSettings());
-            }
-
-            async destroy() {
-                // CVAT's window does not redraw after a partial result. The commit may still be under way.
-                if (this.mustRedraw) setTimeout(() => page.redraw(), 300);
-                this.mustRedraw = false;
-            }
-
-            isApplicableForObject({ objectType, shapeType }) {
-                return shapeType === 'polygon' || (shapeType === 'mask' && objectType === 'shape');
-            }
-
-            applyFilter({ collection, frameData }) {
-                const { shapes, tracks, tags } = trackable(collection, frameData.number);
-                const wanted = ({ clientID }) => this.only === null || clientID === this.only;
-                return { shapes: shapes.filter(wanted), tracks: tracks.filter(wanted), tags };
-            }
-
-            async run({ collection, frameData, onProgress, cancelled }) {
-                if (page.running) throw new Sentence('Tracking is already running. Wait until it has ended.');
-                page.running = true;
-                const control = this.makeControl({ onProgress, cancelled, job: this.job, settings: this.settings });
-                try {
-                    return await this.track(collection, frameData, control);
-                } finally {
-                    control.close();
-                    page.running = false;
-                }
-            }
-
-            async track(chosen, image, control) {
-                const { job, settings } = this;
-                const frame = image.number;
-                const [trackers, { frames, deleted }, all] = await Promise.all([
-                    explained(listTrackers(core)), framesOf(core, job, frame, settings.target), job.annotations.export(),
-                ]);
-                const tracker = new Tracker(core, job, chooseTracker(trackers, settings.model));
-                const objects = plan({ chosen, all, frame, frames, output: settings.output, labels: job.labels, image });
-                const reason = deleted ? `Frame ${frame} is deleted. Restore it, or start from another frame.` : refusal(objects, frames, frame);
-                if (reason) throw new Sentence(reason);
-                saveSettings({ ...settings, reach: reachOf(settings.target, frame, job) });
-                control.begin(frames.length, objects);
-                const done = await trackAll({ tracker, objects, frame, frames, image, tolerance: settings.tolerance, control });
-                if (!done.length) return control.nothing();
-                const result = assemble({ objects, frame, done, lastFrame: job.stopFrame, now: await job.annotations.export() });
-                const partial = done.length < frames.length;
-                this.mustRedraw = partial && control instanceof ModalControl;
-                control.finish({ ...summarize({ objects, done }), partial });
-                return result;
-            }
-        };
-    }
-
-    const explained = (promise) => promise.catch((error) => { throw new Sentence(explain(error)); });
-
-    async function framesOf(core, job, frame, target) {
-        const [numbers, meta] = await explained(Promise.all([job.frames.frameNumbers(), core.frames.getMeta('job', job.id)]));
-        const deleted = meta.deletedFrames ?? {};
-        return { frames: framesBetween(numbers, deleted, frame, target), deleted: Boolean(deleted[frame]), numbers, allDeleted: deleted };
-    }
-
-    function refusal(objects, frames, frame) {
-        if (!objects.length) return `There is no mask or polygon to track on frame ${frame}. Draw the objects first.`;
-        return frames.length ? null : 'There is no frame to track to. Choose another target frame of this job.';
-    }
-
-    /** Progress and cancel in CVAT's own window, which knows only "cancel": the setting says what becomes of the rest. */
-    class ModalControl {
-        constructor(page, { onProgress, cancelled, job, settings }) {
-            Object.assign(this, { page, onProgress, job, keep: settings.keep });
-            this.ended = new Promise((resolve) => {
-                this.timer = setInterval(() => {
-                    if (!page.isOpen(job)) resolve('discard');
-                    else if (cancelled()) resolve(settings.keep ? 'keep' : 'discard');
-                }, 200);
-            });
-        }
-
-        begin(total, objects) {
-            Object.assign(this, { total, objects });
-        }
-
-        progress(done, frame) {
-            this.onProgress(`Frame ${frame}: ${done} of ${this.total} frames done`, Math.floor((done / this.total) * 100));
-        }
-
-        async settled() {}
-
-        async failed(text, done) {
-            if (!done || !this.keep) throw new Sentence(text);
-            this.reason = text;
-            return 'keep';
-        }
-
-        nothing() {
-            return { created: emptyCollection(), deleted: emptyCollection() };
-        }
-
-        finish(summary) {
-            this.page.report(this.job, { ...summary, reason: this.reason });
-        }
-
-        close() {
-            clearInterval(this.timer);
-        }
-    }
-
-    const count = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
-
-    /* ---------------------------------------------------------------- page: elements */
-
-    /** A DOM element. Text is always a text node: names of labels come from people. */
-    function h(tag, attributes = {}, ...children) {
-        const element = document.createElement(tag);
-        Object.entries(attributes).forEach(([key, value]) => {
-            if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
-            else if (value === true) element.setAttribute(key, '');
-            else if (value !== false && value !== null && value !== undefined) element.setAttribute(key, value);
-        });
-        element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
-        return element;
-    }
-
-    function button(text, onclick, { primary = false, danger = false, ...attributes } = {}) {
-        const kind = `${primary ? ' agss-vos-primary' : ''}${danger ? ' agss-vos-danger' : ''}`;
-        return h('button', { type: 'button', class: `agss-vos-button${kind}`, onclick, ...attributes }, text);
-    }
-
-    /** The button's picture: a shape, followed. */
-    function icon() {
-        const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-        Object.entries({
-            viewBox: '2 2 20 19', width: '22', height: '21', fill: 'none', stroke: 'currentColor', 'stroke-width': '1.6',
-            'stroke-linejoin': 'round', 'stroke-linecap': 'round', 'aria-hidden': 'true',
-        }).forEach(([key, value]) => svg.setAttribute(key, value));
-        ['M3 6.5 7 4l4 2.5v5L7 14l-4-2.5z', 'M13 12.5 17 10l4 2.5v5L17 20l-4-2.5z', 'M14.5 4.5h5m-2-2 2 2-2 2'].forEach((d) => {
-            const path = document.createElementNS('http://www.w3.org/2000/svg', 'path');
-            path.setAttribute('d', d);
-            svg.append(path);
-        });
-        return svg;
-    }
-
-    /* ---------------------------------------------------------------- page: dialog */
-
-    /**
-     * The one window of this script, with four faces: the form, progress, a question, an error. It is modal, as CVAT's
-     * own window for actions is: nobody edits what is being tracked, and CVAT's shortcuts do not see the keys.
-     */
-    class Panel {
-        constructor() {
-            this.title = h('h2', { id: 'agss-vos-title', class: 'agss-vos-title' }, NAME);
-            this.face = h('div', { class: 'agss-vos-face' });
-            this.dialog = h('dialog', { class: 'agss-vos-dialog', 'aria-labelledby': 'agss-vos-title', tabindex: -1 }, this.title, this.face);
-            this.dialog.addEventListener('cancel', (event) => {
-                event.preventDefault();
-                this.escape?.();
-            });
-            this.keys = (event) => {
-                if (event.type === 'keydown' && event.key === 'Escape') {
-                    event.preventDefault();
-                    this.escape?.();
-                }
-                if (!this.dialog.contains(event.target)) event.preventDefault();
-                if (!this.dialog.contains(event.target) || event.key === 'Escape') event.stopImmediatePropagation();
-            };
-            this.inside = (event) => event.stopPropagation();
-        }
-
-        open() {
-            this.before = document.activeElement;
-            document.body.append(this.dialog);
-            ['keydown', 'keyup', 'keypress'].forEach((type) => {
-                window.addEventListener(type, this.keys, true);
-                this.dialog.addEventListener(type, this.inside);
-            });
-            this.dialog.showModal();
-        }
-
-        close() {
-            this.escape = null;
-            ['keydown', 'keyup', 'keypress'].forEach((type) => window.removeEventListener(type, this.keys, true));
-            this.dialog.close();
-            this.dialog.remove();
-            if (this.before?.isConnected) this.before.focus();
-        }
-
-        show(title, content, escape) {
-            this.escape = escape;
-            this.title.textContent = title;
-            this.face.replaceChildren(...[content].flat());
-            (this.face.querySelector('[data-focus]') ?? this.face.querySelector('button, input, select') ?? this.dialog).focus();
-        }
-
-        /** Asks; resolves to the value of the button pressed. `answers`: [[value, text, look]]; the last is the calm one. */
-        ask(title, lines, answers, escape) {
-            return new Promise((resolve) => {
-                const buttons = answers.map(([value, text, look]) => button(text, () => resolve(value), look));
-                const text = [lines].flat().map((line) => h('p', {}, line));
-                this.show(title, [h('div', { role: 'alert' }, text), h('div', { class: 'agss-vos-buttons' }, buttons)],
-                    escape && (() => resolve(escape)));
-            });
-        }
-    }
-
-    const fieldOf = (label, input, hint) => h('div', { class: 'agss-vos-field' }, h('label', { for: input.id }, label), h('div', {}, input, hint));
-
-    function selectOf(id, options, value) {
-        const select = h('select', { id, class: 'agss-vos-input' }, Object.entries(options).map(([key, text]) => h('option', { value: key }, text)));
-        select.value = value;
-        return select;
-    }
-
-    const OUTPUT_HINTS = {
-        drawn: 'Masks stay masks, one per frame. Polygons become polygon tracks.',
-        mask: 'One mask per frame; the masks of an object share a group.',
-        track: 'One track per object, with keyframes only where the tolerance needs them. Holes and smaller separate parts are left out.',
-    };
-
-    /** The form. Resolves to the settings and `only` (a clientID or null), or to null. */
-    function askSettings(panel, facts, settings) {
-        return new Promise((resolve) => {
-            const { job, frame, shapes, selected, trackers, between } = facts;
-            const target = h('input', {
-                id: 'agss-vos-target', class: 'agss-vos-input agss-vos-number', type: 'number', min: job.startFrame, max: job.stopFrame, step: 1,
-                required: true, 'aria-describedby': 'agss-vos-frames', 'data-focus': true,
-            });
-            target.value = targetOf(settings.reach, frame, job);
-            const frames = h('p', { id: 'agss-vos-frames', class: 'agss-vos-hint', 'aria-live': 'polite' });
-            const output = selectOf('agss-vos-output', OUTPUTS, settings.output);
-            const outputHint = h('p', { class: 'agss-vos-hint' });
-            const tolerance = h('input', {
-                id: 'agss-vos-tolerance', class: 'agss-vos-input agss-vos-number', type: 'number', min: 0.5, max: 20, step: 0.5, required: true,
-                'aria-describedby': 'agss-vos-tolerance-hint',
-            });
-            tolerance.value = settings.tolerance;
-            const toleranceField = fieldOf('Tolerance', tolerance, h('p', { id: 'agss-vos-tolerance-hint', class: 'agss-vos-hint' },
-                'Pixels a track may leave the outline; more gives fewer keyframes.'));
-            const names = Object.fromEntries(trackers.map((tracker) => [tracker.id, tracker.name || tracker.id]));
-            const model = selectOf('agss-vos-model', names, names[settings.model] ? settings.model : trackers[0].id);
-            const scope = selected && scopeField(shapes, selected);
-            const submit = h('button', { type: 'submit', class: 'agss-vos-button agss-vos-primary' }, 'Track');
-            const jump = (text, to) => button(text, () => { target.value = to; update(); }, { 'aria-label': `${text}: frame ${to}`, disabled: to === frame });
-            const update = () => {
-                const list = between(target.valueAsNumber);
-                frames.textContent = describeFrames(frame, list, job);
-                submit.disabled = !list.numbers.length;
-                outputHint.textContent = OUTPUT_HINTS[output.value];
-                const tracks = output.value === 'track' || (output.value === 'drawn' && shapes.some((shape) => shape.type !== 'mask'));
-                toleranceField.hidden = !tracks;
-                tolerance.disabled = !tracks;
-            };
-            const form = h('form', {
-                oninput: update,
-                onsubmit: (event) => {
-                    event.preventDefault();
-                    resolve({
-                        target: Number(target.value), output: output.value, tolerance: Number(tolerance.value), keep: settings.keep,
-                        model: model.value, only: scope?.querySelector('input:checked').value === 'one' ? selected.clientID : null,
-                    });
-                },
-            },
-            scope || h('p', { class: 'agss-vos-lead' }, `${countShapes(shapes)} on frame ${frame}.`, facts.note && h('span', { class: 'agss-vos-hint' }, ` ${facts.note}`)),
-            fieldOf('To frame', target, [
-                h('span', { class: 'agss-vos-jumps' }, jump('Job start', job.startFrame), jump('Job end', job.stopFrame)), frames,
-            ]),
-            fieldOf('Result', output, outputHint),
-            toleranceField,
-            trackers.length > 1 && fieldOf('Tracker', model),
-            h('div', { class: 'agss-vos-buttons' }, button('Cancel', () => resolve(null)), submit));
-            update();
-            panel.show(NAME, form, () => resolve(null));
-            target.select();
-        });
-    }
-
-    function scopeField(shapes, selected) {
-        const choice = (value, text, checked) => h('label', { class: 'agss-vos-choice' },
-            h('input', { type: 'radio', name: 'agss-vos-scope', value, checked }), h('span', {}, text));
-        return h('fieldset', { class: 'agss-vos-field' }, h('legend', {}, 'Objects'), h('div', {},
-            choice('all', `All on this frame: ${countShapes(shapes)}`, true), choice('one', `Only the selected one: ${selected.name}`, false)));
-    }
-
-    function countShapes(shapes) {
-        const kinds = { mask: 'mask', polygon: 'polygon', track: 'polygon track' };
-        const parts = Object.keys(kinds).map((kind) => [shapes.filter(({ type }) => type === kind).length, kinds[kind]]);
-        return parts.filter(([number]) => number).map(([number, noun]) => count(number, noun)).join(', ');
-    }
-
-    function describeFrames(frame, { numbers, deleted, target, inside }, { startFrame, stopFrame }) {
-        if (!inside) return `Choose a frame of this job, ${startFrame} to ${stopFrame}.`;
-        if (target === frame) return 'This is the current frame. Choose another one.';
-        if (!numbers.length) return 'All frames up to there are deleted.';
-        const left = deleted ? ` ${count(deleted, 'deleted frame')} left out.` : '';
-        return `${target > frame ? 'Forward' : 'Backward'} over ${count(numbers.length, 'frame')}.${left}`;
-    }
-
-    /* ---------------------------------------------------------------- page: progress */
-
-    function duration(seconds) {
-        if (seconds < 5) return 'a few seconds';
-        if (seconds < 55) return `${Math.ceil(seconds / 5) * 5} seconds`;
-        const minutes = Math.round(seconds / 60);
-        return count(minutes || 1, 'minute');
-    }
-
-    /** Progress, questions and the end of a run that was started from the dialog. */
-    class DialogControl {
-        constructor(page, panel, job) {
-            Object.assign(this, { page, panel });
-            this.ended = new Promise((resolve) => { this.end = resolve; });
-            this.timer = setInterval(() => {
-                if (page.isOpen(job)) return;
-                this.left = true;
-                this.end('discard');
-            }, 300);
-            this.warn = (event) => event.preventDefault();
-            window.addEventListener('beforeunload', this.warn);
-            this.done = 0;
-        }
-
-        begin(total, objects) {
-            Object.assign(this, { total, objects });
-            this.started = null;
-            this.bar = h('progress', { class: 'agss-vos-bar', max: total, 'aria-label': 'Frames done' });
-            this.where = h('p', { 'aria-live': 'off' });
-            this.rest = h('p', { class: 'agss-vos-hint' });
-            this.view();
-        }
-
-        view() {
-            const stop = button('Stop', () => this.stop());
-            this.panel.show(`Tracking ${count(this.objects.length, 'object')}`,
-                [this.where, this.bar, this.rest, h('div', { class: 'agss-vos-buttons' }, stop)], () => this.stop());
-        }
-
-        progress(done, frame) {
-            this.done = done;
-            if (!this.started && done) this.started = { at: performance.now(), done };
-            this.where.textContent = `Frame ${frame}, ${done} of ${this.total} done`;
-            if (done) this.bar.value = done;
-            this.rest.textContent = [this.remaining(done), this.lostNow()].filter(Boolean).join(' ');
-        }
-
-        remaining(done) {
-            if (!this.started || done <= this.started.done) return 'The tracker is starting; the first frame takes longer.';
-            const perFrame = (performance.now() - this.started.at) / 1000 / (done - this.started.done);
-            return `About ${duration(perFrame * (this.total - done))} left.`;
-        }
-
-        lostNow() {
-            const last = this.done && this.objects.filter((object) => object.lost.length);
-            return last && last.length ? `Lost on some frames: ${last.map((object) => object.name).join(', ')}.` : '';
-        }
-
-        answers(goOn) {
-            const keep = this.done > 0 && ['keep', `Keep ${count(this.done, 'frame')}`, { primary: true, 'data-focus': true }];
-            const look = keep ? {} : { primary: true, 'data-focus': true };
-            return [['discard', keep ? 'Discard' : 'End', { danger: Boolean(keep) }], [...goOn, look], keep].filter(Boolean);
-        }
-
-        /** Stop asks first: minutes of tracking are not lost to one key. Tracking pauses meanwhile. */
-        stop() {
-            const lines = this.done ? `${this.done} of ${this.total} frames are done.` : 'No frame is done yet.';
-            this.question = this.panel.ask('Stop tracking?', lines, this.answers(['on', 'Continue']), 'on').then((answer) => {
-                this.question = null;
-                if (answer !== 'on') this.end(answer);
-                else this.view();
-                return answer === 'on' ? undefined : answer;
-            });
-        }
-
-        async settled() {
-            return this.question ?? undefined;
-        }
-
-        async failed(text, done) {
-            const lines = done ? [text, `${done} of ${this.total} frames are done.`] : text;
-            // Finished frames are not thrown away, and nothing is sent again, by a stray key.
-            const asked = this.panel.ask('Tracking stopped', lines, this.answers(['again', 'Try again']), done ? null : 'discard');
-            const answer = await Promise.race([asked, this.ended]);
-            if (answer === 'again') this.view();
-            else if (answer === 'keep') this.reason = text;
-            return answer;
-        }
-
-        nothing() {
-            throw this.left ? new Sentence('Tracking stopped because the job was closed. Nothing was added.') : new Discarded();
-        }
-
-        finish(summary) {
-            this.summary = { ...summary, reason: this.reason };
-        }
-
-        close() {
-            clearInterval(this.timer);
-            window.removeEventListener('beforeunload', this.warn);
-        }
-    }
-
-    /* ---------------------------------------------------------------- page: notices */
-
-    class Notices {
-        constructor() {
-            this.list = h('div', { class: 'agss-vos-notices', role: 'region', 'aria-label': `${NAME}: messages` });
-            document.body.append(this.list);
-        }
-
-        /** `lines`: text, or [text, button, ...]. Stays until closed unless `seconds` is given. */
-        show({ kind, title, lines = [], seconds = 0 }) {
-            const notice = h('div', { class: `agss-vos-notice agss-vos-${kind}`, role: kind === 'error' ? 'alert' : 'status' },
-                h('div', { class: 'agss-vos-notice-title' }, title),
-                lines.map((line) => h('p', {}, line)),
-                button('×', () => notice.remove(), { class: 'agss-vos-close', 'aria-label': 'Close this message' }));
-            this.list.append(notice);
-            while (this.list.children.length > 4) this.list.firstChild.remove();
-            if (seconds) setTimeout(() => notice.matches(':hover, :focus-within') || notice.remove(), seconds * 1000);
-        }
-    }
-
-    /** Frames as people write them: 3, 7-12, 20. */
-    function spans(frames, shown = 4) {
-        const parts = [];
-        frames.forEach((frame) => {
-            const last = parts[parts.length - 1];
-            if (last && last[1] === frame - 1) last[1] = frame;
-            else parts.push([frame, frame]);
-        });
-        const text = parts.slice(0, shown).map(([a, b]) => (a === b ? String(a) : `${a}-${b}`)).join(', ');
-        return parts.length > shown ? `${text} and more` : text;
-    }
-
-    /* ---------------------------------------------------------------- page: everything together */
-
-    /** What the parts above need to know of CVAT's page, and the buttons on it. */
-    class Page {
-        constructor({ core, store, dispatch, actionCreators }) {
-            Object.assign(this, { core, store, dispatch, actionCreators, trackers: [], running: false });
-            this.notices = new Notices();
-        }
-
-        get annotation() {
-            return this.store.getState().annotation ?? {};
-        }
-
-        isOpen(job) {
-            return this.annotation.job?.instance?.id === job.id;
-        }
-
-        redraw() {
-            const frame = this.annotation.player?.frame?.number;
-            if (Number.isInteger(frame)) this.dispatch(this.actionCreators.changeFrameAsync(frame, false, 1, true));
-        }
-
-        goTo(job, frame) {
-            if (this.isOpen(job)) this.dispatch(this.actionCreators.changeFrameAsync(frame));
-        }
-
-        notify({ kind, title, text }) {
-            this.notices.show({ kind, title, lines: text ? [text] : [], seconds: kind === 'info' ? 8 : 0 });
-        }
-
-        report(job, { objects, frames, last, lost, regrouped, reason, partial }) {
-            const lines = [
-                reason,
-                ...lost.slice(0, 5).map((object) => [
-                    `${object.name}: lost on frame${object.frames.length === 1 ? '' : 's'} ${spans(object.frames)} `,
-                    button('Look', () => this.goTo(job, object.frames[0]), { class: 'agss-vos-link', 'aria-label': `Go to frame ${object.frames[0]}` }),
-                ]),
-                lost.length > 5 && `${count(lost.length - 5, 'more object')} lost on some frames.`,
-                regrouped && `${count(regrouped, 'object')} shared a group with another of the same label and got a new one.`,
-                'Undo takes all of it back; save to keep it.',
-            ].filter(Boolean);
-            const calm = !lost.length && !reason;
-            const until = partial ? `, up to frame ${last}` : '';
-            this.notices.show({
-                kind: calm ? 'success' : 'warning', title: `Tracked ${count(objects, 'object')} over ${count(frames, 'frame')}${until}`, lines, seconds: calm ? 10 : 0,
-            });
-        }
-
-        /** Everything the button does. Never throws: what goes wrong becomes a sentence. */
-        async track() {
-            if (this.panel || this.running) return;
-            const job = this.annotation.job?.instance;
-            if (!job) return;
-            this.panel = new Panel();
-            this.panel.open();
-            try {
-                await this.trackWith(this.panel, job);
-            } catch (error) {
-                if (!(error instanceof Discarded)) await this.explainIn(this.panel, job, error);
-            } finally {
-                this.panel.close();
-                this.panel = null;
-            }
-        }
-
-        async trackWith(panel, job) {
-            const { frame: { number: frame } } = this.annotation.player;
-            const cancelled = new Promise((resolve) => {
-                const cancel = () => resolve(null);
-                panel.show(NAME, [h('p', {}, 'Reading this frame…'), h('div', { class: 'agss-vos-buttons' }, button('Cancel', cancel))], cancel);
-            });
-            const facts = await Promise.race([this.facts(job, frame), cancelled]);
-            if (!facts) return;
-            const chosen = await askSettings(panel, facts, loadSettings());
-            if (!chosen) return;
-            panel.show(NAME, h('p', {}, 'Starting…'), null);
-            const { only, ...settings } = chosen;
-            let control = null;
-            const action = new this.Action({ only, control: () => { control = new DialogControl(this, panel, job); return control; } });
-            const filters = this.annotation.annotations?.filters ?? [];
-            await this.core.actions.run(job, action, toParameters(action.parameters, settings), frame, frame, filters, () => {}, () => false);
-            if (!control?.summary) return;
-            this.redraw();
-            this.report(job, control.summary);
-        }
-
-        /** What the form shows: the objects of the frame, the trackers, the frames. */
-        async facts(job, frame) {
-            const [all, listed, { numbers, allDeleted, deleted }] = await Promise.all([
-                job.annotations.export(), this.listTrackers(), framesOf(this.core, job, frame, frame),
-            ]);
-            if (deleted) throw new Sentence(`Frame ${frame} is deleted. Restore it, or start from another frame.`);
-            const { shapes, tracks } = trackable(all, frame);
-            const found = [...shapes, ...tracks.map((track) => ({ ...track, type: 'track' }))];
-            chooseTracker(listed);
-            const without = all.tracks.filter((track) => track.shapes.some(({ type }) => type === 'polygon')).length - tracks.length;
-            if (!found.length) {
-                const hint = without > 0 ? ' Polygon tracks need a keyframe on this frame.' : '';
-                throw new Sentence(`There is no mask or polygon on frame ${frame}. Draw the objects first, then track them.${hint}`);
-            }
-            const active = found.find(({ clientID }) => clientID === this.annotation.annotations?.activatedStateID);
-            const between = (target) => {
-                const inside = Number.isInteger(target) && target >= job.startFrame && target <= job.stopFrame;
-                const every = inside ? framesBetween(numbers, {}, frame, target) : [];
-                const present = every.filter((number) => !allDeleted[number]);
-                return { target, inside, numbers: present, deleted: every.length - present.length };
-            };
-            return {
-                job, frame, shapes: found, trackers: listed, between,
-                selected: active && found.length > 1 && { clientID: active.clientID, name: this.nameOf(job, active) },
-                note: this.annotation.annotations?.filters?.length ? 'Those that your filter hides are left out.' : '',
-            };
-        }
-
-        nameOf(job, object) {
-            const label = job.labels.find(({ id }) => id === object.label_id)?.name ?? 'object';
-            return object.group ? `${label} (group ${object.group})` : label;
-        }
-
-        async listTrackers() {
-            this.trackers = await explained(listTrackers(this.core));
-            return this.trackers;
-        }
-
-        /** An error as a sentence: in the window while its job is open, as a notice after that. */
-        async explainIn(panel, job, error) {
-            const text = error instanceof Sentence ? error.message : `Tracking could not be finished, and nothing was added: ${error?.message ?? error}`;
-            if (!(error instanceof Sentence)) console.error(error);
-            if (!this.isOpen(job)) this.notify({ kind: 'warning', title: NAME, text });
-            else await panel.ask(NAME, text, [['close', 'Close', { primary: true }]], 'close');
-        }
-
-        /* Buttons. Class names of CVAT are no promise, so everything here may be missing. */
-
-        addMenuItem() {
-            const item = () => ({ key: 'agss-vos-track-all', label: NAME, onClick: () => this.track() });
-            const before = this.store.getState();
-            const action = this.actionCreators.addUIComponent('annotationPage.menuActions.items', item, { weight: 41 });
-            if (action && this.store.getState() === before) this.dispatch(action);
-        }
-
-        addHeaderButton() {
-            this.header = h('button', {
-                type: 'button', class: 'ant-btn ant-btn-link cvat-annotation-header-button agss-vos-header', title: `${NAME} of this frame`,
-                onclick: () => this.track(),
-            }, icon(), h('span', {}, 'Track all'));
-            let waiting = false;
-            const place = () => {
-                waiting = false;
-                const group = document.querySelector('.cvat-annotation-header-left-group');
-                if (!group || this.header.parentElement === group) return;
-                group.append(this.header);
-                // Known early, so that "Run actions" can offer the choice.
-                this.listTrackers().catch(() => {});
-            };
-            this.observer = new MutationObserver(() => {
-                if (waiting || this.header.isConnected) return;
-                waiting = true;
-                this.placing = requestAnimationFrame(place);
-            });
-            this.observer.observe(document.body, { childList: true, subtree: true });
-            place();
-        }
-
-        remove() {
-            this.observer?.disconnect();
-            cancelAnimationFrame(this.placing);
-            this.header?.remove();
-            this.notices.list.remove();
-        }
-    }
-
-    /* ---------------------------------------------------------------- page: looks */
-
-    // Close to CVAT's own windows; the blue is the one of them that is dark enough for small text.
-    const STYLE = `
-        .agss-vos-dialog { width: 500px; max-width: calc(100vw - 32px); margin: 72px auto auto; padding: 20px 24px; border: 0; border-radius: 8px; color: #1f1f1f;
-            background: #fff; font: 14px/1.57 -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
-            box-shadow: 0 6px 16px rgb(0 0 0 / 8%), 0 3px 6px -4px rgb(0 0 0 / 12%), 0 9px 28px 8px rgb(0 0 0 / 5%); outline: 0; }
-        .agss-vos-dialog::backdrop { background: rgb(0 0 0 / 30%); }
-        .agss-vos-dialog p { margin: 0 0 8px; }
-        .agss-vos-title { margin: 0 0 12px; font-size: 16px; font-weight: 600; line-height: 24px; color: inherit; }
-        .agss-vos-lead { padding-bottom: 4px; }
-        .agss-vos-field { display: grid; grid-template-columns: 92px 1fr; column-gap: 12px; margin: 0 0 10px; padding: 0; border: 0; }
-        .agss-vos-field[hidden] { display: none; }
-        .agss-vos-field > label, .agss-vos-field > legend { float: left; padding: 5px 0; margin: 0; width: auto; font-size: 14px; border: 0; color: inherit; }
-        .agss-vos-choice { display: flex; gap: 8px; align-items: baseline; padding: 5px 0; cursor: pointer; overflow-wrap: anywhere; }
-        .agss-vos-choice input { accent-color: #0958d9; }
-        .agss-vos-input { height: 32px; padding: 4px 11px; border: 1px solid #d9d9d9; border-radius: 6px; color: inherit; background: #fff; font: inherit; box-sizing: border-box; max-width: 100%; }
-        .agss-vos-input:hover { border-color: #4096ff; }
-        .agss-vos-number { width: 96px; }
-        select.agss-vos-input { min-width: 200px; }
-        .agss-vos-jumps { display: inline-flex; gap: 8px; margin-left: 8px; }
-        .agss-vos-dialog .agss-vos-hint { margin: 4px 0 0; color: #595959; font-size: 13px; }
-        .agss-vos-buttons { display: flex; justify-content: flex-end; flex-wrap: wrap; gap: 8px; margin-top: 20px; }
-        .agss-vos-button { height: 32px; padding: 4px 15px; border: 1px solid #d9d9d9; border-radius: 6px; background: #fff; color: #1f1f1f; font: inherit; line-height: 1.4; cursor: pointer; }
-        .agss-vos-button:hover:enabled { border-color: #4096ff; color: #0958d9; }
-        .agss-vos-primary, .agss-vos-primary:hover:enabled { border-color: #0958d9; background: #0958d9; color: #fff; }
-        .agss-vos-primary:hover:enabled { background: #003eb3; }
-        .agss-vos-danger, .agss-vos-danger:hover:enabled { color: #cf1322; }
-        .agss-vos-danger:hover:enabled { border-color: #cf1322; }
-        .agss-vos-button:disabled { background: #f5f5f5; border-color: #d9d9d9; color: #8c8c8c; cursor: not-allowed; }
-        .agss-vos-dialog :focus-visible, .agss-vos-notices :focus-visible, .agss-vos-header:focus-visible { outline: 2px solid #0958d9; outline-offset: 2px; }
-        .agss-vos-bar { display: block; width: 100%; height: 8px; margin: 4px 0 8px; border: 0; border-radius: 4px; overflow: hidden; appearance: none; background: #f0f0f0; accent-color: #0958d9; }
-        .agss-vos-bar::-webkit-progress-bar { background: #f0f0f0; }
-        .agss-vos-bar::-webkit-progress-value { background: #0958d9; border-radius: 4px; }
-        .agss-vos-bar::-moz-progress-bar { background: #0958d9; border-radius: 4px; }
-        .agss-vos-notices { position: fixed; top: 64px; right: 24px; z-index: 1050; display: flex; flex-direction: column; gap: 12px; width: 384px; max-width: calc(100vw - 48px);
-            font: 14px/1.57 -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; pointer-events: none; }
-        .agss-vos-notice { position: relative; padding: 16px 40px 12px 20px; border-radius: 8px; border-left: 4px solid #0958d9; background: #fff; color: #1f1f1f; overflow-wrap: anywhere;
-            box-shadow: 0 6px 16px rgb(0 0 0 / 8%), 0 3px 6px -4px rgb(0 0 0 / 12%), 0 9px 28px 8px rgb(0 0 0 / 5%); pointer-events: auto; }
-        .agss-vos-success { border-left-color: #389e0d; }
-        .agss-vos-warning { border-left-color: #d48806; }
-        .agss-vos-error { border-left-color: #cf1322; }
-        .agss-vos-notice p { margin: 4px 0 0; color: #434343; }
-        .agss-vos-notice-title { font-weight: 600; }
-        .agss-vos-close { position: absolute; top: 10px; right: 10px; width: 26px; height: 26px; border: 0; background: none; color: #595959; font-size: 18px; line-height: 1; cursor: pointer; }
-        .agss-vos-link { padding: 0 2px; border: 0; background: none; color: #0958d9; font: inherit; text-decoration: underline; cursor: pointer; }
-        .agss-vos-header { display: flex; flex-direction: column; align-items: center; justify-content: center; padding: 0 8px; height: auto; border: 0; background: none; color: #000; line-height: 1.4; cursor: pointer; }
-        .agss-vos-header:hover { color: #0958d9; }
-    `;
-
-    /** As a constructed sheet, which a strict content security policy allows too. */
-    function addStyle() {
-        const sheet = new CSSStyleSheet();
-        sheet.replaceSync(STYLE);
-        document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-    }
-
-    /* ---------------------------------------------------------------- start */
-
-    const OLD_CVAT = 'The button "Track all objects" needs a newer CVAT: version 2.40 or later, with its plugin interface.';
-
-    /** Says once why there is no button, and only to people who annotate. */
-    function sayUnsupported(reason) {
-        console.warn(`agss-vos.js: ${reason}`);
-        const look = setInterval(() => {
-            if (!document.querySelector('.cvat-annotation-header-left-group')) return;
-            clearInterval(look);
-            new Notices().show({ kind: 'warning', title: NAME, lines: [reason] });
-        }, 1000);
-    }
-
-    /** Parts that other versions of CVAT may lack fail alone. */
-    async function optional(what, part) {
-        try {
-            await part();
+          const reply = await this.core.lambda.call(this.job.taskId, this.model, { job: this.job.id, ...message });
+          if (reply?.states?.length !== count2) throw new Sentence(MISFIT);
+          return reply;
         } catch (error) {
-            console.warn(`agss-vos.js: ${what} could not be added: ${error?.message ?? error}`);
+          if (attempt === PAUSES.length || !BUSY.has(statusOf(error))) throw error;
+          await sleep(PAUSES[attempt] * 1e3);
         }
+      }
     }
+  };
+  var MISFIT = "The tracker answered with something else than masks of the objects it was asked about. Ask whoever runs CVAT to look at the log of the function.";
+  var sleep = (milliseconds) => new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
 
-    function build(surface) {
-        const plugin = { name: 'AGSS-VOS', destructor: () => {} };
-        const { core } = surface;
-        if (typeof core?.classes?.BaseCollectionAction !== 'function' || typeof core.actions?.run !== 'function' || typeof core.lambda?.call !== 'function') {
-            sayUnsupported(OLD_CVAT);
-            return plugin;
+  // src/masks.js
+  function decodeMask(points) {
+    const [left, top, right, bottom] = points.slice(-4);
+    const width = right - left + 1;
+    const data = new Uint8Array(width * (bottom - top + 1));
+    let at = 0;
+    for (let i = 0; i < points.length - 4; i += 1) {
+      if (i % 2) data.fill(1, at, at + points[i]);
+      at += points[i];
+    }
+    return { left, top, width, height: bottom - top + 1, data };
+  }
+  function encodeMask({ left, top, width, height, data }) {
+    let [x0, y0, x1, y1] = [width, height, -1, -1];
+    for (let y = 0; y < height; y += 1) {
+      const row = data.subarray(y * width, (y + 1) * width);
+      const first = row.indexOf(1);
+      if (first < 0) continue;
+      x0 = Math.min(x0, first);
+      x1 = Math.max(x1, row.lastIndexOf(1));
+      y0 = Math.min(y0, y);
+      y1 = y;
+    }
+    if (x1 < 0) return null;
+    const points = [];
+    let [value, run] = [0, 0];
+    for (let y = y0; y <= y1; y += 1) {
+      for (let at = y * width + x0; at <= y * width + x1; at += 1) {
+        if (data[at] !== value) {
+          points.push(run);
+          [value, run] = [data[at], 0];
         }
-        const page = new Page(surface);
-        page.Action = actionClass(page);
-        optional('The action in "Run actions"', () => core.actions.register(new page.Action()));
-        optional('The menu item', () => page.addMenuItem());
-        optional('The button in the header', () => page.addHeaderButton());
-        return { ...plugin, destructor: () => page.remove() };
+        run += 1;
+      }
     }
+    return [...points, run, left + x0, top + y0, left + x1, top + y1];
+  }
+  function checkedMask(points, { width: imageWidth, height: imageHeight }, complaint = DAMAGED_REPLY) {
+    const whole = Array.isArray(points) && points.length >= 5 && points.every(Number.isInteger);
+    const runs = whole ? points.slice(0, -4) : [];
+    const [left, top, right, bottom] = whole ? points.slice(-4) : [0, 0, -1, -1];
+    const area = (right - left + 1) * (bottom - top + 1);
+    const filled = runs.every((run) => run >= 0) && runs.reduce((sum2, run) => sum2 + run, 0) === area;
+    if (!whole || right < left || bottom < top || !filled) {
+      throw new Sentence(complaint);
+    }
+    const seen = runs.some((run, i) => i % 2 === 1 && run > 0);
+    const inside = right >= 0 && bottom >= 0 && left < imageWidth && top < imageHeight;
+    return seen && inside ? points : null;
+  }
+  var DAMAGED_REPLY = "The tracker answered with a damaged mask. Its version may not fit this button; ask whoever runs CVAT to update both.";
+  function maskOfPolygon(ring, { width: imageWidth, height: imageHeight }) {
+    const [xs, ys] = [0, 1].map((odd) => ring.filter((_, i) => i % 2 === odd));
+    const clip2 = (value, most2) => Math.min(Math.max(value, 0), most2);
+    const least = (values2) => values2.reduce((a, b) => Math.min(a, b));
+    const most = (values2) => values2.reduce((a, b) => Math.max(a, b));
+    const [left, right] = [clip2(Math.floor(least(xs)), imageWidth), clip2(Math.ceil(most(xs)), imageWidth)];
+    const [top, bottom] = [clip2(Math.floor(least(ys)), imageHeight), clip2(Math.ceil(most(ys)), imageHeight)];
+    const [width, height] = [right - left, bottom - top];
+    if (width <= 0 || height <= 0) return null;
+    const data = new Uint8Array(width * height);
+    xs.forEach((_, i) => {
+      const j = (i + 1) % xs.length;
+      toggleRightOf({ data, width, height }, xs[i] - left, ys[i] - top, xs[j] - left, ys[j] - top);
+    });
+    return encodeMask({ left, top, width, height, data });
+  }
+  function toggleRightOf({ data, width, height }, x0, y0, x1, y1) {
+    const row = (y) => Math.min(Math.max(Math.ceil(y - 0.5), 0), height);
+    for (let y = row(Math.min(y0, y1)); y < row(Math.max(y0, y1)); y += 1) {
+      const crossing = x0 + (y + 0.5 - y0) * ((x1 - x0) / (y1 - y0));
+      for (let x = Math.max(Math.ceil(crossing - 0.5), 0); x < width; x += 1) data[y * width + x] ^= 1;
+    }
+  }
 
-    function start() {
-        addStyle();
-        const register = () => window.cvatUI.registerComponent(build);
-        if (window.cvatUI) {
-            register();
-            return;
+  // src/rings.js
+  function signedArea(ring) {
+    let [area, n] = [0, ring.length];
+    for (let i = 0; i < n; i += 2) area += ring[i] * ring[(i + 3) % n] - ring[(i + 2) % n] * ring[i + 1];
+    return area;
+  }
+  function ringOf({ left, top, width, height, data }) {
+    const set = (x, y) => x >= 0 && y >= 0 && x < width && y < height && data[y * width + x] === 1;
+    const seen = new Uint8Array((width + 1) * (height + 1));
+    let [best, bestArea] = [null, 0];
+    for (let y = 0; y < height; y += 1) {
+      for (let x = 0; x < width; x += 1) {
+        if (!set(x, y) || set(x, y - 1) || seen[y * (width + 1) + x]) continue;
+        const ring = walk(set, seen, width + 1, x, y);
+        const area = signedArea(ring);
+        if (area > bestArea) [best, bestArea] = [ring, area];
+      }
+    }
+    return best && best.map((value, i) => value + (i % 2 ? top : left));
+  }
+  var EAST_SOUTH_WEST_NORTH = [[1, 0], [0, 1], [-1, 0], [0, -1]];
+  function walk(set, seen, stride, startX, startY) {
+    const edge = (x2, y2, heading2) => {
+      switch (heading2) {
+        case 0:
+          return set(x2, y2) && !set(x2, y2 - 1);
+        case 1:
+          return set(x2 - 1, y2) && !set(x2, y2);
+        case 2:
+          return set(x2 - 1, y2 - 1) && !set(x2 - 1, y2);
+        default:
+          return set(x2, y2 - 1) && !set(x2 - 1, y2 - 1);
+      }
+    };
+    const ring = [];
+    let [x, y, heading] = [startX, startY, 0];
+    do {
+      if (heading === 0) seen[y * stride + x] = 1;
+      x += EAST_SOUTH_WEST_NORTH[heading][0];
+      y += EAST_SOUTH_WEST_NORTH[heading][1];
+      const next = [heading + 1, heading, heading + 3].map((turn) => turn % 4).find((turn) => edge(x, y, turn));
+      if (next !== heading) ring.push(x, y);
+      heading = next;
+    } while (x !== startX || y !== startY || heading !== 0);
+    return ring;
+  }
+
+  // src/loop.js
+  async function begin(tracker, objects, frame) {
+    const states = await tracker.start(frame, objects.map((object) => object.start));
+    objects.forEach((object, i) => {
+      object.state = states[i];
+    });
+  }
+  async function advance(tracker, objects, frame, image) {
+    const followed = objects.filter((object) => object.state && !object.given.has(frame));
+    const drawn = objects.filter((object) => object.given.get(frame)?.mask);
+    const none = { states: [], shapes: [] };
+    const reply = followed.length ? await tracker.step(frame, followed.map((object) => object.state)) : none;
+    const masks = reply.shapes.map((shape) => shape && checkedMask(shape.points, image));
+    const started = drawn.length ? await tracker.start(frame, drawn.map((object) => object.given.get(frame).mask)) : [];
+    return () => {
+      objects.filter((object) => object.given.has(frame)).forEach((object) => {
+        object.state = null;
+      });
+      drawn.forEach((object, i) => {
+        object.state = started[i];
+      });
+      followed.forEach((object, i) => {
+        object.state = reply.states[i];
+        record(object, frame, masks[i], reply.shapes[i]?.score);
+      });
+    };
+  }
+  function record(object, frame, points, score) {
+    if (object.taken.has(frame)) return;
+    if (!points) object.lost.push(frame);
+    else if (object.kind === "track") object.rings.set(frame, ringOf(decodeMask(points)));
+    else object.masks.push({ frame, points, score });
+  }
+  async function trackAll({ tracker, objects, frame, frames, image, control }) {
+    const done = [];
+    let begun = false;
+    while (done.length < frames.length) {
+      const next = frames[done.length];
+      control.progress(done.length, begun ? next : frame);
+      const work = begun ? advance(tracker, objects, next, image) : begin(tracker, objects, frame);
+      const outcome = await Promise.race([control.ended, work.then((keep) => ({ keep }), (error) => ({ error }))]);
+      const decision = typeof outcome === "string" ? outcome : await control.settled();
+      if (decision === "keep") return done;
+      if (decision === "discard") return [];
+      if (outcome.error) {
+        const answer = await control.failed(explain(outcome.error), done.length);
+        if (answer !== "again") return answer === "keep" ? done : [];
+      } else if (!begun) {
+        begun = true;
+      } else {
+        outcome.keep();
+        done.push(next);
+      }
+    }
+    return done;
+  }
+
+  // src/polygons.js
+  var REACH = 100;
+  var SAMPLES = 48;
+  var PULL = 1;
+  var STAY = 0.1;
+  function outlineOf(ring) {
+    const points = [];
+    for (let i = 0; i < ring.length; i += 2) {
+      let [x, y] = [ring[i], ring[i + 1]];
+      const [toX, toY] = [ring[(i + 2) % ring.length], ring[(i + 3) % ring.length]];
+      const [dx, dy] = [Math.sign(toX - x), Math.sign(toY - y)];
+      for (; x !== toX || y !== toY; x += dx, y += dy) points.push(x, y);
+    }
+    return Float64Array.from(points);
+  }
+  function simplified(outline, tolerance) {
+    const count2 = outline.length / 2;
+    let [far, most] = [0, -1];
+    for (let i = 0; i < count2; i += 1) {
+      const away = (outline[2 * i] - outline[0]) ** 2 + (outline[2 * i + 1] - outline[1]) ** 2;
+      if (away > most) [far, most] = [i, away];
+    }
+    const kept = /* @__PURE__ */ new Set([0, far]);
+    const spans2 = [[0, far], [far, count2]];
+    while (spans2.length) {
+      const [start2, stop] = spans2.pop();
+      let [worst, at] = [-1, -1];
+      for (let i = start2 + 1; i < stop; i += 1) {
+        const away = fromLine(outline, i, start2, stop % count2);
+        if (away > worst) [worst, at] = [away, i];
+      }
+      if (worst <= tolerance * tolerance) continue;
+      kept.add(at);
+      spans2.push([start2, at], [at, stop]);
+    }
+    if (kept.size < 3) [Math.floor(count2 / 3), Math.floor(2 * count2 / 3)].forEach((place) => kept.add(place));
+    return [...kept].sort((a, b) => a - b);
+  }
+  function fromLine(points, i, one, two) {
+    const dx = points[2 * two] - points[2 * one];
+    const dy = points[2 * two + 1] - points[2 * one + 1];
+    const length = dx * dx + dy * dy;
+    let x = points[2 * i] - points[2 * one];
+    let y = points[2 * i + 1] - points[2 * one + 1];
+    const share = clip((x * dx + y * dy) / (length > 0 ? length : 1));
+    x -= share * dx;
+    y -= share * dy;
+    return x * x + y * y;
+  }
+  var clip = (share) => share < 0 ? 0 : share > 1 ? 1 : share;
+  var pointsAt = (outline, places) => Float64Array.from(places.flatMap((i) => [outline[2 * i], outline[2 * i + 1]]));
+  function shift(here, there, before) {
+    const step = Math.max(1, Math.floor(here.length / 2 / SAMPLES));
+    const some = [];
+    for (let i = 0; i < here.length / 2; i += step) some.push(here[2 * i], here[2 * i + 1]);
+    const [a, b] = [extent(here), extent(there)];
+    const low = [b.low[0] - a.low[0], b.low[1] - a.low[1]];
+    const high = [b.high[0] - a.high[0], b.high[1] - a.high[1]];
+    const middle = [0, 1].map((axis) => Math.floor(b.middle[axis] - a.middle[axis] + 0.5));
+    const tried = [before, middle, low, high, [low[0], high[1]], [high[0], low[1]]];
+    const costs = tried.map((by2) => cost(some, by2, there));
+    let least = Math.min(...costs);
+    let by = tried[costs.indexOf(least)];
+    for (let size = 4; size >= 1; ) {
+      let moved = false;
+      for (const [dx, dy] of [[size, 0], [-size, 0], [0, size], [0, -size]]) {
+        const to = [by[0] + dx, by[1] + dy];
+        const now = cost(some, to, there);
+        if (now < least) [by, least, moved] = [to, now, true];
+      }
+      if (!moved) size = Math.floor(size / 2);
+    }
+    return by;
+  }
+  function extent(outline) {
+    const [low, high, sums] = [[Infinity, Infinity], [-Infinity, -Infinity], [0, 0]];
+    outline.forEach((value, i) => {
+      low[i % 2] = Math.min(low[i % 2], value);
+      high[i % 2] = Math.max(high[i % 2], value);
+      sums[i % 2] += value;
+    });
+    return { low, high, middle: sums.map((sum2) => sum2 / (outline.length / 2)) };
+  }
+  function cost(some, by, outline) {
+    const [byX, byY] = by;
+    let sum2 = 0;
+    for (let i = 0; i < some.length; i += 2) {
+      const [px, py] = [some[i] + byX, some[i + 1] + byY];
+      let nearest = REACH;
+      for (let k = 0; k < outline.length; k += 2) {
+        const x = px - outline[k];
+        const y = py - outline[k + 1];
+        const away = x * x + y * y;
+        if (away < nearest) nearest = away;
+      }
+      sum2 += nearest;
+    }
+    return sum2;
+  }
+  function settled(start2, outline, rounds) {
+    let polygon = Float64Array.from(start2);
+    const [count2, length] = [polygon.length / 2, outline.length / 2];
+    for (let round = 0; round < rounds; round += 1) {
+      const feet = feetOf(polygon, outline);
+      const weight = new Float64Array(count2).fill(STAY);
+      const pull = new Float64Array(2 * count2);
+      for (const ahead of [0, 1]) {
+        for (let row = 0; row < length; row += 1) {
+          const at = row * count2 + feet.nearest[row];
+          const vertex = (feet.nearest[row] + ahead) % count2;
+          const by = ahead ? feet.share[at] : 1 - feet.share[at];
+          weight[vertex] += by;
+          pull[2 * vertex] += by * feet.x[at];
+          pull[2 * vertex + 1] += by * feet.y[at];
         }
-        // CVAT announces its interface once its page stands; one that never does has none.
-        const late = setTimeout(() => sayUnsupported(OLD_CVAT), 30000);
-        addEventListener('plugins.ready', () => {
-            clearTimeout(late);
-            register();
-        }, { once: true });
+      }
+      const moved = new Float64Array(2 * count2);
+      for (let i = 0; i < count2; i += 1) {
+        const nearest = nearestTo(polygon, i, outline).place;
+        for (const axis of [0, 1]) {
+          const way = pull[2 * i + axis] + PULL * (outline[2 * nearest + axis] - polygon[2 * i + axis]);
+          moved[2 * i + axis] = polygon[2 * i + axis] + way / (weight[i] + PULL);
+        }
+      }
+      polygon = moved;
     }
+    return polygon;
+  }
+  function feetOf(polygon, outline) {
+    const [count2, length] = [polygon.length / 2, outline.length / 2];
+    const [away, share, x, y] = [0, 0, 0, 0].map(() => new Float64Array(count2 * length));
+    const nearest = new Int32Array(length);
+    for (let edge = 0; edge < count2; edge += 1) {
+      const next = (edge + 1) % count2;
+      const dx = polygon[2 * next] - polygon[2 * edge];
+      const dy = polygon[2 * next + 1] - polygon[2 * edge + 1];
+      let squared = dx * dx + dy * dy;
+      if (!(squared > 0)) squared = 1;
+      for (let row = 0; row < length; row += 1) {
+        const at = row * count2 + edge;
+        const wayX = outline[2 * row] - polygon[2 * edge];
+        const wayY = outline[2 * row + 1] - polygon[2 * edge + 1];
+        share[at] = clip((wayX * dx + wayY * dy) / squared);
+        x[at] = wayX - share[at] * dx;
+        y[at] = wayY - share[at] * dy;
+        away[at] = x[at] * x[at] + y[at] * y[at];
+        if (edge > 0 && away[at] < away[row * count2 + nearest[row]]) nearest[row] = edge;
+      }
+    }
+    return { away, share, x, y, nearest };
+  }
+  function nearestTo(polygon, vertex, outline) {
+    let [place, least] = [0, Infinity];
+    for (let row = 0; row < outline.length / 2; row += 1) {
+      const away = squaredTo(polygon, vertex, outline, row);
+      if (away < least) [place, least] = [row, away];
+    }
+    return { place, least };
+  }
+  function squaredTo(polygon, vertex, outline, row) {
+    const x = outline[2 * row] - polygon[2 * vertex];
+    const y = outline[2 * row + 1] - polygon[2 * vertex + 1];
+    return x * x + y * y;
+  }
+  function fits(polygon, outline, tolerance) {
+    const [count2, length, most] = [polygon.length / 2, outline.length / 2, tolerance * tolerance];
+    const { away, nearest } = feetOf(polygon, outline);
+    if (nearest.some((edge, row) => away[row * count2 + edge] > most)) return false;
+    const vertices = Array.from({ length: count2 }, (_, vertex) => nearestTo(polygon, vertex, outline));
+    if (vertices.some(({ least }) => least > most)) return false;
+    const first = vertices.reduce((best, { least }, i) => least < vertices[best].least ? i : best, 0);
+    const start2 = vertices[first].place;
+    let reached = new Uint8Array(length + 1);
+    reached[0] = 1;
+    for (let step = 0; step < count2; step += 1) {
+      const edge = (first + step) % count2;
+      const onward = new Uint8Array(length + 1);
+      let going = false;
+      let any = false;
+      for (let place = 0; place <= length; place += 1) {
+        const row = (start2 + place) % length;
+        going = away[row * count2 + edge] <= most && (going || reached[place] === 1);
+        if (going && squaredTo(polygon, (edge + 1) % count2, outline, row) <= most) {
+          onward[place] = 1;
+          any = true;
+        }
+      }
+      if (!any) return false;
+      reached = onward;
+    }
+    return reached[length] === 1;
+  }
 
-    window.agssVos = Object.freeze({
-        decodeMask, encodeMask, checkedMask, maskOfPolygon, outlineOf, simplify, matchRing, Keyframes, framesBetween, explain, spans,
+  // src/keyframes.js
+  var LONGEST = 64;
+  var SHARE = 0.7;
+  var ROUNDS = 20;
+  var PATIENCE = 2;
+  var MARGIN = 0.5;
+  function* thinning(frames, rings, tolerance) {
+    const keys = [];
+    for (let place = 0; place < frames.length; ) {
+      const stretch = new Stretch(frames, rings, place, tolerance);
+      let last = null;
+      for (const key of stretch.keys()) {
+        keys.push({ frame: frames[key.place], points: [...key.points] });
+        last = key;
+        yield;
+      }
+      place = last.place + 1;
+    }
+    return keys;
+  }
+  function thin(frames, rings, tolerance) {
+    const work = thinning(frames, rings, tolerance);
+    let step = work.next();
+    while (!step.done) step = work.next();
+    return step.value;
+  }
+  var Stretch = class {
+    /** @type {any} */
+    start;
+    /** @type {any} */
+    tolerance;
+    /** @type {any} */
+    frames;
+    /** @type {any} */
+    rings;
+    constructor(frames, rings, start2, tolerance) {
+      Object.assign(this, { frames, rings, start: start2, tolerance });
+      this.last = Math.min(start2 + LONGEST, frames.length - 1);
+      const first = outlineOf(rings[start2]);
+      this.outlines = [first];
+      this.lies = [settled(pointsAt(first, simplified(first, SHARE * tolerance)), first, ROUNDS)];
+      this.moved = [0, 0];
+    }
+    /** Keyframes {place, points}, by place in the list of frames. */
+    *keys() {
+      const found = this.first();
+      yield* found;
+      for (let key = found[1]; key; key = this.farthest(key)) if (key !== found[1]) yield key;
+    }
+    /** The first two keyframes, both chosen freely; or a single one, with the fewest corners. */
+    first() {
+      let best = null;
+      for (let end = this.start + 1, misses = 0; end <= this.last && misses <= PATIENCE; end += 1) {
+        const lies = this.lie(this.start, end);
+        const at = this.at(this.start, end);
+        const mean = scaled(sum(lies), lies.length);
+        const middle = at.reduce((a, b) => a + b) / at.length;
+        const slope = slopeOf(at.map((value) => value - middle), lies, mean);
+        const ends = [at[0], at[at.length - 1]].map((value) => along(mean, slope, value - middle));
+        const pairs = [[mean, mean], ends, [lies[0], lies[lies.length - 1]]];
+        const good = pairs.map((pair) => pair.map(rounded)).find(([one, two]) => this.holds(this.start, end, one, two));
+        misses = good ? 0 : misses + 1;
+        if (good) best = [{ place: this.start, points: good[0] }, { place: end, points: good[1] }];
+      }
+      const [outline] = this.outlines;
+      return best ?? [{ place: this.start, points: pointsAt(outline, simplified(outline, this.tolerance)) }];
+    }
+    /** The farthest keyframe that can follow one; null where no frame can. */
+    farthest({ place: start2, points }) {
+      let best = null;
+      for (let end = start2 + 1, misses = 0; end <= this.last && misses <= PATIENCE; end += 1) {
+        const lies = this.lie(start2, end);
+        const at = this.at(start2, end);
+        const tries = [points, along(points, slopeOf(at, lies, points), at[at.length - 1]), lies[lies.length - 1]];
+        const good = tries.map(rounded).find((to) => this.holds(start2, end, points, to));
+        misses = good ? 0 : misses + 1;
+        if (good) best = { place: end, points: good };
+      }
+      return best;
+    }
+    /** CVAT pairs the vertices as they are meant, and every frame on the way keeps within the tolerance. */
+    holds(start2, end, one, two) {
+      if (!paired(one, two)) return false;
+      const at = this.at(start2, end);
+      for (let place = end; place >= start2; place -= 1) {
+        const share = at[place - start2] / at[at.length - 1];
+        const shown = one.map((value, i) => value + (two[i] - value) * share);
+        if (!fits(shown, this.outlines[place - this.start], this.tolerance)) return false;
+      }
+      return true;
+    }
+    /** Numbers of the frames from `start` on. */
+    at(start2, end) {
+      return this.frames.slice(start2, end + 1).map((frame) => frame - this.frames[start2]);
+    }
+    /** Where the vertices lie in these frames, carried on as far as is asked for. */
+    lie(start2, end) {
+      while (this.lies.length <= end - this.start) {
+        const here = this.outlines[this.outlines.length - 1];
+        const there = outlineOf(this.rings[this.start + this.lies.length]);
+        this.moved = shift(here, there, this.moved);
+        this.outlines.push(there);
+        const carried = this.lies[this.lies.length - 1].map((value, i) => value + this.moved[i % 2]);
+        this.lies.push(settled(carried, there, ROUNDS));
+      }
+      return this.lies.slice(start2 - this.start, end - this.start + 1);
+    }
+  };
+  var sum = (polygons) => polygons.reduce((total, polygon) => total.map((value, i) => value + polygon[i]));
+  var scaled = (polygon, by) => polygon.map((value) => value / by);
+  var along = (polygon, slope, by) => polygon.map((value, i) => value + slope[i] * by);
+  var rounded = (polygon) => polygon.map((value) => Math.floor(value * 10 + 0.5) / 10);
+  function slopeOf(at, lies, from) {
+    const above = sum(lies.map((polygon, row) => polygon.map((value, i) => at[row] * (value - from[i]))));
+    return scaled(above, at.reduce((total, value) => total + value * value, 0));
+  }
+  function paired(one, two) {
+    if (one.length !== two.length) return false;
+    const [a, b] = [relative(one), relative(two)];
+    const margin = MARGIN / Math.min(lengthOf(one), lengthOf(two));
+    return a.every((value, i) => {
+      const meant = Math.abs(value - b[i]) + margin;
+      return (i === 0 || meant < Math.abs(value - b[i - 1])) && (i === a.length - 1 || meant < Math.abs(value - b[i + 1]));
+    });
+  }
+  function edges(ring) {
+    const n = ring.length;
+    return Array.from({ length: n / 2 }, (_, i) => {
+      const dx = ring[(2 * i + 2) % n] - ring[2 * i];
+      const dy = ring[(2 * i + 3) % n] - ring[2 * i + 1];
+      return Math.sqrt(dx * dx + dy * dy);
+    });
+  }
+  var lengthOf = (ring) => edges(ring).reduce((total, length) => total + length);
+  function relative(ring) {
+    const sums = [];
+    edges(ring).forEach((length, i) => sums.push((i ? sums[i - 1] : 0) + (length + 1e-9)));
+    return [0, ...sums].map((value) => value / sums[sums.length - 1]);
+  }
+
+  // src/result.js
+  var emptyCollection = () => ({ shapes: [], tags: [], tracks: [] });
+  var SEAL = 0.1;
+  function copyOf(object, changes) {
+    const { id, clientID, ...rest } = object;
+    return { ...rest, ...changes };
+  }
+  function attributesAt(object, at, frame) {
+    const passed = [...object.given].filter(([other]) => frame < at ? other <= at : other >= at);
+    passed.sort(([a], [b]) => Math.abs(a - at) - Math.abs(b - at));
+    const values2 = (item) => new Map((item?.attributes ?? []).map(({ spec_id: id, value }) => [id, value]));
+    const [first, here] = [new Map([...values2(object.drawn), ...values2(object.source)]), values2(passed[0]?.[1].shape)];
+    const specs = object.label?.attributes ?? [];
+    const known = specs.map(({ id, mutable, defaultValue = "" }) => ({
+      mutable,
+      entry: { spec_id: id, value: (mutable ? here.get(id) : void 0) ?? first.get(id) ?? defaultValue }
+    }));
+    return [false, true].map((kind) => known.filter(({ mutable }) => Boolean(mutable) === kind).map(({ entry }) => entry));
+  }
+  function maskShape(object, { frame, points, score }, { start: start2, numbers, names }) {
+    const { label_id, z_order = 0 } = object.source;
+    const place = numbers.indexOf(frame);
+    const written = /* @__PURE__ */ new Set([...object.masks.map((mask2) => mask2.frame), ...object.deleted]);
+    const near = (written.has(numbers[place - 1]) ? PREVIOUS : 0) | (written.has(numbers[place + 1]) ? NEXT : 0);
+    return sealMask({
+      type: "mask",
+      frame,
+      points,
+      label_id,
+      group: object.group,
+      source: SOURCE,
+      z_order,
+      rotation: 0,
+      occluded: false,
+      outside: false,
+      elements: [],
+      attributes: attributesAt(object, frame, start2).flat(),
+      score: Number.isFinite(score) ? score : 1
+    }, names, near);
+  }
+  function exactKeys(object, start2, tolerance) {
+    const ring = (shape, mask2) => {
+      if (shape.type === "polygon") return shape.points;
+      const outline = outlineOf(ringOf(decodeMask(mask2)));
+      return [...pointsAt(outline, simplified(outline, tolerance))];
+    };
+    const exact = /* @__PURE__ */ new Map([[start2, { shape: object.drawn, points: ring(object.drawn, object.start) }]]);
+    object.given.forEach(({ shape, mask: mask2 }, at) => exact.set(at, { shape, points: mask2 && ring(shape, mask2) }));
+    return exact;
+  }
+  async function chooseKeys(objects, tolerance) {
+    for (const object of objects.filter(({ kind }) => kind === "track")) {
+      const frames = [...object.rings.keys()].sort((a, b) => a - b);
+      object.keys = [];
+      for (const run of runsOf(frames, object)) {
+        const work = thinning(run, run.map((frame) => object.rings.get(frame)), tolerance - SEAL);
+        let step = work.next();
+        for (; !step.done; step = work.next()) await new Promise((resolve) => {
+          setTimeout(resolve);
+        });
+        object.keys.push(...step.value);
+      }
+    }
+  }
+  function runsOf(frames, object) {
+    const breaks = [...object.given.keys(), ...object.lost, ...object.taken, object.drawn.frame];
+    const runs = [];
+    frames.forEach((frame, i) => {
+      const before = frames[i - 1];
+      if (i && !breaks.some((at) => at > before && at < frame)) runs[runs.length - 1].push(frame);
+      else runs.push([frame]);
+    });
+    return runs;
+  }
+  function trackShapes(object, { start: start2, done, lastFrame, tolerance, later }) {
+    const exact = exactKeys(object, start2, tolerance);
+    const make = (frame, points, outside, occluded = false) => ({
+      type: "polygon",
+      rotation: 0,
+      z_order: object.drawn.z_order ?? 0,
+      frame,
+      points,
+      outside,
+      occluded,
+      attributes: attributesAt(object, frame, start2)[1]
+    });
+    const keys = new Map(object.keys.map(({ frame, points }) => [frame, points]));
+    const frames = [start2, ...done].sort((a, b) => a - b);
+    const shapes = [];
+    let shown = null;
+    [...frames, frames[frames.length - 1] + 1].forEach((frame) => {
+      const drawn = exact.get(frame);
+      if (drawn ? drawn.points : keys.has(frame)) {
+        shown = drawn ? drawn.points : keys.get(frame);
+        shapes.push(make(frame, shown, false, drawn?.shape.occluded));
+      } else if (shown && !object.rings.has(frame) && frame <= (later ? frames[frames.length - 1] : lastFrame)) {
+        shapes.push(make(frame, shown, true));
+        shown = null;
+      }
+    });
+    return shapes;
+  }
+  function newTrack(object, shapes, { start: start2, names }) {
+    const { label_id, group = 0 } = object.source;
+    const [fixed] = attributesAt(object, start2, start2);
+    const track = { label_id, group, source: SOURCE, frame: shapes[0].frame, attributes: fixed, elements: [], shapes };
+    return sealTrack(track, names, /* @__PURE__ */ new Set([start2, ...object.given.keys()]));
+  }
+  function continuedTrack(object, run) {
+    const { start: start2, done, names } = run;
+    const [low, high] = [Math.min(...done), Math.max(...done)];
+    const authors = keyframeAuthors(object.source, names);
+    const stays = ({ frame }) => frame === start2 || frame < low || frame > high || authors.get(frame) !== "ours";
+    const kept = object.source.shapes.filter(stays);
+    const taken = new Set(kept.map(({ frame }) => frame));
+    const later = kept.some(({ frame }) => frame > high);
+    const fresh = trackShapes(object, { ...run, later }).filter(({ frame }) => !taken.has(frame));
+    const merged = inOrder({ shapes: [...kept, ...fresh] }).map(({ id, ...shape }) => shape);
+    const track = copyOf(object.source, { frame: merged[0].frame, shapes: merged });
+    return sealTrack(track, names, taken);
+  }
+  function assemble(objects, run) {
+    const { done, now, names, start: start2 } = run;
+    const [created, deleted] = [emptyCollection(), emptyCollection()];
+    if (!done.length) return { created, deleted };
+    const present = new Map([...now.shapes, ...now.tracks].map((object) => [object.clientID, object]));
+    const reached = new Set(done);
+    const remove = (clientID) => {
+      const object = present.get(clientID);
+      if (object) (object.shapes ? deleted.tracks : deleted.shapes).push(object);
+      present.delete(clientID);
+    };
+    objects.filter((object) => present.has(object.source.clientID)).forEach((object) => {
+      object.replaced.forEach((clientIDs, at) => reached.has(at) && clientIDs.forEach(remove));
+      if (object.kind === "mask") {
+        created.shapes.push(...object.masks.map((mask2) => maskShape(object, mask2, run)));
+        if (!object.masks.length || object.source.group === object.group) return;
+        created.shapes.push(copyOf(object.source, { group: object.group }));
+      } else if (object.source.shapes) {
+        const track = continuedTrack(object, run);
+        if (content(track, names) === content(object.source, names)) return;
+        created.tracks.push(track);
+      } else {
+        const shapes = trackShapes(object, { ...run, later: false });
+        if (shapes.every((shape) => shape.frame === start2 || shape.outside)) return;
+        created.tracks.push(newTrack(object, shapes, run));
+      }
+      remove(object.source.clientID);
+    });
+    return withoutRepeats({ created, deleted }, names);
+  }
+  function withoutRepeats({ created, deleted }, names) {
+    const key = (shape) => `${content(shape, names)} ${nearOf(shape)}`;
+    const old = new Map(deleted.shapes.filter((shape) => author(shape, names) === "ours").map((shape) => [key(shape), shape]));
+    const same = new Set(created.shapes.map(key).filter((text) => old.has(text)));
+    const stays = new Set([...same].map((text) => old.get(text)));
+    return {
+      created: { ...created, shapes: created.shapes.filter((shape) => !same.has(key(shape))) },
+      deleted: { ...deleted, shapes: deleted.shapes.filter((shape) => !stays.has(shape)) }
+    };
+  }
+  function summarize(objects, done, { created, deleted }) {
+    const lists = [created.shapes, created.tracks, deleted.shapes, deleted.tracks];
+    return {
+      objects: objects.length,
+      frames: done.length,
+      last: done[done.length - 1],
+      unchanged: lists.every((list) => !list.length),
+      kept: objects.filter((object) => [...object.deleted].some((frame) => object.taken.has(frame))).length,
+      regrouped: objects.filter((object) => object.newGroup && object.source.group && object.masks.length).length,
+      lost: objects.filter((object) => object.lost.length).map((object) => ({ name: object.name, frames: [...object.lost].sort((a, b) => a - b) }))
+    };
+  }
+
+  // src/modal.js
+  var ModalControl = class {
+    /** @type {any} */
+    onProgress;
+    /** @type {any} */
+    total;
+    /** @type {any} */
+    keep;
+    /** @type {any} */
+    page;
+    /** @type {any} */
+    job;
+    constructor(page2, { onProgress, cancelled, job, settings }) {
+      Object.assign(this, { page: page2, onProgress, job, keep: settings.keep });
+      this.ended = new Promise((resolve) => {
+        this.timer = setInterval(() => {
+          if (!page2.isOpen(job)) resolve("discard");
+          else if (cancelled()) resolve(settings.keep ? "keep" : "discard");
+        }, 200);
+      });
+    }
+    begin(total, objects) {
+      Object.assign(this, { total, objects });
+    }
+    progress(done, frame) {
+      this.onProgress(`Frame ${frame}: ${done} of ${this.total} frames done`, Math.floor(done / this.total * 100));
+    }
+    async settled() {
+    }
+    async failed(text, done) {
+      if (!done || !this.keep) throw new Sentence(text);
+      this.reason = text;
+      return "keep";
+    }
+    nothing() {
+      return { created: emptyCollection(), deleted: emptyCollection() };
+    }
+    finish(summary) {
+      this.page.report(this.job, { ...summary, reason: this.reason });
+    }
+    close() {
+      clearInterval(this.timer);
+    }
+  };
+
+  // src/objects.js
+  var isOutline = (shape) => shape.type === "mask" || shape.type === "polygon";
+  var keyframeAt = (track, frame) => track.shapes.find(
+    (shape) => shape.frame === frame && shape.type === "polygon" && !shape.outside
+  );
+  function trackable({ shapes = [], tracks = [] }, frame) {
+    return {
+      shapes: shapes.filter((shape) => shape.frame === frame && isOutline(shape)),
+      tracks: tracks.filter((track) => keyframeAt(track, frame)),
+      tags: []
+    };
+  }
+  function resultKind(output, source, label) {
+    if (source.shapes || label?.type === "polygon") return "track";
+    if (label?.type === "mask") return "mask";
+    if (output === "drawn") return source.type === "polygon" ? "track" : "mask";
+    return output;
+  }
+  function framesBetween(numbers, deleted, frame, target) {
+    const backward = target < frame;
+    const [low, high] = backward ? [target, frame - 1] : [frame + 1, target];
+    const between = numbers.filter((number2) => number2 >= low && number2 <= high && !deleted[number2]);
+    return between.sort((a, b) => backward ? b - a : a - b);
+  }
+  var Tracked = class {
+    constructor(source, frame, label, output, image) {
+      const drawn = source.shapes ? keyframeAt(source, frame) : source;
+      this.source = source;
+      this.label = label;
+      this.kind = resultKind(output, source, label);
+      this.start = toMask(drawn, image);
+      this.group = source.group || 0;
+      this.newGroup = false;
+      this.given = /* @__PURE__ */ new Map();
+      this.replaced = /* @__PURE__ */ new Map();
+      this.taken = /* @__PURE__ */ new Set();
+      this.deleted = /* @__PURE__ */ new Set();
+      this.masks = [];
+      this.rings = /* @__PURE__ */ new Map();
+      this.keys = [];
+      this.lost = [];
+      this.state = null;
+      this.drawn = drawn;
+    }
+    /** As people can find it; a group that it got in this run counts only once something is saved with it. */
+    get name() {
+      const label = this.label?.name ?? `label ${this.source.label_id}`;
+      const group = this.newGroup && !this.masks.length ? this.source.group : this.group;
+      return group ? `${label} (group ${group})` : label;
+    }
+    /** Sorts what is already there of this object on the frames to come. */
+    meet(all, { frames, numbers, image, names, again }) {
+      const coming = new Set(frames);
+      if (this.source.shapes) {
+        const authors = keyframeAuthors(this.source, names);
+        const ahead = this.source.shapes.filter(({ frame }) => coming.has(frame) && authors.get(frame) !== "ours");
+        ahead.forEach((shape) => this.give(shape, shape.outside ? null : toMask(shape, image)));
+        return;
+      }
+      if (!this.group || this.newGroup) return;
+      const same = (item) => sameObject(item, this.source, names);
+      all.shapes.filter((shape) => coming.has(shape.frame) && isOutline(shape) && same(shape)).forEach((shape) => this.meetShape(shape, author(shape, names), image));
+      all.tracks.filter((track) => same(track)).forEach((track) => this.meetTrack(track, author(track, names), frames));
+      if (this.kind === "mask") this.deleted = deletedOf(all, this.source, numbers, names);
+      if (!again) this.deleted.forEach((frame) => this.taken.add(frame));
+    }
+    meetShape(shape, by, image) {
+      if (by === "ours") {
+        this.replace(shape, shape.frame);
+        return;
+      }
+      if (by === "other") this.taken.add(shape.frame);
+      const mask2 = by === "person" && !this.given.has(shape.frame) ? toMask(shape, image) : null;
+      if (!mask2) return;
+      this.give(shape, mask2);
+      if (this.kind === "track") this.replace(shape, shape.frame);
+    }
+    /** A track beside a drawing: one of ours gives way, and beside one of people nothing is added. */
+    meetTrack(track, by, frames) {
+      const first = Math.min(...track.shapes.map(({ frame }) => frame));
+      if (by === "ours") this.replace(track, frames[0]);
+      else frames.filter((frame) => frame >= first).forEach((frame) => this.taken.add(frame));
+    }
+    give(shape, mask2) {
+      this.given.set(shape.frame, { shape, mask: mask2 });
+    }
+    replace({ clientID }, frame) {
+      this.replaced.set(frame, [...this.replaced.get(frame) ?? [], clientID]);
+    }
+  };
+  function sameObject(item, source, names) {
+    return item.group === source.group && (item.label_id === source.label_id || wasOurs(item, names));
+  }
+  function deletedOf(all, source, numbers, names) {
+    if (!source.group) return /* @__PURE__ */ new Set();
+    const own = all.shapes.filter((shape) => sameObject(shape, source, names));
+    const shown = all.tracks.filter((track) => sameObject(track, source, names)).flatMap((track) => numbers.filter((number2) => number2 >= track.shapes[0].frame));
+    const near = new Map(own.filter(({ type }) => type === "mask").map((shape) => [shape.frame, nearOf(shape)]));
+    return emptied(numbers, /* @__PURE__ */ new Set([...own.map(({ frame }) => frame), ...shown]), near);
+  }
+  function toMask(shape, image) {
+    if (shape.type === "polygon") return maskOfPolygon(shape.points, image);
+    return checkedMask(shape.points, image, `A mask on frame ${shape.frame} is damaged. Draw it again, then start tracking.`);
+  }
+  function plan(run) {
+    const { chosen, all, frame, output, labels } = run;
+    const label = new Map(labels.map((entry) => [entry.id, entry]));
+    const sources = [...chosen.shapes, ...chosen.tracks];
+    const objects = sources.map((source) => new Tracked(source, frame, label.get(source.label_id), output, run.image));
+    const neighbours = trackable(all, frame).shapes;
+    const alike = (a, b) => a.label_id === b.label_id && a.group === b.group;
+    objects.filter((object) => !object.source.shapes).forEach((object) => {
+      const first = neighbours.find((shape) => alike(shape, object.source));
+      const shared = Boolean(object.group && first && first.clientID !== object.source.clientID);
+      object.newGroup = object.kind === "mask" ? shared || !object.group : shared;
+    });
+    let group = Math.max(0, ...[all.shapes, all.tracks].map(
+      (list) => list.reduce((most, { group: value }) => Math.max(most, value || 0), 0)
+    ));
+    objects.filter((object) => object.newGroup && object.kind === "mask").forEach((object) => {
+      group += 1;
+      object.group = group;
+    });
+    objects.forEach((object) => object.meet(all, run));
+    return objects.filter((object) => object.start);
+  }
+
+  // src/settings.js
+  var NAME = "Track all objects";
+  var SETTINGS_KEY = "agss-vos.settings.1";
+  var OUTPUTS = { drawn: "As drawn", mask: "Masks", track: "Polygon tracks" };
+  var DEFAULTS = { output: "drawn", tolerance: 2, reach: "end", keep: true, model: "" };
+  function loadSettings() {
+    let saved = null;
+    try {
+      saved = JSON.parse(localStorage.getItem(SETTINGS_KEY));
+    } catch {
+    }
+    const valid = {
+      output: (value) => Object.hasOwn(OUTPUTS, value),
+      tolerance: (value) => Number.isFinite(value) && value >= 0.5 && value <= 20,
+      reach: (value) => value === "start" || value === "end" || Number.isInteger(value) && value !== 0,
+      keep: (value) => typeof value === "boolean",
+      model: (value) => typeof value === "string"
+    };
+    const read = (key) => valid[key](saved?.[key]) ? saved[key] : DEFAULTS[key];
+    return Object.fromEntries(Object.keys(DEFAULTS).map((key) => [key, read(key)]));
+  }
+  function saveSettings(settings) {
+    try {
+      localStorage.setItem(SETTINGS_KEY, JSON.stringify(settings));
+    } catch {
+    }
+  }
+  function reachOf(target, frame, { startFrame, stopFrame }) {
+    if (target === stopFrame) return "end";
+    return target === startFrame ? "start" : target - frame;
+  }
+  function targetOf(reach, frame, { startFrame, stopFrame }) {
+    const target = { start: startFrame, end: stopFrame }[reach] ?? Math.min(Math.max(frame + reach, startFrame), stopFrame);
+    if (target !== frame) return target;
+    return frame === stopFrame ? startFrame : stopFrame;
+  }
+
+  // src/action.js
+  var PARAMETERS = {
+    target: "Track to frame",
+    output: "Result",
+    tolerance: "Tolerance of tracks (pixels)",
+    keep: "Keep finished frames when cancelled",
+    model: "Tracker"
+  };
+  function toParameters(declared, { target, output, tolerance, keep, model }) {
+    const values2 = { target, output: OUTPUTS[output], tolerance, keep, model };
+    const used = Object.entries(PARAMETERS).filter(([, label]) => label in declared);
+    return Object.fromEntries(used.map(([key, label]) => [label, String(values2[key])]));
+  }
+  function fromParameters(parameters, defaults) {
+    const value = (key) => parameters[PARAMETERS[key]];
+    return {
+      target: Number(value("target")),
+      output: Object.keys(OUTPUTS).find((key) => OUTPUTS[key] === value("output")) ?? defaults.output,
+      tolerance: Number(value("tolerance")) || defaults.tolerance,
+      keep: String(value("keep") ?? defaults.keep) === "true",
+      model: value("model") ?? defaults.model
+    };
+  }
+  function actionClass(page2) {
+    const { core, store } = page2;
+    return class TrackAllObjects extends core.classes.BaseCollectionAction {
+      /** `only`: clientID of the one object to track. `again`: also what was deleted. `control`: see trackAll; CVAT's own window by default. */
+      constructor({ only = null, again = false, control = null } = {}) {
+        super();
+        Object.assign(this, { only, again, makeControl: control ?? ((input) => new ModalControl(page2, input)) });
+      }
+      get name() {
+        return NAME;
+      }
+      get parameters() {
+        const settings = loadSettings();
+        const frame = () => store.getState().annotation.player.frame.number;
+        const models = page2.trackers.map((tracker) => tracker.id);
+        const text = (key) => PARAMETERS[key];
+        return {
+          [text("target")]: {
+            type: "number",
+            values: ({ instance }) => [String(instance.startFrame), String(instance.stopFrame), "1"],
+            defaultValue: ({ instance }) => String(targetOf(settings.reach, frame(), instance))
+          },
+          [text("output")]: { type: "select", values: Object.values(OUTPUTS), defaultValue: OUTPUTS[settings.output] },
+          [text("tolerance")]: { type: "number", values: ["0.5", "20", "0.5"], defaultValue: String(settings.tolerance) },
+          [text("keep")]: { type: "checkbox", values: ["true", "false"], defaultValue: String(settings.keep) },
+          ...models.length > 1 && {
+            [text("model")]: {
+              type: "select",
+              values: models,
+              defaultValue: models.includes(settings.model) ? settings.model : models[0]
+            }
+          }
+        };
+      }
+      async init(job, parameters) {
+        this.job = job;
+        this.settings = fromParameters(parameters, loadSettings());
+      }
+      async destroy() {
+        if (this.mustRedraw) setTimeout(() => page2.redraw(), 300);
+        this.mustRedraw = false;
+      }
+      isApplicableForObject({ objectType, shapeType }) {
+        return shapeType === "polygon" || shapeType === "mask" && objectType === "shape";
+      }
+      applyFilter({ collection, frameData }) {
+        const { shapes, tracks, tags } = trackable(collection, frameData.number);
+        const wanted = ({ clientID }) => this.only === null || clientID === this.only;
+        return { shapes: shapes.filter(wanted), tracks: tracks.filter(wanted), tags };
+      }
+      async run({ collection, frameData, onProgress, cancelled }) {
+        if (page2.running) throw new Sentence("Tracking is already running. Wait until it has ended.");
+        page2.running = true;
+        const control = this.makeControl({ onProgress, cancelled, job: this.job, settings: this.settings });
+        try {
+          return await this.track(collection, frameData, control);
+        } finally {
+          control.close();
+          page2.running = false;
+        }
+      }
+      async track(chosen, image, control) {
+        const { job, settings } = this;
+        const frame = image.number;
+        const [trackers, { frames, deleted, present }, all] = await Promise.all([
+          explained(listTrackers(core)),
+          framesOf(core, job, frame, settings.target),
+          job.annotations.export()
+        ]);
+        const tracker = new Tracker(core, job, chooseTracker(trackers, settings.model));
+        const names = namesOf(job.labels);
+        const objects = plan({
+          chosen,
+          all,
+          frame,
+          frames,
+          numbers: present,
+          output: settings.output,
+          labels: job.labels,
+          image,
+          names,
+          again: this.again
+        });
+        const reason = deleted ? `Frame ${frame} is deleted. Restore it, or start from another frame.` : refusal(objects, frames, frame);
+        if (reason) throw new Sentence(reason);
+        saveSettings({ ...settings, reach: reachOf(settings.target, frame, job) });
+        control.begin(frames.length, objects);
+        const done = await trackAll({ tracker, objects, frame, frames, image, control });
+        if (!done.length) return control.nothing();
+        await chooseKeys(objects, settings.tolerance);
+        const result = assemble(objects, {
+          start: frame,
+          done,
+          numbers: present,
+          names,
+          tolerance: settings.tolerance,
+          lastFrame: job.stopFrame,
+          now: await job.annotations.export()
+        });
+        const partial = done.length < frames.length;
+        this.mustRedraw = partial && control instanceof ModalControl;
+        control.finish({ ...summarize(objects, done, result), partial });
+        return result;
+      }
+    };
+  }
+  var explained = (promise) => promise.catch((error) => {
+    throw new Sentence(explain(error));
+  });
+  async function framesOf(core, job, frame, target) {
+    const [numbers, meta] = await explained(Promise.all([job.frames.frameNumbers(), core.frames.getMeta("job", job.id)]));
+    const deleted = meta.deletedFrames ?? {};
+    const present = numbers.filter((number2) => !deleted[number2]).sort((a, b) => a - b);
+    return { frames: framesBetween(numbers, deleted, frame, target), deleted: Boolean(deleted[frame]), numbers, present, allDeleted: deleted };
+  }
+  function refusal(objects, frames, frame) {
+    if (!objects.length) return `There is no mask or polygon to track on frame ${frame}. Draw the objects first.`;
+    return frames.length ? null : "There is no frame to track to. Choose another target frame of this job.";
+  }
+
+  // src/elements.js
+  function h(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    Object.entries(attributes).forEach(([key, value]) => {
+      if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+      else if (value === true) element.setAttribute(key, "");
+      else if (value !== false && value !== null && value !== void 0) element.setAttribute(key, value);
+    });
+    element.append(...children.flat().filter((child) => child !== null && child !== void 0 && child !== false));
+    return element;
+  }
+  function button(text, onclick, { primary = false, danger = false, ...attributes } = {}) {
+    const kind = `${primary ? " agss-vos-primary" : ""}${danger ? " agss-vos-danger" : ""}`;
+    return h("button", { type: "button", class: `agss-vos-button${kind}`, onclick, ...attributes }, text);
+  }
+  function icon() {
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    Object.entries({
+      viewBox: "2 2 20 19",
+      width: "22",
+      height: "21",
+      fill: "none",
+      stroke: "currentColor",
+      "stroke-width": "1.6",
+      "stroke-linejoin": "round",
+      "stroke-linecap": "round",
+      "aria-hidden": "true"
+    }).forEach(([key, value]) => svg.setAttribute(key, value));
+    ["M3 6.5 7 4l4 2.5v5L7 14l-4-2.5z", "M13 12.5 17 10l4 2.5v5L17 20l-4-2.5z", "M14.5 4.5h5m-2-2 2 2-2 2"].forEach((d) => {
+      const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+      path.setAttribute("d", d);
+      svg.append(path);
+    });
+    return svg;
+  }
+  var count = (number2, noun) => `${number2} ${noun}${number2 === 1 ? "" : "s"}`;
+
+  // src/notices.js
+  var Notices = class {
+    constructor() {
+      this.list = h("div", { class: "agss-vos-notices", role: "region", "aria-label": `${NAME}: messages` });
+      document.body.append(this.list);
+    }
+    /** `lines`: text, or [text, button, ...]. Stays until closed unless `seconds` is given. */
+    show({ kind, title, lines = [], seconds = 0 }) {
+      const notice = h(
+        "div",
+        { class: `agss-vos-notice agss-vos-${kind}`, role: kind === "error" ? "alert" : "status" },
+        h("div", { class: "agss-vos-notice-title" }, title),
+        lines.map((line) => h("p", {}, line)),
+        button("×", () => notice.remove(), { class: "agss-vos-close", "aria-label": "Close this message" })
+      );
+      this.list.append(notice);
+      while (this.list.children.length > 4) this.list.firstChild.remove();
+      if (seconds) setTimeout(() => notice.matches(":hover, :focus-within") || notice.remove(), seconds * 1e3);
+    }
+  };
+  function spans(frames, shown = 4) {
+    const parts = [];
+    frames.forEach((frame) => {
+      const last = parts[parts.length - 1];
+      if (last && last[1] === frame - 1) last[1] = frame;
+      else parts.push([frame, frame]);
+    });
+    const text = parts.slice(0, shown).map(([a, b]) => a === b ? String(a) : `${a}-${b}`).join(", ");
+    return parts.length > shown ? `${text} and more` : text;
+  }
+
+  // src/dialog.js
+  var Panel = class {
+    constructor() {
+      this.title = h("h2", { id: "agss-vos-title", class: "agss-vos-title" }, NAME);
+      this.face = h("div", { class: "agss-vos-face" });
+      this.dialog = h("dialog", { class: "agss-vos-dialog", "aria-labelledby": "agss-vos-title", tabindex: -1 }, this.title, this.face);
+      this.dialog.addEventListener("cancel", (event) => {
+        event.preventDefault();
+        this.escape?.();
+      });
+      this.keys = (event) => {
+        if (event.type === "keydown" && event.key === "Escape") {
+          event.preventDefault();
+          this.escape?.();
+        }
+        if (!this.dialog.contains(event.target)) event.preventDefault();
+        if (!this.dialog.contains(event.target) || event.key === "Escape") event.stopImmediatePropagation();
+      };
+      this.inside = (event) => event.stopPropagation();
+    }
+    open() {
+      this.before = /** @type {any} */
+      document.activeElement;
+      document.body.append(this.dialog);
+      ["keydown", "keyup", "keypress"].forEach((type) => {
+        window.addEventListener(type, this.keys, true);
+        this.dialog.addEventListener(type, this.inside);
+      });
+      this.dialog.showModal();
+    }
+    close() {
+      this.escape = null;
+      ["keydown", "keyup", "keypress"].forEach((type) => window.removeEventListener(type, this.keys, true));
+      this.dialog.close();
+      this.dialog.remove();
+      if (this.before?.isConnected) this.before.focus();
+    }
+    show(title, content2, escape) {
+      this.escape = escape;
+      this.title.textContent = title;
+      this.face.replaceChildren(...[content2].flat());
+      const wanted = this.face.querySelector("[data-focus]") ?? this.face.querySelector("button, input, select") ?? this.dialog;
+      wanted.focus();
+    }
+    /** Asks; resolves to the value of the button pressed. `answers`: [[value, text, look]]; the last is the calm one. */
+    ask(title, lines, answers, escape) {
+      return new Promise((resolve) => {
+        const buttons = answers.map(([value, text2, look]) => button(text2, () => resolve(value), look));
+        const text = [lines].flat().map((line) => h("p", {}, line));
+        this.show(
+          title,
+          [h("div", { role: "alert" }, text), h("div", { class: "agss-vos-buttons" }, buttons)],
+          escape && (() => resolve(escape))
+        );
+      });
+    }
+  };
+  var fieldOf = (label, input, hint) => h("div", { class: "agss-vos-field" }, h("label", { for: input.id }, label), h("div", {}, input, hint));
+  function selectOf(id, options, value) {
+    const select = h("select", { id, class: "agss-vos-input" }, Object.entries(options).map(([key, text]) => h("option", { value: key }, text)));
+    select.value = value;
+    return select;
+  }
+  var OUTPUT_HINTS = {
+    drawn: "Masks stay masks, one per frame. Polygons become polygon tracks.",
+    mask: "One mask per frame; the masks of an object share a group.",
+    track: "One track per object, with keyframes only where the tolerance needs them. Holes and smaller separate parts are left out."
+  };
+  function askSettings(panel, facts, settings) {
+    return new Promise((resolve) => {
+      const { job, frame, shapes, selected, trackers, between, deleted } = facts;
+      const target = h("input", {
+        id: "agss-vos-target",
+        class: "agss-vos-input agss-vos-number",
+        type: "number",
+        min: job.startFrame,
+        max: job.stopFrame,
+        step: 1,
+        required: true,
+        "aria-describedby": "agss-vos-frames",
+        "data-focus": true
+      });
+      target.value = targetOf(settings.reach, frame, job);
+      const frames = h("p", { id: "agss-vos-frames", class: "agss-vos-hint", "aria-live": "polite" });
+      const output = selectOf("agss-vos-output", OUTPUTS, settings.output);
+      const outputHint = h("p", { class: "agss-vos-hint" });
+      const tolerance = h("input", {
+        id: "agss-vos-tolerance",
+        class: "agss-vos-input agss-vos-number",
+        type: "number",
+        min: 0.5,
+        max: 20,
+        step: 0.5,
+        required: true,
+        "aria-describedby": "agss-vos-tolerance-hint"
+      });
+      tolerance.value = settings.tolerance;
+      const toleranceField = fieldOf("Tolerance", tolerance, h(
+        "p",
+        { id: "agss-vos-tolerance-hint", class: "agss-vos-hint" },
+        "Pixels a track may leave the outline; more gives fewer keyframes."
+      ));
+      const names = Object.fromEntries(trackers.map((tracker) => [tracker.id, tracker.name || tracker.id]));
+      const model = selectOf("agss-vos-model", names, names[settings.model] ? settings.model : trackers[0].id);
+      const scope = selected && scopeField(shapes, selected);
+      const again = deleted > 0 ? againField(deleted) : null;
+      const submit = h("button", { type: "submit", class: "agss-vos-button agss-vos-primary" }, "Track");
+      const jump = (text, to) => button(text, () => {
+        target.value = to;
+        update();
+      }, { "aria-label": `${text}: frame ${to}`, disabled: to === frame });
+      const update = () => {
+        const list = between(target.valueAsNumber);
+        frames.textContent = describeFrames(frame, list, job);
+        submit.disabled = !list.numbers.length;
+        outputHint.textContent = OUTPUT_HINTS[output.value];
+        const tracks = output.value === "track" || output.value === "drawn" && shapes.some((shape) => shape.type !== "mask");
+        toleranceField.hidden = !tracks;
+        tolerance.disabled = !tracks;
+      };
+      const form2 = h(
+        "form",
+        {
+          oninput: update,
+          onsubmit: (event) => {
+            event.preventDefault();
+            resolve({
+              target: Number(target.value),
+              output: output.value,
+              tolerance: Number(tolerance.value),
+              keep: settings.keep,
+              model: model.value,
+              again: Boolean(again?.querySelector("input").checked),
+              only: scope?.querySelector("input:checked").value === "one" ? selected.clientID : null
+            });
+          }
+        },
+        scope || h("p", { class: "agss-vos-lead" }, `${countShapes(shapes)} on frame ${frame}.`, facts.note && h("span", { class: "agss-vos-hint" }, ` ${facts.note}`)),
+        fieldOf("To frame", target, [
+          h("span", { class: "agss-vos-jumps" }, jump("Job start", job.startFrame), jump("Job end", job.stopFrame)),
+          frames
+        ]),
+        fieldOf("Result", output, outputHint),
+        toleranceField,
+        again,
+        trackers.length > 1 && fieldOf("Tracker", model),
+        h("div", { class: "agss-vos-buttons" }, button("Cancel", () => resolve(null)), submit)
+      );
+      update();
+      panel.show(NAME, form2, () => resolve(null));
+      target.select();
+    });
+  }
+  function scopeField(shapes, selected) {
+    const choice = (value, text, checked) => h(
+      "label",
+      { class: "agss-vos-choice" },
+      h("input", { type: "radio", name: "agss-vos-scope", value, checked }),
+      h("span", {}, text)
+    );
+    return h("fieldset", { class: "agss-vos-field" }, h("legend", {}, "Objects"), h(
+      "div",
+      {},
+      choice("all", `All on this frame: ${countShapes(shapes)}`, true),
+      choice("one", `Only the selected one: ${selected.name}`, false)
+    ));
+  }
+  function againField(frames) {
+    const box = h("input", { id: "agss-vos-again", type: "checkbox" });
+    return fieldOf(
+      "Deleted",
+      h("label", { class: "agss-vos-choice" }, box, h("span", {}, "Track again")),
+      h("p", { class: "agss-vos-hint" }, `Masks of an earlier run were deleted on ${count(frames, "frame")} and stay deleted.`)
+    );
+  }
+  function countShapes(shapes) {
+    const kinds = { mask: "mask", polygon: "polygon", track: "polygon track" };
+    const parts = Object.keys(kinds).map((kind) => [shapes.filter(({ type }) => type === kind).length, kinds[kind]]);
+    return parts.filter(([number2]) => number2).map(([number2, noun]) => count(number2, noun)).join(", ");
+  }
+  function describeFrames(frame, { numbers, deleted, target, inside }, { startFrame, stopFrame }) {
+    if (!inside) return `Choose a frame of this job, ${startFrame} to ${stopFrame}.`;
+    if (target === frame) return "This is the current frame. Choose another one.";
+    if (!numbers.length) return "All frames up to there are deleted.";
+    const left = deleted ? ` ${count(deleted, "deleted frame")} left out.` : "";
+    return `${target > frame ? "Forward" : "Backward"} over ${count(numbers.length, "frame")}.${left}`;
+  }
+
+  // src/progress.js
+  function duration(seconds) {
+    if (seconds < 5) return "a few seconds";
+    if (seconds < 55) return `${Math.ceil(seconds / 5) * 5} seconds`;
+    const minutes = Math.round(seconds / 60);
+    return count(minutes || 1, "minute");
+  }
+  var DialogControl = class {
+    /** @type {any} */
+    panel;
+    /** @type {any} */
+    objects;
+    /** @type {any} */
+    total;
+    constructor(page2, panel, job) {
+      Object.assign(this, { page: page2, panel });
+      this.ended = new Promise((resolve) => {
+        this.end = resolve;
+      });
+      this.timer = setInterval(() => {
+        if (page2.isOpen(job)) return;
+        this.left = true;
+        this.end("discard");
+      }, 300);
+      this.warn = (event) => event.preventDefault();
+      window.addEventListener("beforeunload", this.warn);
+      this.done = 0;
+    }
+    begin(total, objects) {
+      Object.assign(this, { total, objects });
+      this.started = null;
+      this.bar = h("progress", { class: "agss-vos-bar", max: total, "aria-label": "Frames done" });
+      this.where = h("p", { "aria-live": "off" });
+      this.rest = h("p", { class: "agss-vos-hint" });
+      this.view();
+    }
+    view() {
+      const stop = button("Stop", () => this.stop());
+      this.panel.show(
+        `Tracking ${count(this.objects.length, "object")}`,
+        [this.where, this.bar, this.rest, h("div", { class: "agss-vos-buttons" }, stop)],
+        () => this.stop()
+      );
+    }
+    progress(done, frame) {
+      this.done = done;
+      if (!this.started && done) this.started = { at: performance.now(), done };
+      this.where.textContent = `Frame ${frame}, ${done} of ${this.total} done`;
+      if (done) this.bar.value = done;
+      this.rest.textContent = [this.remaining(done), this.lostNow()].filter(Boolean).join(" ");
+    }
+    remaining(done) {
+      if (!this.started || done <= this.started.done) return "The tracker is starting; the first frame takes longer.";
+      const perFrame = (performance.now() - this.started.at) / 1e3 / (done - this.started.done);
+      return `About ${duration(perFrame * (this.total - done))} left.`;
+    }
+    lostNow() {
+      const last = this.done && this.objects.filter((object) => object.lost.length);
+      return last && last.length ? `Lost on some frames: ${last.map((object) => object.name).join(", ")}.` : "";
+    }
+    answers(goOn) {
+      const keep = this.done > 0 && ["keep", `Keep ${count(this.done, "frame")}`, { primary: true, "data-focus": true }];
+      const look = keep ? {} : { primary: true, "data-focus": true };
+      return [["discard", keep ? "Discard" : "End", { danger: Boolean(keep) }], [...goOn, look], keep].filter(Boolean);
+    }
+    /** Stop asks first: minutes of tracking are not lost to one key. Tracking pauses meanwhile. */
+    stop() {
+      const lines = this.done ? `${this.done} of ${this.total} frames are done.` : "No frame is done yet.";
+      this.question = this.panel.ask("Stop tracking?", lines, this.answers(["on", "Continue"]), "on").then((answer) => {
+        this.question = null;
+        if (answer !== "on") this.end(answer);
+        else this.view();
+        return answer === "on" ? void 0 : answer;
+      });
+    }
+    async settled() {
+      return this.question ?? void 0;
+    }
+    async failed(text, done) {
+      const lines = done ? [text, `${done} of ${this.total} frames are done.`] : text;
+      const asked = this.panel.ask("Tracking stopped", lines, this.answers(["again", "Try again"]), done ? null : "discard");
+      const answer = await Promise.race([asked, this.ended]);
+      if (answer === "again") this.view();
+      else if (answer === "keep") this.reason = text;
+      return answer;
+    }
+    nothing() {
+      throw this.left ? new Sentence("Tracking stopped because the job was closed. Nothing was added.") : new Discarded();
+    }
+    finish(summary) {
+      this.summary = { ...summary, reason: this.reason };
+    }
+    close() {
+      clearInterval(this.timer);
+      window.removeEventListener("beforeunload", this.warn);
+    }
+  };
+
+  // src/page.js
+  var Page = class {
+    /** @type {any} */
+    store;
+    /** @type {any} */
+    dispatch;
+    /** @type {any} */
+    actionCreators;
+    /** @type {any} */
+    running;
+    /** @type {any} */
+    Action;
+    /** @type {any} */
+    core;
+    constructor({ core, store, dispatch, actionCreators }) {
+      Object.assign(this, { core, store, dispatch, actionCreators, trackers: [], running: false });
+      this.notices = new Notices();
+    }
+    get annotation() {
+      return this.store.getState().annotation ?? {};
+    }
+    isOpen(job) {
+      return this.annotation.job?.instance?.id === job.id;
+    }
+    redraw() {
+      const frame = this.annotation.player?.frame?.number;
+      if (Number.isInteger(frame)) this.dispatch(this.actionCreators.changeFrameAsync(frame, false, 1, true));
+    }
+    goTo(job, frame) {
+      if (this.isOpen(job)) this.dispatch(this.actionCreators.changeFrameAsync(frame));
+    }
+    notify({ kind, title, text }) {
+      this.notices.show({ kind, title, lines: text ? [text] : [], seconds: kind === "info" ? 8 : 0 });
+    }
+    report(job, { objects, frames, last, lost, regrouped, kept, unchanged, reason, partial }) {
+      const lines = [
+        reason,
+        ...lost.slice(0, 5).map((object) => [
+          `${object.name}: lost on frame${object.frames.length === 1 ? "" : "s"} ${spans(object.frames)} `,
+          button("Look", () => this.goTo(job, object.frames[0]), { class: "agss-vos-link", "aria-label": `Go to frame ${object.frames[0]}` })
+        ]),
+        lost.length > 5 && `${count(lost.length - 5, "more object")} lost on some frames.`,
+        regrouped && `${count(regrouped, "object")} shared a group with another of the same label and got a new one.`,
+        kept && `What was deleted of ${count(kept, "object")} stays deleted.`,
+        !unchanged && "Undo takes all of it back; save to keep it."
+      ].filter(Boolean);
+      const calm = !lost.length && !reason;
+      const until = partial ? `, up to frame ${last}` : "";
+      this.notices.show({
+        kind: calm ? "success" : "warning",
+        title: unchanged ? `Nothing changed: ${count(objects, "object")} over ${count(frames, "frame")}${until} came out as before` : `Tracked ${count(objects, "object")} over ${count(frames, "frame")}${until}`,
+        lines,
+        seconds: calm ? 10 : 0
+      });
+    }
+    /** Everything the button does. Never throws: what goes wrong becomes a sentence. */
+    async track() {
+      if (this.panel || this.running) return;
+      const job = this.annotation.job?.instance;
+      if (!job) return;
+      this.panel = new Panel();
+      this.panel.open();
+      try {
+        await this.trackWith(this.panel, job);
+      } catch (error) {
+        if (!(error instanceof Discarded)) await this.explainIn(this.panel, job, error);
+      } finally {
+        this.panel.close();
+        this.panel = null;
+      }
+    }
+    async trackWith(panel, job) {
+      const { frame: { number: frame } } = this.annotation.player;
+      const cancelled = new Promise((resolve) => {
+        const cancel = () => resolve(null);
+        panel.show(NAME, [h("p", {}, "Reading this frame…"), h("div", { class: "agss-vos-buttons" }, button("Cancel", cancel))], cancel);
+      });
+      const facts = await Promise.race([this.facts(job, frame), cancelled]);
+      if (!facts) return;
+      const chosen = await askSettings(panel, facts, loadSettings());
+      if (!chosen) return;
+      panel.show(NAME, h("p", {}, "Starting…"), null);
+      const { only, again, ...settings } = chosen;
+      let control = null;
+      const action = new this.Action({ only, again, control: () => {
+        control = new DialogControl(this, panel, job);
+        return control;
+      } });
+      const filters = this.annotation.annotations?.filters ?? [];
+      await this.core.actions.run(job, action, toParameters(action.parameters, settings), frame, frame, filters, () => {
+      }, () => false);
+      if (!control?.summary) return;
+      this.redraw();
+      this.report(job, control.summary);
+    }
+    /** What the form shows: the objects of the frame, the trackers, the frames. */
+    async facts(job, frame) {
+      const [all, listed, { numbers, present, allDeleted, deleted }] = await Promise.all([
+        job.annotations.export(),
+        this.listTrackers(),
+        framesOf(this.core, job, frame, frame)
+      ]);
+      if (deleted) throw new Sentence(`Frame ${frame} is deleted. Restore it, or start from another frame.`);
+      const { shapes, tracks } = trackable(all, frame);
+      const found = [...shapes, ...tracks.map((track) => ({ ...track, type: "track" }))];
+      chooseTracker(listed);
+      const without = all.tracks.filter((track) => track.shapes.some(({ type }) => type === "polygon")).length - tracks.length;
+      if (!found.length) {
+        const hint = without > 0 ? " Polygon tracks need a keyframe on this frame." : "";
+        throw new Sentence(`There is no mask or polygon on frame ${frame}. Draw the objects first, then track them.${hint}`);
+      }
+      const names = namesOf(job.labels);
+      const gone = new Set(shapes.flatMap((shape) => [...deletedOf(all, shape, present, names)]));
+      const active = found.find(({ clientID }) => clientID === this.annotation.annotations?.activatedStateID);
+      const between = (target) => {
+        const inside = Number.isInteger(target) && target >= job.startFrame && target <= job.stopFrame;
+        const every = inside ? framesBetween(numbers, {}, frame, target) : [];
+        const present2 = every.filter((number2) => !allDeleted[number2]);
+        return { target, inside, numbers: present2, deleted: every.length - present2.length };
+      };
+      return {
+        job,
+        frame,
+        shapes: found,
+        trackers: listed,
+        between,
+        deleted: gone.size,
+        selected: active && found.length > 1 && { clientID: active.clientID, name: this.nameOf(job, active) },
+        note: this.annotation.annotations?.filters?.length ? "Those that your filter hides are left out." : ""
+      };
+    }
+    nameOf(job, object) {
+      const label = job.labels.find(({ id }) => id === object.label_id)?.name ?? "object";
+      return object.group ? `${label} (group ${object.group})` : label;
+    }
+    async listTrackers() {
+      this.trackers = await explained(listTrackers(this.core));
+      return this.trackers;
+    }
+    /** An error as a sentence: in the window while its job is open, as a notice after that. */
+    async explainIn(panel, job, error) {
+      const text = error instanceof Sentence ? error.message : `Tracking could not be finished, and nothing was added: ${error?.message ?? error}`;
+      if (!(error instanceof Sentence)) console.error(error);
+      if (!this.isOpen(job)) this.notify({ kind: "warning", title: NAME, text });
+      else await panel.ask(NAME, text, [["close", "Close", { primary: true }]], "close");
+    }
+    /* Buttons. Class names of CVAT are no promise, so everything here may be missing. */
+    addMenuItem() {
+      const item = () => ({ key: "agss-vos-track-all", label: NAME, onClick: () => this.track() });
+      const before = this.store.getState();
+      const action = this.actionCreators.addUIComponent("annotationPage.menuActions.items", item, { weight: 41 });
+      if (action && this.store.getState() === before) this.dispatch(action);
+    }
+    addHeaderButton() {
+      this.header = h("button", {
+        type: "button",
+        class: "ant-btn ant-btn-link cvat-annotation-header-button agss-vos-header",
+        title: `${NAME} of this frame`,
+        onclick: () => this.track()
+      }, icon(), h("span", {}, "Track all"));
+      let waiting = false;
+      const place = () => {
+        waiting = false;
+        const group = document.querySelector(".cvat-annotation-header-left-group");
+        if (!group || this.header.parentElement === group) return;
+        group.append(this.header);
+        this.listTrackers().catch(() => {
+        });
+      };
+      this.observer = new MutationObserver(() => {
+        if (waiting || this.header.isConnected) return;
+        waiting = true;
+        this.placing = requestAnimationFrame(place);
+      });
+      this.observer.observe(document.body, { childList: true, subtree: true });
+      place();
+    }
+    remove() {
+      this.observer?.disconnect();
+      cancelAnimationFrame(this.placing);
+      this.header?.remove();
+      this.notices.list.remove();
+    }
+  };
+
+  // src/style.js
+  var STYLE = `
+    .agss-vos-dialog { width: 500px; max-width: calc(100vw - 32px); margin: 72px auto auto; padding: 20px 24px; border: 0; border-radius: 8px; color: #1f1f1f;
+        background: #fff; font: 14px/1.57 -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+        box-shadow: 0 6px 16px rgb(0 0 0 / 8%), 0 3px 6px -4px rgb(0 0 0 / 12%), 0 9px 28px 8px rgb(0 0 0 / 5%); outline: 0; }
+    .agss-vos-dialog::backdrop { background: rgb(0 0 0 / 30%); }
+    .agss-vos-dialog p { margin: 0 0 8px; }
+    .agss-vos-title { margin: 0 0 12px; font-size: 16px; font-weight: 600; line-height: 24px; color: inherit; }
+    .agss-vos-lead { padding-bottom: 4px; }
+    .agss-vos-field { display: grid; grid-template-columns: 92px 1fr; column-gap: 12px; margin: 0 0 10px; padding: 0; border: 0; }
+    .agss-vos-field[hidden] { display: none; }
+    .agss-vos-field > label, .agss-vos-field > legend { float: left; padding: 5px 0; margin: 0; width: auto; font-size: 14px; border: 0; color: inherit; }
+    .agss-vos-choice { display: flex; gap: 8px; align-items: baseline; padding: 5px 0; cursor: pointer; overflow-wrap: anywhere; }
+    .agss-vos-choice input { accent-color: #0958d9; }
+    .agss-vos-input { height: 32px; padding: 4px 11px; border: 1px solid #d9d9d9; border-radius: 6px; color: inherit; background: #fff; font: inherit; box-sizing: border-box; max-width: 100%; }
+    .agss-vos-input:hover { border-color: #4096ff; }
+    .agss-vos-number { width: 96px; }
+    select.agss-vos-input { min-width: 200px; }
+    .agss-vos-jumps { display: inline-flex; gap: 8px; margin-left: 8px; }
+    .agss-vos-dialog .agss-vos-hint { margin: 4px 0 0; color: #595959; font-size: 13px; }
+    .agss-vos-buttons { display: flex; justify-content: flex-end; flex-wrap: wrap; gap: 8px; margin-top: 20px; }
+    .agss-vos-button { height: 32px; padding: 4px 15px; border: 1px solid #d9d9d9; border-radius: 6px; background: #fff; color: #1f1f1f; font: inherit; line-height: 1.4; cursor: pointer; }
+    .agss-vos-button:hover:enabled { border-color: #4096ff; color: #0958d9; }
+    .agss-vos-primary, .agss-vos-primary:hover:enabled { border-color: #0958d9; background: #0958d9; color: #fff; }
+    .agss-vos-primary:hover:enabled { background: #003eb3; }
+    .agss-vos-danger, .agss-vos-danger:hover:enabled { color: #cf1322; }
+    .agss-vos-danger:hover:enabled { border-color: #cf1322; }
+    .agss-vos-button:disabled { background: #f5f5f5; border-color: #d9d9d9; color: #8c8c8c; cursor: not-allowed; }
+    .agss-vos-dialog :focus-visible, .agss-vos-notices :focus-visible, .agss-vos-header:focus-visible { outline: 2px solid #0958d9; outline-offset: 2px; }
+    .agss-vos-bar { display: block; width: 100%; height: 8px; margin: 4px 0 8px; border: 0; border-radius: 4px; overflow: hidden; appearance: none; background: #f0f0f0; accent-color: #0958d9; }
+    .agss-vos-bar::-webkit-progress-bar { background: #f0f0f0; }
+    .agss-vos-bar::-webkit-progress-value { background: #0958d9; border-radius: 4px; }
+    .agss-vos-bar::-moz-progress-bar { background: #0958d9; border-radius: 4px; }
+    .agss-vos-notices { position: fixed; bottom: 24px; right: 24px; z-index: 2100; display: flex; flex-direction: column; gap: 12px; width: 384px; max-width: calc(100vw - 48px);
+        font: 14px/1.57 -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; pointer-events: none; }
+    .agss-vos-notice { position: relative; padding: 16px 40px 12px 20px; border-radius: 8px; border-left: 4px solid #0958d9; background: #fff; color: #1f1f1f; overflow-wrap: anywhere;
+        box-shadow: 0 6px 16px rgb(0 0 0 / 8%), 0 3px 6px -4px rgb(0 0 0 / 12%), 0 9px 28px 8px rgb(0 0 0 / 5%); pointer-events: auto; }
+    .agss-vos-success { border-left-color: #389e0d; }
+    .agss-vos-warning { border-left-color: #d48806; }
+    .agss-vos-error { border-left-color: #cf1322; }
+    .agss-vos-notice p { margin: 4px 0 0; color: #434343; }
+    .agss-vos-notice-title { font-weight: 600; }
+    .agss-vos-close { position: absolute; top: 10px; right: 10px; width: 26px; height: 26px; border: 0; background: none; color: #595959; font-size: 18px; line-height: 1; cursor: pointer; }
+    .agss-vos-link { padding: 0 2px; border: 0; background: none; color: #0958d9; font: inherit; text-decoration: underline; cursor: pointer; }
+    .agss-vos-header { display: flex; flex-direction: column; align-items: center; justify-content: center; padding: 0 8px; height: auto; border: 0; background: none; color: #000; line-height: 1.4; cursor: pointer; }
+    .agss-vos-header:hover { color: #0958d9; }
+`;
+  function addStyle() {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(STYLE);
+    document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+  }
+
+  // src/main.js
+  var page = (
+    /** @type {any} */
+    window
+  );
+  var OLD_CVAT = 'The button "Track all objects" needs a newer CVAT: version 2.40 or later, with its plugin interface.';
+  function sayUnsupported(reason) {
+    console.warn(`agss-vos.js: ${reason}`);
+    const look = setInterval(() => {
+      if (!document.querySelector(".cvat-annotation-header-left-group")) return;
+      clearInterval(look);
+      new Notices().show({ kind: "warning", title: NAME, lines: [reason] });
+    }, 1e3);
+  }
+  async function optional(what, part) {
+    try {
+      await part();
+    } catch (error) {
+      console.warn(`agss-vos.js: ${what} could not be added: ${error?.message ?? error}`);
+    }
+  }
+  function build(surface) {
+    const plugin = { name: "AGSS-VOS", destructor: () => {
+    } };
+    const { core } = surface;
+    if (typeof core?.classes?.BaseCollectionAction !== "function" || typeof core.actions?.run !== "function" || typeof core.lambda?.call !== "function") {
+      sayUnsupported(OLD_CVAT);
+      return plugin;
+    }
+    const ours = new Page(surface);
+    ours.Action = actionClass(ours);
+    optional('The action in "Run actions"', () => core.actions.register(new ours.Action()));
+    optional("The menu item", () => ours.addMenuItem());
+    optional("The button in the header", () => ours.addHeaderButton());
+    return { ...plugin, destructor: () => ours.remove() };
+  }
+  function start() {
+    addStyle();
+    const register = () => page.cvatUI.registerComponent(build);
+    if (page.cvatUI) {
+      register();
+      return;
+    }
+    const late = setTimeout(() => sayUnsupported(OLD_CVAT), 3e4);
+    addEventListener("plugins.ready", () => {
+      clearTimeout(late);
+      register();
+    }, { once: true });
+  }
+  if (!page.agssVos) {
+    page.agssVos = Object.freeze({
+      decodeMask,
+      encodeMask,
+      checkedMask,
+      maskOfPolygon,
+      ringOf,
+      outlineOf,
+      simplified,
+      thin,
+      framesBetween,
+      explain,
+      spans
     });
     start();
+  }
 })();

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from agss_model.annotations import Problem
+from agss_model.cvat import Problem
 from agss_model.errors import ConfigError, MediaError
 from training.datasets.cvat_export import XML, read_export
 from training.datasets.evaluation_data import refuse_evaluation_data

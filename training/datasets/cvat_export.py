@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from agss_model.annotations import VideoAnnotations, read_cvat_xml
+from agss_model.cvat import VideoAnnotations, read_cvat_xml
 from agss_model.errors import MediaError
 from agss_model.video import IMAGE_SUFFIXES, FrameSource, open_source
 from training.datasets.team import TaskFrames, TeamVideo, check_size
@@ -52,7 +52,8 @@ def _find_media(xml: Path, annotations: VideoAnnotations, tasks: int) -> Path:
     named = Path(annotations.source).name
     if named and (folder / named).is_file():
         return folder / named
-    for images in (folder / "images" / annotations.name, folder / "images"):
+    own = [folder / "images" / annotations.name] if Path(annotations.name).name == annotations.name else []
+    for images in (*own, folder / "images"):
         if tasks == 1 and images.is_dir():
             return images
     beside = sorted(entry for entry in folder.iterdir() if entry.suffix.lower() in VIDEO_SUFFIXES)

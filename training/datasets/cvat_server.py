@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
-from agss_model.annotations import Task, from_cvat_api
-from agss_model.annotations.cvat_server import PASSWORD_VARIABLE, TOKEN_VARIABLE, CvatError, Server, connect
+from agss_model.cvat import Names, Task, from_cvat_api
+from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, CvatError, Server, connect
 from agss_model.errors import ConfigError, MediaError
 from agss_model.video.source import FrameSource, Image, IndexedFrames, check_same_size, check_side
 from training.datasets.team import TeamVideo
@@ -46,7 +46,7 @@ def read_server(place: str) -> list[TeamVideo]:
             return [_job(server, number)]
         tasks = server.pages("/api/tasks", project_id=number)
         return [_task(server, int(task["id"])) for task in tasks]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise MediaError(f"cvat:{place}: the server's answer has no {error}; is this CVAT 2.40 or newer?") from error
 
 
@@ -104,14 +104,18 @@ def _about(number: int, name: str, size: int, meta: Mapping[str, Any], segments:
     )
 
 
-def _names(labels: list[Any]) -> dict[int, str]:
-    return {int(label["id"]): str(label["name"]) for label in labels}
+def _names(labels: list[Any]) -> Names:
+    attributes = [attribute for label in labels for attribute in label.get("attributes") or ()]
+    return Names(
+        {int(label["id"]): str(label["name"]) for label in labels},
+        {int(attribute["id"]): str(attribute["name"]) for attribute in attributes},
+    )
 
 
 def _video(
     task: Task,
     reply: Mapping[str, Any],
-    names: dict[int, str],
+    names: Names,
     meta: Mapping[str, Any],
     frames: Callable[[], FrameSource],
     origin: str,

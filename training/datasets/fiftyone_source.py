@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agss_model.annotations import AnnotatedObject, Appearance, Problem, Shape, VideoAnnotations
+from agss_model.cvat import AnnotatedObject, Appearance, Problem, Shape, VideoAnnotations
 from agss_model.errors import ConfigError, MaskError, MediaError
 from agss_model.masks.runs import encode_cvat_mask
 from agss_model.video import open_source

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agss_model.annotations import Include, Problem
+from agss_model.cvat import Include, Problem
 from agss_model.errors import MediaError
 from agss_model.evaluation.layouts import Layout, Sequence, open_dataset
 from agss_model.masks.labels import LabelMap

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from agss_model.annotations import Include, Problem
+from agss_model.cvat import Include, Problem
 from agss_model.errors import MediaError
 from agss_model.masks.labels import LabelMap
 from agss_model.video import FrameSource

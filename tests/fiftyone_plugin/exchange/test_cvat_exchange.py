@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from little_videos import detection, drawn, masks_of, video_sample, write_images, write_video
 
-from agss_model.annotations import read_cvat_xml
+from agss_model.cvat import read_cvat_xml
 from agss_model.errors import AgssError
 from agss_model.video import VideoFile
 from fiftyone_plugin.data.labels import fingerprint, is_untouched

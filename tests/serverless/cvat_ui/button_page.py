@@ -11,8 +11,12 @@ from button_server import ButtonServer
 from agss_model.masks import decode_cvat_mask, encode_cvat_mask
 
 WIDTH, HEIGHT = 64, 48
+ATTRIBUTES = [
+    {"id": 7, "name": "colour", "mutable": False, "defaultValue": "grey"},
+    {"id": 8, "name": "state", "mutable": True, "defaultValue": "moving"},
+]
 LABELS = [
-    {"id": 1, "name": "car", "type": "any", "attributes": [{"id": 7, "mutable": False}, {"id": 8, "mutable": True}]},
+    {"id": 1, "name": "car", "type": "any", "attributes": ATTRIBUTES},
     {"id": 2, "name": "dog", "type": "mask", "attributes": []},
     {"id": 3, "name": "road", "type": "polygon", "attributes": []},
 ]

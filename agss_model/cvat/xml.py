@@ -1,0 +1,159 @@
+"""Reading "CVAT for video 1.1", the XML that CVAT exports for tasks, jobs and projects.
+
+Frames in the XML are those of the source video; they become frames of the task, as CVAT shows them. The file is read
+as a stream, without document types or entities, and every message names file and line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.parsers import expat
+
+from agss_model.cvat.meta import TaskMeta
+from agss_model.cvat.records import VideoAnnotations
+from agss_model.cvat.tracks import TrackReader
+from agss_model.errors import AgssError, MediaError
+
+MAX_BYTES = 4 << 30
+MAX_DEPTH = 16
+_BLOCK = 1 << 20
+
+
+def read_cvat_xml(path: str | Path) -> list[VideoAnnotations]:
+    """Read an export of one task or job, or of a project with several tasks.
+
+    Masks and polygons are read; a polygon with `keyframe="0"` is interpolated; the copy with `outside="1"` that CVAT
+    puts behind every single shape is ignored; boxes and other shapes are counted as problems. Identity is sorted out as
+    `agss_model.cvat.identity` says.
+
+    Args:
+        path: the XML file.
+
+    Raises:
+        MediaError: the file is missing, too large, no XML, cut short, of another format, or a shape or number in it is
+            damaged; the message names file and line.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise MediaError(f"{path} has more than {MAX_BYTES >> 30} GiB; export the tasks one by one")
+        reader = _Reader(path)
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                reader.feed(block)
+        return reader.finish()
+    except OSError as error:
+        raise MediaError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+class _Reader:
+    """Walks through the file; what a place means depends on the elements around it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.meta = TaskMeta()
+        self.tracks: TrackReader | None = None
+        self._stack: list[str] = []
+        self._text: list[str] = []
+        self._version = ""
+        parser = expat.ParserCreate()
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._characters
+        parser.StartDoctypeDeclHandler = self._refuse
+        parser.EntityDeclHandler = self._refuse
+        parser.buffer_text = True
+        self._parser = parser
+
+    def feed(self, block: bytes, last: bool = False) -> None:
+        try:
+            self._parser.Parse(block, last)
+        except (LookupError, UnicodeError) as error:
+            raise self._wrong("is in an encoding that cannot be read; export it again") from error
+        except ValueError as error:
+            raise self._wrong(f"cannot be read ({error}); export it again") from error
+        except expat.ExpatError as error:
+            what = "ends too early" if last else "is damaged or no XML"
+            raise MediaError(
+                f"{self.path}, line {error.lineno}: the file {what} ({expat.ErrorString(error.code)}); export it again"
+            ) from error
+
+    def finish(self) -> list[VideoAnnotations]:
+        self.feed(b"", last=True)
+        if self.tracks is None:
+            self._begin_tracks()
+        if self.tracks is None:
+            raise self._wrong("holds no annotations")
+        return self.tracks.videos()
+
+    def _refuse(self, *_: object) -> None:
+        raise self._wrong("declares a document type or entities, which no CVAT export does; it was not read on")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._stack.append(name)
+        self._text = []
+        if len(self._stack) > MAX_DEPTH:
+            raise self._wrong(f"nests elements more than {MAX_DEPTH} deep; this is no CVAT export")
+        if len(self._stack) == 1 and name != "annotations":
+            raise self._wrong(f"is no CVAT export: it begins with <{name}>; export as 'CVAT for video 1.1'")
+        try:
+            self._open(name, attributes)
+        except AgssError as error:
+            raise self._explained(error) from error
+
+    def _open(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self._stack) == 2 and name == "image":
+            raise MediaError(
+                "this is 'CVAT for images 1.1', which does not say what was interpolated; "
+                "export as 'CVAT for video 1.1'"
+            )
+        if len(self._stack) == 2 and name == "track":
+            self._begin_tracks()
+            if self.tracks is not None:
+                self.tracks.begin(attributes, self._parser.CurrentLineNumber)
+        elif len(self._stack) == 3 and self._stack[1] == "track" and self.tracks is not None:
+            self.tracks.shape(name, attributes)
+        else:
+            self.meta.open(tuple(self._stack))
+
+    def _end(self, name: str) -> None:
+        text = "".join(self._text).strip()
+        try:
+            if len(self._stack) == 2 and name == "track" and self.tracks is not None:
+                self.tracks.end()
+            elif self._stack == ["annotations", "version"]:
+                self._check_version(text)
+            else:
+                self.meta.close(tuple(self._stack), text)
+        except AgssError as error:
+            raise self._explained(error) from error
+        self._stack.pop()
+        self._text = []
+
+    def _characters(self, text: str) -> None:
+        if len(self._stack) > 1 and self._stack[1] in ("meta", "version"):
+            self._text.append(text)
+
+    def _check_version(self, text: str) -> None:
+        self._version = text
+        if text != "1.1":
+            raise MediaError(f"the format has version {text!r}; 1.1 can be read")
+
+    def _begin_tracks(self) -> None:
+        """The head of the file is complete."""
+        if self.tracks is not None or not self._version:
+            if not self._version:
+                raise self._wrong("has no <version>1.1</version>; export as 'CVAT for video 1.1'")
+            return
+        try:
+            self.tracks = TrackReader(self.meta.tasks())
+        except AgssError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: AgssError) -> MediaError:
+        text = str(error)
+        return error if text.startswith(f"{self.path}, line") and isinstance(error, MediaError) else self._wrong(text)
+
+    def _wrong(self, what: str) -> MediaError:
+        joint = " " if what.startswith(("is ", "has ", "holds ", "declares ", "nests ")) else ": "
+        return MediaError(f"{self.path}, line {self._parser.CurrentLineNumber}{joint}{what}")

@@ -1,0 +1,189 @@
+/* What a run commits, and what it says. */
+import {
+    NEXT, PREVIOUS, SOURCE, author, content, inOrder, keyframeAuthors, nearOf, sealMask, sealTrack,
+} from './authorship.js';
+import { thinning } from './keyframes.js';
+import { decodeMask } from './masks.js';
+import { outlineOf, pointsAt, simplified } from './polygons.js';
+import { ringOf } from './rings.js';
+
+export const emptyCollection = () => ({ shapes: [], tags: [], tracks: [] });
+
+const SEAL = 0.1; // pixels by which the seal of a keyframe can move a point
+
+/** A copy that CVAT takes for a new object. */
+function copyOf(object, changes) {
+    const { id, clientID, ...rest } = object;
+    return { ...rest, ...changes };
+}
+
+/**
+ * Attributes of an object in a frame, all of its label: those that may change are carried on from the drawing that
+ * tracking comes from. Returns [fixed, mutable].
+ */
+function attributesAt(object, at, frame) {
+    const passed = [...object.given].filter(([other]) => (frame < at ? other <= at : other >= at));
+    passed.sort(([a], [b]) => Math.abs(a - at) - Math.abs(b - at));
+    const values = (item) => new Map((item?.attributes ?? []).map(({ spec_id: id, value }) => [id, value]));
+    const [first, here] = [new Map([...values(object.drawn), ...values(object.source)]), values(passed[0]?.[1].shape)];
+    const specs = object.label?.attributes ?? [];
+    const known = specs.map(({ id, mutable, defaultValue = '' }) => ({
+        mutable, entry: { spec_id: id, value: (mutable ? here.get(id) : undefined) ?? first.get(id) ?? defaultValue },
+    }));
+    return [false, true].map((kind) => known.filter(({ mutable }) => Boolean(mutable) === kind).map(({ entry }) => entry));
+}
+
+function maskShape(object, { frame, points, score }, { start, numbers, names }) {
+    const { label_id, z_order = 0 } = object.source;
+    const place = numbers.indexOf(frame);
+    const written = new Set([...object.masks.map((mask) => mask.frame), ...object.deleted]);
+    const near = (written.has(numbers[place - 1]) ? PREVIOUS : 0) | (written.has(numbers[place + 1]) ? NEXT : 0);
+    return sealMask({
+        type: 'mask', frame, points, label_id, group: object.group, source: SOURCE, z_order, rotation: 0,
+        occluded: false, outside: false, elements: [], attributes: attributesAt(object, frame, start).flat(),
+        score: Number.isFinite(score) ? score : 1,
+    }, names, near);
+}
+
+/** Frames with a keyframe that is exactly what a person drew: the start, and what was given on the way. */
+function exactKeys(object, start, tolerance) {
+    const ring = (shape, mask) => {
+        if (shape.type === 'polygon') return shape.points;
+        const outline = outlineOf(ringOf(decodeMask(mask)));
+        return [...pointsAt(outline, simplified(outline, tolerance))];
+    };
+    const exact = new Map([[start, { shape: object.drawn, points: ring(object.drawn, object.start) }]]);
+    object.given.forEach(({ shape, mask }, at) => exact.set(at, { shape, points: mask && ring(shape, mask) }));
+    return exact;
+}
+
+/** Chooses the keyframes of all objects that become tracks; returns now and then to the page. */
+export async function chooseKeys(objects, tolerance) {
+    for (const object of objects.filter(({ kind }) => kind === 'track')) {
+        const frames = [...object.rings.keys()].sort((a, b) => a - b);
+        object.keys = [];
+        for (const run of runsOf(frames, object)) {
+            const work = thinning(run, run.map((frame) => object.rings.get(frame)), tolerance - SEAL);
+            let step = work.next();
+            for (; !step.done; step = work.next()) await new Promise((resolve) => { setTimeout(resolve); });
+            object.keys.push(...step.value);
+        }
+    }
+}
+
+/** Frames in which the object is seen without interruption by what people drew, or by frames without it. */
+function runsOf(frames, object) {
+    const breaks = [...object.given.keys(), ...object.lost, ...object.taken, object.drawn.frame];
+    const runs = [];
+    frames.forEach((frame, i) => {
+        const before = frames[i - 1];
+        if (i && !breaks.some((at) => at > before && at < frame)) runs[runs.length - 1].push(frame);
+        else runs.push([frame]);
+    });
+    return runs;
+}
+
+/** The keyframes of an object in ascending order, with an `outside` one wherever it stops being visible. */
+function trackShapes(object, { start, done, lastFrame, tolerance, later }) {
+    const exact = exactKeys(object, start, tolerance);
+    const make = (frame, points, outside, occluded = false) => ({
+        type: 'polygon', rotation: 0, z_order: object.drawn.z_order ?? 0, frame, points, outside, occluded,
+        attributes: attributesAt(object, frame, start)[1],
+    });
+    const keys = new Map(object.keys.map(({ frame, points }) => [frame, points]));
+    const frames = [start, ...done].sort((a, b) => a - b);
+    const shapes = [];
+    let shown = null; // what CVAT goes on showing
+    [...frames, frames[frames.length - 1] + 1].forEach((frame) => {
+        const drawn = exact.get(frame);
+        if (drawn ? drawn.points : keys.has(frame)) {
+            shown = drawn ? drawn.points : keys.get(frame);
+            shapes.push(make(frame, shown, false, drawn?.shape.occluded));
+        } else if (shown && !object.rings.has(frame) && frame <= (later ? frames[frames.length - 1] : lastFrame)) {
+            shapes.push(make(frame, shown, true));
+            shown = null;
+        }
+    });
+    return shapes;
+}
+
+function newTrack(object, shapes, { start, names }) {
+    const { label_id, group = 0 } = object.source;
+    const [fixed] = attributesAt(object, start, start);
+    const track = { label_id, group, source: SOURCE, frame: shapes[0].frame, attributes: fixed, elements: [], shapes };
+    return sealTrack(track, names, new Set([start, ...object.given.keys()]));
+}
+
+/** An existing track: keyframes of ours on the tracked frames are new, all others stay as they are. */
+function continuedTrack(object, run) {
+    const { start, done, names } = run;
+    const [low, high] = [Math.min(...done), Math.max(...done)];
+    const authors = keyframeAuthors(object.source, names);
+    const stays = ({ frame }) => frame === start || frame < low || frame > high || authors.get(frame) !== 'ours';
+    const kept = object.source.shapes.filter(stays);
+    const taken = new Set(kept.map(({ frame }) => frame));
+    const later = kept.some(({ frame }) => frame > high);
+    const fresh = trackShapes(object, { ...run, later }).filter(({ frame }) => !taken.has(frame));
+    const merged = inOrder({ shapes: [...kept, ...fresh] }).map(({ id, ...shape }) => shape);
+    const track = copyOf(object.source, { frame: merged[0].frame, shapes: merged });
+    return sealTrack(track, names, taken);
+}
+
+/** What is committed: {created, deleted}. `run.now` is everything in the job, as CVAT exports it at this moment. */
+export function assemble(objects, run) {
+    const { done, now, names, start } = run;
+    const [created, deleted] = [emptyCollection(), emptyCollection()];
+    if (!done.length) return { created, deleted };
+    const present = new Map([...now.shapes, ...now.tracks].map((object) => [object.clientID, object]));
+    const reached = new Set(done);
+    const remove = (clientID) => {
+        const object = present.get(clientID);
+        if (object) (object.shapes ? deleted.tracks : deleted.shapes).push(object);
+        present.delete(clientID);
+    };
+    objects.filter((object) => present.has(object.source.clientID)).forEach((object) => {
+        object.replaced.forEach((clientIDs, at) => reached.has(at) && clientIDs.forEach(remove));
+        if (object.kind === 'mask') {
+            created.shapes.push(...object.masks.map((mask) => maskShape(object, mask, run)));
+            if (!object.masks.length || object.source.group === object.group) return;
+            created.shapes.push(copyOf(object.source, { group: object.group }));
+        } else if (object.source.shapes) {
+            const track = continuedTrack(object, run);
+            if (content(track, names) === content(object.source, names)) return;
+            created.tracks.push(track);
+        } else {
+            const shapes = trackShapes(object, { ...run, later: false });
+            if (shapes.every((shape) => shape.frame === start || shape.outside)) return;
+            created.tracks.push(newTrack(object, shapes, run));
+        }
+        remove(object.source.clientID);
+    });
+    return withoutRepeats({ created, deleted }, names);
+}
+
+/** What would be deleted only to be made again stays. */
+function withoutRepeats({ created, deleted }, names) {
+    const key = (shape) => `${content(shape, names)} ${nearOf(shape)}`;
+    const old = new Map(deleted.shapes.filter((shape) => author(shape, names) === 'ours').map((shape) => [key(shape), shape]));
+    const same = new Set(created.shapes.map(key).filter((text) => old.has(text)));
+    const stays = new Set([...same].map((text) => old.get(text)));
+    return {
+        created: { ...created, shapes: created.shapes.filter((shape) => !same.has(key(shape))) },
+        deleted: { ...deleted, shapes: deleted.shapes.filter((shape) => !stays.has(shape)) },
+    };
+}
+
+/** What the annotator is told: how much there is, and where to look. */
+export function summarize(objects, done, { created, deleted }) {
+    const lists = [created.shapes, created.tracks, deleted.shapes, deleted.tracks];
+    return {
+        objects: objects.length,
+        frames: done.length,
+        last: done[done.length - 1],
+        unchanged: lists.every((list) => !list.length),
+        kept: objects.filter((object) => [...object.deleted].some((frame) => object.taken.has(frame))).length,
+        regrouped: objects.filter((object) => object.newGroup && object.source.group && object.masks.length).length,
+        lost: objects.filter((object) => object.lost.length)
+            .map((object) => ({ name: object.name, frames: [...object.lost].sort((a, b) => a - b) })),
+    };
+}

@@ -1,0 +1,188 @@
+"""What is in a CVAT job and what will be done with it, before anything is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+
+from agss_model.cli.console import FrameProgress
+from agss_model.clips import Direction
+from agss_model.cvat.server import CvatError, Server
+from agss_model.results import FrameResult
+from serverless.job.drawn import Boxes, Keyframes
+from serverless.job.ledger import Ledger
+from serverless.job.objects import Groups, Key, Target, by_frame, make_targets, match, name_first
+from serverless.job.present import continuable, deleted_since, occupied
+from serverless.job.read import Given, JobInfo, read_givens
+from serverless.job.track import Tracking
+from serverless.job.write import Annotations, shown, touches
+
+Output = Literal["masks", "polygons"]
+Form = Literal["mask", "polygon", "rectangle"]
+FORMS: Mapping[str, Form] = {"mask": "mask", "polygon": "polygon", "rectangle": "rectangle"}
+"""What labels of one type get; the others get what was asked for."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to do.
+
+    Attributes:
+        first: first frame to track, None for the job's.
+        last: last frame to track, None for the job's.
+        direction: which way.
+        output: a mask in every frame, or polygon tracks.
+        tolerance: of polygon tracks, in pixels.
+        every: take in all frames that people drew on, not only the start frame.
+        again: track anew what was deleted of an earlier run.
+    """
+
+    first: int | None = None
+    last: int | None = None
+    direction: Direction = "forward"
+    output: Output = "masks"
+    tolerance: float = 2.0
+    every: bool = True
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is there and what will be done, before anything is.
+
+    Attributes:
+        info: the job.
+        asked: what to do.
+        frames: to be tracked; a frame's place here is its position.
+        annotations: as they are.
+        givens: where the objects are drawn.
+        groups: which object each is.
+        loose: shapes that may be objects known already; tracking decides.
+        continued: tracks that people drew and that get keyframes, by object.
+        deleted: frames from which somebody deleted what an earlier run wrote, by object.
+        notes: sentences for the user.
+    """
+
+    info: JobInfo
+    asked: Asked
+    frames: tuple[int, ...]
+    annotations: Annotations
+    givens: tuple[Given, ...]
+    groups: Groups
+    loose: tuple[Given, ...]
+    continued: Mapping[Key, dict[str, Any]]
+    deleted: Mapping[Key, frozenset[int]]
+    notes: tuple[str, ...]
+
+    def targets(self) -> tuple[Target, ...]:
+        """The objects known so far."""
+        return make_targets(self.givens, self.groups, self.info.labels)
+
+    def form(self, target: Target) -> Form:
+        """What an object is written as: the track that it is, or what was asked for, or what its label allows."""
+        if target.key in self.continued:
+            return "rectangle" if self.continued[target.key]["shapes"][0]["type"] == "rectangle" else "polygon"
+        kind = self.info.labels[target.label_id].kind if target.label_id in self.info.labels else "any"
+        asked: Form = "mask" if self.asked.output == "masks" else "polygon"
+        return FORMS.get(kind, asked)
+
+    def untouchable(self) -> set[tuple[int, Key]]:
+        """Where nothing may be added: others have something of an object there, or deleted it."""
+        taken = occupied(self.annotations, self.groups, self.continued, self.info)
+        if not self.asked.again:
+            taken |= {(frame, key) for key, frames in self.deleted.items() for frame in frames}
+        return taken
+
+    def keyframes(self, targets: Sequence[Target], boxes: Boxes) -> Keyframes:
+        """What was drawn, by position."""
+        return Keyframes(self.givens, self.groups, targets, self.frames, boxes)
+
+
+def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: Ledger, asked: Asked) -> Plan:
+    """Look at a job.
+
+    Raises:
+        MaskError: nothing to track.
+        MediaError: frames outside the job.
+        CvatError: the server refuses, or earlier tracks would be cut in two.
+    """
+    frames = tuple(info.frames(asked.first, asked.last))
+    _refuse_to_cut(annotations.own_tracks, frames, info.stop)
+    everything = (*annotations.shapes, *annotations.tracks)
+    givens, notes = read_givens(annotations.shapes, annotations.tracks, frames, info.size, info.names)
+    givens = _chosen(givens, asked)
+    groups = Groups(_taken(server, info, givens), everything, info.names)
+    loose = name_first(givens, groups)
+    tracked = {key for given in givens if (key := groups.key(given)) is not None}
+    continued, alone = continuable(annotations.tracks, groups, tracked, info)
+    gone = deleted_since(annotations, groups, ledger.written, info)
+    plan = Plan(
+        info, asked, frames, annotations, tuple(givens), groups, tuple(loose), continued, gone, (*notes, *alone)
+    )
+    plan.targets()  # refuses a job without objects
+    return plan
+
+
+def _chosen(givens: list[Given], asked: Asked) -> list[Given]:
+    """On the start frame everything, on later ones what people drew; detections nobody looked at correct nothing."""
+    numbers = [given.frame for given in givens]
+    if not numbers:
+        return []
+    start = max(numbers) if asked.direction == "backward" else min(numbers)
+    return [given for given in givens if given.frame == start or (asked.every and not given.detected)]
+
+
+def _taken(server: Server, info: JobInfo, givens: Sequence[Given]) -> set[int]:
+    """Groups in use; the whole task is asked for only where new groups may be needed."""
+    if all(given.group for given in givens):
+        return set()
+    task = server.get(f"/api/tasks/{info.task}/annotations")
+    return {int(item.get("group") or 0) for kind in ("shapes", "tracks") for item in task[kind]}
+
+
+def _refuse_to_cut(tracks: Sequence[dict[str, Any]], frames: Sequence[int], last: int) -> None:
+    for track in tracks:
+        visible = shown(track, last)
+        if touches(track, frames) and (visible.start < frames[0] or visible.stop - 1 > frames[-1]):
+            raise CvatError(
+                f"An earlier run wrote a polygon track for group {track.get('group')} over frames {visible.start} to "
+                f"{visible.stop - 1}, more than the frames {frames[0]} to {frames[-1]} asked for now. Ask for all of "
+                "them, or delete that track in CVAT."
+            )
+
+
+def resolve(plan: Plan, tracking: Tracking, boxes: Boxes) -> list[str]:
+    """Track from keyframe to keyframe to find which objects the shapes without a group are.
+
+    Returns:
+        A sentence for each.
+    """
+    if not plan.loose:
+        return []
+    notes: list[str] = []
+    drawn = by_frame(plan.givens)
+    place = {frame: position for position, frame in enumerate(plan.frames)}
+    loose = by_frame(plan.loose)
+    tracking.restart()
+    frames = [frame for frame in drawn if frame <= max(loose)]
+    with FrameProgress("finding out which objects are the same", place[frames[-1]] - place[frames[0]]) as bar:
+        for before, frame in pairwise(frames):
+            targets = plan.targets()
+            map_before = plan.keyframes(targets, boxes)[place[before]]
+            for result in tracking.follow({place[before]: map_before}, range(place[before], place[frame] + 1)):
+                bar.advance()
+                if frame in loose and result.frame_index == place[frame]:
+                    notes += match(_predicted(result, targets, drawn[frame], plan.groups), loose[frame], plan.groups)
+    return notes
+
+
+def _predicted(
+    result: FrameResult, targets: Sequence[Target], drawn: Sequence[Given], groups: Groups
+) -> dict[Key, np.ndarray]:
+    here = {groups.key(given) for given in drawn}
+    masks = {t.key: result.label_map == t.number for t in targets}
+    return {key: mask for key, mask in masks.items() if key not in here and mask.any()}

@@ -1,0 +1,281 @@
+"""Track all objects of a CVAT job: block by block, writing back, and on where an interrupted run stopped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from agss_model.cli.console import FrameProgress
+from agss_model.cvat.authorship import NEXT, PREVIOUS
+from agss_model.cvat.server import CvatError, Server
+from agss_model.interruption import Interruption
+from agss_model.masks.runs import encode_cvat_mask
+from agss_model.results import FrameResult
+from agss_model.runs.scores import Row, rows_of
+from serverless.job.drawn import Boxes, Keyframes
+from serverless.job.ledger import Found, Ledger
+from serverless.job.objects import Key, Target, origin_of
+from serverless.job.plan import Plan, make_plan, resolve
+from serverless.job.present import occupied
+from serverless.job.shapes import Maker
+from serverless.job.track import Leg, Tracking, make_legs, read_frame
+from serverless.job.tracks import make_tracks
+from serverless.job.write import Writer, read_annotations
+
+BLOCK = 25  # frames between two writes
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to.
+
+    Attributes:
+        targets: the objects.
+        rows: scores of all frames.
+        created: shapes and tracks written by this call.
+        masks: how many of them are masks.
+        removed: earlier ones of ours that were replaced.
+        changed: tracks of people that got keyframes.
+        grouped: shapes and tracks of people that got a group.
+        tracked: frames that this call went through.
+        notes: sentences for the user.
+    """
+
+    targets: tuple[Target, ...]
+    rows: tuple[Row, ...]
+    created: int
+    masks: int
+    removed: int
+    changed: int
+    grouped: int
+    tracked: int
+    notes: tuple[str, ...]
+
+
+def run(server: Server, plan: Plan, tracking: Tracking, ledger: Ledger, model: dict[str, Any]) -> Outcome:
+    """Do what was planned; a run that was interrupted is continued.
+
+    Args:
+        server: where the job is.
+        plan: from `make_plan`.
+        tracking: what tracks.
+        ledger: the record of this job, held by this process.
+        model: everything about weights or function that decides about the masks.
+
+    Raises:
+        AgssError: of any kind; the same command continues.
+        KeyboardInterrupt: it was interrupted; the same command continues.
+    """
+    boxes = Boxes(partial(read_frame, server, plan.info))
+    notes = resolve(plan, tracking, boxes)
+    plan, grouped = _with_groups(server, plan, ledger)
+    targets = plan.targets()
+    keyframes = plan.keyframes(targets, boxes)
+    legs = make_legs(keyframes, len(plan.frames), plan.asked.direction)
+    resumed = ledger.begin(_fingerprint(server, plan, targets, model))
+    if resumed:
+        notes.append("an unfinished run is continued.")
+    writer = Writer(server, plan.info, plan.annotations, ledger)
+    runner = _Runner(plan, targets, keyframes, tracking, ledger, writer)
+    runner.all_legs(legs, resumed=resumed)
+    notes += _finish(plan, targets, legs, writer, ledger)
+    rows = tuple(found.row for found in ledger.results())
+    counts = writer.created, writer.masks, writer.removed, writer.changed, grouped, len(runner.tracked)
+    return Outcome(targets, rows, *counts, (*notes, *keyframes.notes()))
+
+
+def _with_groups(server: Server, plan: Plan, ledger: Ledger) -> tuple[Plan, int]:
+    """Write the groups that were found to the drawings themselves, so that any machine and any export knows them.
+
+    Returns:
+        The plan for what is there then, and how many drawings got a group.
+    """
+    given = plan.groups.given
+    if not given:
+        return plan, 0
+    writer = Writer(server, plan.info, plan.annotations, ledger)
+    for item in (*plan.annotations.shapes, *plan.annotations.tracks):
+        group = given.get(origin_of(item))
+        if group and not item.get("group"):
+            writer.add_to(item, {**item, "group": group})
+    annotations = read_annotations(server, plan.info.job, plan.info.names)
+    return make_plan(server, plan.info, annotations, ledger, plan.asked), writer.changed
+
+
+class _Runner:
+    """Goes through the legs and hands over blocks of frames."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        targets: Sequence[Target],
+        keyframes: Keyframes,
+        tracking: Tracking,
+        ledger: Ledger,
+        writer: Writer,
+    ) -> None:
+        self.plan, self.targets, self.keyframes = plan, {t.number: t for t in targets}, keyframes
+        self.tracking, self.ledger, self.writer = tracking, ledger, writer
+        self.maker = Maker(plan.info, plan.asked.direction == "backward")
+        self.untouchable = plan.untouchable()
+        self.forms = {target.number: plan.form(target) for target in targets}
+        self.tracked: set[int] = set()
+        self._places = {frame: row for row, frame in enumerate(plan.frames)}
+        self.legs: Sequence[Leg] = ()
+        self._put: set[tuple[int, Key]] = set()  # masks of this run
+
+    def all_legs(self, legs: Sequence[Leg], *, resumed: bool) -> None:
+        """What is left of all legs."""
+        self.legs = legs
+        total = sum(len(leg.order or leg.given_out) for leg in legs)
+        progress = self.ledger.progress
+        done = sum(len(leg.order or leg.given_out) for leg in legs[: progress.leg]) + progress.steps
+        with Interruption() as stop, FrameProgress("tracking", total, done) as bar:
+            for number in range(progress.leg, len(legs)):
+                try:
+                    self._leg(number, legs[number], stop, bar)
+                except CvatError as error:
+                    if error.status != 400 or not (resumed and self.ledger.progress.steps):
+                        raise
+                    self.ledger.again()  # the function's states have expired
+                    self._leg(number, legs[number], stop, bar)
+                resumed = False
+
+    def _leg(self, number: int, leg: Leg, stop: Interruption, bar: FrameProgress) -> None:
+        steps = self._start(number, leg)
+        order = leg.order[steps:] if leg.order is not None else leg.given_out
+        if leg.order is None:
+            results = self.tracking.both(self.keyframes, order.start, order.stop)
+        else:
+            results = self.tracking.follow(self.keyframes, order)
+        for block in _blocks(_counted(results, bar), stop):
+            self._hand_over([result for result in block if result.frame_index in leg.given_out])
+            steps += len(block)
+            if leg.order is not None and steps < len(leg.order):
+                self.tracking.save(self.ledger.tracker)
+                self.ledger.advance(number, steps)
+            if stop.asked:
+                raise KeyboardInterrupt
+        self.ledger.advance(number + 1, 0)
+
+    def _start(self, number: int, leg: Leg) -> int:
+        """Steps of this leg that are done, with the tracker as it was after them."""
+        steps = self.ledger.progress.steps
+        if steps and leg.order is not None and self.tracking.restore(self.ledger.tracker, leg.order[steps - 1]):
+            self._recall(number, leg.order[:steps])
+            return steps
+        if self.ledger.progress.size != self.ledger.progress.start:
+            self.ledger.again()
+        self.tracking.restart()
+        self._recall(number, range(0))
+        return 0
+
+    def _recall(self, number: int, done: range) -> None:
+        """Which masks of this run there are, after an interruption too."""
+        positions = {*done, *(position for leg in self.legs[:number] for position in leg.given_out)}
+        frames = {self.plan.frames[position] for position in positions}
+        self._put = set()
+        self._remember(one for one in self.ledger.results() if one.row.frame in frames)
+
+    def _remember(self, found: Iterable[Found]) -> list[Found]:
+        """Those of them that are written as masks."""
+        masks = [one for one in found if one.points is not None and self.forms[one.row.object_id] == "mask"]
+        self._put |= {(one.row.frame, self.targets[one.row.object_id].key) for one in masks}
+        return masks
+
+    def _hand_over(self, block: Sequence[FrameResult]) -> None:
+        found = [one for result in block for one in self._found(result)]
+        frames = [self.plan.frames[result.frame_index] for result in block]
+        self.tracked.update(frames)
+        if frames and "mask" in self.forms.values():
+            masks = self._remember(found)
+            # The frame after the last one is not known yet, so its masks do not say whether another follows.
+            self.writer.put_shapes(frames, [self._sealed(one) for one in masks], open_end=frames[-1])
+        self.ledger.note(found)
+
+    def _sealed(self, one: Found) -> dict[str, Any]:
+        target, row = self.targets[one.row.object_id], one.row
+        return self.maker.mask(target, row.frame, one.points or (), row.score, self._near(row.frame, target.key))
+
+    def _near(self, at: int, key: Key) -> int:
+        place = self._places[at]
+        deleted = self.plan.deleted.get(key, frozenset())
+        near = 0
+        for bit, row in ((PREVIOUS, place - 1), (NEXT, place + 1)):
+            if 0 <= row < len(self.plan.frames):
+                frame = self.plan.frames[row]
+                near |= bit if (frame, key) in self._put or frame in deleted else 0
+        return near
+
+    def _found(self, result: FrameResult) -> Iterator[Found]:
+        frame = self.plan.frames[result.frame_index]
+        for row in rows_of(result):
+            target = self.targets[row.object_id]
+            human = row.human or (frame, target.key) in self.untouchable
+            points = None
+            if row.area and not human:
+                points = encode_cvat_mask(result.label_map == row.object_id)
+            yield Found(Row(frame, row.object_id, row.score, row.lost, row.reasons, human, row.area), points)
+
+
+def _counted(results: Iterator[FrameResult], bar: FrameProgress) -> Iterator[FrameResult]:
+    for result in results:
+        yield result
+        bar.advance()
+
+
+def _blocks(results: Iterator[FrameResult], stop: Interruption) -> Iterator[list[FrameResult]]:
+    """Frames between two writes; when an end is asked for, what there is."""
+    block: list[FrameResult] = []
+    for result in results:
+        block.append(result)
+        if len(block) == BLOCK or stop.asked:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _finish(plan: Plan, targets: Sequence[Target], legs: Sequence[Leg], writer: Writer, ledger: Ledger) -> list[str]:
+    """Tracks, where objects are written as such; and what an earlier run wrote in the other form goes."""
+    frames = sorted({plan.frames[position] for leg in legs for position in leg.given_out})
+    forms = {target.key: plan.form(target) for target in targets}
+    maker = Maker(plan.info, plan.asked.direction == "backward")
+    new, old, notes = make_tracks(ledger.results(), targets, plan, frames, maker)
+    for before, after in old:
+        if not writer.add_to(before, after):
+            notes.append(f"{origin_of(before)} was edited during the run and stays so; the same command takes it in.")
+    writer.put_tracks(frames, new)
+    writer.drop_shapes(frames, {key for key, form in forms.items() if form == "mask"})
+    writer.tidy(lambda there: occupied(there, plan.groups, plan.continued, plan.info))
+    if plan.asked.again:
+        writer.forget_deleted()
+    ledger.finish()
+    return notes
+
+
+def _fingerprint(server: Server, plan: Plan, targets: Sequence[Target], model: dict[str, Any]) -> dict[str, Any]:
+    """Everything that decides about the result, so that only the very same run is continued."""
+    asked, drawn = plan.asked, hashlib.sha256()
+    for given in plan.givens:
+        what = given.frame, plan.groups.key(given), given.kind, [float(value) for value in given.points]
+        drawn.update(repr(what).encode())
+    return {
+        "host": server.host,
+        "job": plan.info.job,
+        "frames": hashlib.sha256(repr(plan.frames).encode()).hexdigest(),
+        "direction": asked.direction,
+        "output": asked.output,
+        "tolerance": asked.tolerance,
+        "drawn": drawn.hexdigest(),
+        "objects": [[t.number, *t.key, t.z_order, plan.form(t), _listed(t.changes)] for t in targets],
+        "deleted": [] if asked.again else [[*key, sorted(frames)] for key, frames in sorted(plan.deleted.items())],
+        "model": model,
+    }
+
+
+def _listed(changes: Mapping[int, Mapping[int, str]]) -> list[object]:
+    return [[frame, sorted(map(list, values.items()))] for frame, values in changes.items()]

@@ -1,0 +1,279 @@
+"""Tracking the frames of a CVAT job, with weights on this machine or with a function deployed in CVAT."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from agss_model.clips import Direction, both_ways, follow, propagate
+from agss_model.cvat.server import CvatError, Server
+from agss_model.engines.loading import Engine
+from agss_model.errors import MaskError, WeightsError
+from agss_model.files import replacing
+from agss_model.masks.labels import LabelMap, object_ids, to_masks
+from agss_model.masks.runs import encode_cvat_mask
+from agss_model.masks.shapes import shape_to_mask
+from agss_model.results import FrameResult, annotated
+from agss_model.tracker import Tracker
+from agss_model.video.images import decode_image
+from agss_model.video.source import Image, IndexedFrames, check_same_size
+from serverless.job.read import JobInfo
+
+Maps = Mapping[int, LabelMap]
+
+
+class JobFrames(IndexedFrames):
+    """Frames of a job in full quality, by position; deleted ones are left out.
+
+    Args:
+        server: where they are.
+        info: the job.
+        frames: number of the frame at each position.
+    """
+
+    def __init__(self, server: Server, info: JobInfo, frames: Sequence[int]) -> None:
+        self.name, self.size, self.fps = f"job {info.job}", info.size, 25.0
+        self.frames_of_job, self._server, self._info = tuple(frames), server, info
+
+    def __len__(self) -> int:
+        return len(self.frames_of_job)
+
+    def read(self, index: int) -> Image:
+        """See `FrameSource.read`."""
+        return read_frame(self._server, self._info, self.frames_of_job[self._check(index)])
+
+
+def read_frame(server: Server, info: JobInfo, number: int) -> Image:
+    """A frame in full quality by its number in CVAT, (H, W, 3) uint8 RGB.
+
+    Raises:
+        MediaError: it cannot be decoded, or has another size than the job says.
+        CvatError: the server refuses.
+    """
+    what = f"frame {number} of job {info.job}"
+    image = decode_image(server.frame(info.job, number), what)
+    check_same_size((image.shape[1], image.shape[0]), info.size, what)
+    return image
+
+
+class Tracking(Protocol):
+    """What tracks; frames go by position."""
+
+    def restart(self) -> None:
+        """Forget all objects."""
+
+    def follow(self, keyframes: Maps, order: range) -> Iterator[FrameResult]:
+        """Go on along `order`, which may fall; masks of keyframes on the way are taken in."""
+
+    def both(self, keyframes: Maps, start: int, stop: int) -> Iterator[FrameResult]:
+        """Frames `start` to `stop` - 1 from both directions, fused."""
+
+    def save(self, path: Path) -> None:
+        """Keep what is needed to go on."""
+
+    def restore(self, path: Path, position: int) -> bool:
+        """Go on where `save` was called; False where that is not possible, or was at another position."""
+
+
+class LocalTracking:
+    """With weights on this machine.
+
+    Args:
+        source: the frames.
+        engine: network and flow.
+    """
+
+    def __init__(self, source: JobFrames, engine: Engine) -> None:
+        self._source, self._engine = source, engine
+        self._tracker = engine.tracker()
+
+    def restart(self) -> None:
+        """See `Tracking`."""
+        self._tracker = self._engine.tracker()
+
+    def follow(self, keyframes: Maps, order: range) -> Iterator[FrameResult]:
+        """See `Tracking`."""
+        given = {position: partial(keyframes.__getitem__, position) for position in keyframes}
+        return follow(self._source, given, self._tracker, order)
+
+    def both(self, keyframes: Maps, start: int, stop: int) -> Iterator[FrameResult]:
+        """See `Tracking`."""
+        engine = self._engine
+        return propagate(self._source, keyframes, engine.network, start=start, stop=stop, flow=engine.flow)
+
+    def save(self, path: Path) -> None:
+        """See `Tracking`."""
+        self._tracker.save(path)
+
+    def restore(self, path: Path, position: int) -> bool:
+        """See `Tracking`."""
+        try:
+            self._tracker = Tracker.load(path, self._engine.network, self._engine.flow)
+        except WeightsError:
+            self.restart()
+            return False
+        return self._tracker.frame_index == position
+
+
+class FunctionTracking:
+    """With a tracker function deployed in CVAT; no picture comes here, and there are no scores.
+
+    Args:
+        server: where the function is deployed.
+        function: its id.
+        info: the job.
+        frames: number of the frame at each position.
+    """
+
+    def __init__(self, server: Server, function: str, info: JobInfo, frames: Sequence[int]) -> None:
+        self._server, self._path = server, f"/api/lambda/functions/{function}"
+        self._info, self._frames = info, tuple(frames)
+        self._states: dict[int, Any] = {}
+        self._position = -1
+
+    def restart(self) -> None:
+        """See `Tracking`."""
+        self._states = {}
+
+    def follow(self, keyframes: Maps, order: range) -> Iterator[FrameResult]:
+        """See `Tracking`."""
+        return self._along(self._states, keyframes, order)
+
+    def both(self, keyframes: Maps, start: int, stop: int) -> Iterator[FrameResult]:
+        """See `Tracking`."""
+
+        def run(keyframes: Maps, order: range, ahead: int | None) -> Iterator[FrameResult]:
+            return self._along({}, keyframes, order)
+
+        return both_ways(run, keyframes, start, stop, len(self._frames))
+
+    def save(self, path: Path) -> None:
+        """See `Tracking`; states hold what the server signed, so the file is for this user only."""
+        with replacing(path, flush=False) as part:
+            part.chmod(0o600)
+            part.write_text(json.dumps({"position": self._position, "states": self._states}), encoding="utf-8")
+
+    def restore(self, path: Path, position: int) -> bool:
+        """See `Tracking`."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            self._states = {int(number): state for number, state in data["states"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            self.restart()
+            return False
+        return bool(data["position"] == position)
+
+    def _along(self, states: dict[int, Any], keyframes: Maps, order: range) -> Iterator[FrameResult]:
+        width, height = self._info.size
+        for position in order:
+            masks = to_masks(keyframes[position]) if position in keyframes else {}
+            tracked = [number for number in states if number not in masks]
+            result = FrameResult(position, (), np.zeros((height, width), np.uint8), {})
+            if tracked:
+                result = self._step(states, tracked, position)
+            if masks:
+                shapes = [{"type": "mask", "points": encode_cvat_mask(mask)} for mask in masks.values()]
+                _, new = self._call("init_tracking", position, len(masks), shapes=shapes)
+                states.update(zip(masks, new, strict=True))
+                result = annotated(result, masks, position, tuple(sorted(states)), (height, width))
+            self._position = position
+            yield result
+
+    def _step(self, states: dict[int, Any], tracked: list[int], position: int) -> FrameResult:
+        shapes, new = self._call("track", position, len(tracked), states=[states[number] for number in tracked])
+        states.update(zip(tracked, new, strict=True))
+        width, height = self._info.size
+        label_map: LabelMap = np.zeros((height, width), np.uint8)
+        for number, shape in zip(tracked, shapes, strict=True):
+            if shape is not None:
+                label_map[self._mask(shape)] = number
+        seen = set(object_ids(label_map))
+        return FrameResult(
+            frame_index=position,
+            object_ids=tuple(sorted(tracked)),
+            label_map=label_map,
+            scores={number: float(number in seen) for number in tracked},
+            lost=frozenset(tracked) - seen,
+            reasons={number: () if number in seen else ("lost",) for number in tracked},
+        )
+
+    def _mask(self, shape: Any) -> np.ndarray:  # noqa: ANN401 - whatever the function answers
+        width, height = self._info.size
+        try:
+            return shape_to_mask(shape["type"], shape["points"], width=width, height=height)
+        except (MaskError, KeyError, TypeError) as error:
+            raise CvatError(f"The function answers with a shape that is no mask of the frame: {error}.") from error
+
+    def _call(self, kind: str, position: int, count: int, **what: object) -> tuple[list[Any], list[Any]]:
+        info = self._info
+        body = {"type": kind, "job": info.job, "task": info.task, "frame": self._frames[position], **what}
+        reply = self._server.call(self._path, body)
+        states = reply.get("states") if isinstance(reply, dict) else None
+        shapes = reply.get("shapes") if isinstance(reply, dict) else None
+        if not isinstance(states, list) or len(states) != count:
+            raise CvatError("The function answers without one state for each object; is it a tracker for masks?")
+        if kind == "track" and (not isinstance(shapes, list) or len(shapes) != count):
+            raise CvatError("The function answers without one shape for each object; is it a tracker for masks?")
+        return shapes or [], states
+
+
+def read_function(server: Server, function: str) -> int:
+    """Version of a deployed function, after a look at what it can do.
+
+    Raises:
+        CvatError: there is none, or it does not track masks.
+    """
+    about = server.get(f"/api/lambda/functions/{function}")
+    if about.get("kind") != "tracker" or "mask" not in (about.get("supported_shape_types") or ()):
+        raise CvatError(f"Function {function} does not track masks; deploy AGSS-VOS, or name it with --function-id.")
+    return int(about.get("version") or 0)
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A part of a run that needs nothing of the others.
+
+    Attributes:
+        given_out: positions that this leg is for.
+        order: the way through them, which begins at a keyframe; None where both directions are fused.
+    """
+
+    given_out: range
+    order: range | None
+
+
+def make_legs(keyframes: Maps, count: int, direction: Direction) -> list[Leg]:
+    """Parts of a run, as `agss_model.clips` cuts it.
+
+    Args:
+        keyframes: (H, W) label maps by position, at least one.
+        count: frames in all.
+        direction: which way to track.
+    """
+    places = sorted(keyframes)
+    if direction == "forward":
+        return [Leg(range(places[0], count), range(places[0], count))]
+    if direction == "backward":
+        return [Leg(range(places[-1] + 1), range(places[-1], -1, -1))]
+    drawn = {place: frozenset(object_ids(keyframes[place])) for place in places}
+    every = frozenset[int]().union(*drawn.values())
+    complete = [place for place in places if drawn[place] == every]
+    legs = (_leg(places, low, high) for low, high in pairwise([-1, *complete, count]))
+    return [leg for leg in legs if leg.given_out]
+
+
+def _leg(places: list[int], low: int, high: int) -> Leg:
+    given_out = range(max(low, 0), high)
+    here = [place for place in places if low <= place <= high]
+    if here == [low]:
+        return Leg(given_out, given_out)
+    if here == [high]:
+        return Leg(given_out, range(high, given_out.start - 1, -1))
+    return Leg(given_out, None)

@@ -1,0 +1,294 @@
+"""Writing into a job: only what machines of ours made is ever replaced, and only within the job.
+
+Two things of people are added to, in one request that the server carries out whole or not at all: shapes without a
+group get one, and tracks get keyframes beside those that are there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from agss_model.cvat.authorship import Names, author, content, in_order, near_of
+from agss_model.cvat.server import TRIES, CvatError, Server, expected
+from serverless.job.ledger import Ledger
+from serverless.job.objects import Key, origin_of
+from serverless.job.read import JobInfo
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The shapes and tracks of a job, parted.
+
+    Attributes:
+        own_shapes: made by a machine of ours and untouched since.
+        own_tracks: likewise.
+        shapes: everybody else's.
+        tracks: likewise.
+    """
+
+    own_shapes: tuple[Json, ...]
+    own_tracks: tuple[Json, ...]
+    shapes: tuple[Json, ...]
+    tracks: tuple[Json, ...]
+
+
+def read_annotations(server: Server, job: int, names: Names) -> Annotations:
+    """Read a job's annotations; numbers of tags and skeletons do not matter here.
+
+    Raises:
+        CvatError: the server refuses, or answers with something else.
+    """
+    data = server.get(f"/api/jobs/{job}/annotations")
+    with expected(f"annotations of job {job}"):
+        own = {kind: [author(item, names) == "ours" for item in data[kind]] for kind in ("shapes", "tracks")}
+
+    def part(kind: str, mine: bool) -> tuple[Json, ...]:
+        return tuple(item for item, is_mine in zip(data[kind], own[kind], strict=True) if is_mine is mine)
+
+    return Annotations(part("shapes", True), part("tracks", True), part("shapes", False), part("tracks", False))
+
+
+class Writer:
+    """Brings this command's shapes in a job to what they should be; what is right already stays untouched.
+
+    Args:
+        server: where the job is.
+        info: the job.
+        annotations: as they are now.
+        ledger: where it is recorded what was written.
+
+    Attributes:
+        created: shapes and tracks that were added.
+        masks: how many of them are masks.
+        removed: earlier ones of ours that are gone.
+        changed: shapes and tracks of people that were added to.
+    """
+
+    def __init__(self, server: Server, info: JobInfo, annotations: Annotations, ledger: Ledger) -> None:
+        self._server, self._info, self._ledger = server, info, ledger
+        self._there = annotations
+        self._open_end: int | None = None
+        self.created = self.masks = self.removed = self.changed = 0
+
+    def put_shapes(self, frames: Iterable[int], wanted: Sequence[Json], open_end: int | None = None) -> None:
+        """Have exactly these shapes in these frames.
+
+        Args:
+            frames: of the job.
+            wanted: sealed masks.
+            open_end: the frame beyond which is not known yet; what is there may say more of its neighbours.
+
+        Raises:
+            CvatError: the server refuses or is gone, or a shape may not be written.
+        """
+        covered = frozenset(frames)
+        for shape in wanted:
+            if shape["frame"] not in covered:
+                raise CvatError(f"A shape for frame {shape['frame']} is not within the frames being written.")
+        self._open_end = open_end
+        self._put("shapes", wanted, lambda shape: shape["frame"] in covered)
+
+    def put_tracks(self, frames: Iterable[int], wanted: Sequence[Json]) -> None:
+        """Have exactly these tracks among those that show something in these frames.
+
+        Raises:
+            CvatError: as `put_shapes`.
+        """
+        covered = frozenset(frames)
+        self._put("tracks", wanted, lambda track: touches(track, covered))
+
+    def drop_shapes(self, frames: Iterable[int], stay: Collection[Key]) -> None:
+        """Have no shapes in these frames but those of objects that are written as masks.
+
+        Raises:
+            CvatError: as `put_shapes`.
+        """
+        covered = frozenset(frames)
+
+        def covers(shape: Json) -> bool:
+            return shape["frame"] in covered and (int(shape["label_id"]), int(shape.get("group") or 0)) not in stay
+
+        self._put("shapes", [], covers)
+
+    def forget_deleted(self) -> None:
+        """Strike from the record what is not there any more."""
+        present = {origin_of(item) for kind in ("shapes", "tracks") for item in self._all(kind)}
+        for origin in set(self._ledger.written) - present:
+            del self._ledger.written[origin]
+
+    def add_to(self, old: Json, new: Json) -> bool:
+        """Put a person's shape or track in the place of what it was, with something added.
+
+        Returns:
+            False where somebody edited or removed it meanwhile; then nothing was done.
+
+        Raises:
+            CvatError: as `put_shapes`.
+        """
+        check(new, self._info)
+        names, pause = self._info.names, self._server.pause
+        kind = "tracks" if "shapes" in new else "shapes"
+        for left in range(TRIES - 1, -1, -1):
+            self.refresh()
+            there = {content(item, names): item for item in self._all(kind)}
+            if content(new, names) in there:
+                return True  # a reply was lost after the change was made
+            if there.get(content(old, names), {}).get("id") != old["id"]:
+                return False
+            try:
+                self._send("update", kind, [new])
+            except CvatError as error:
+                if not error.passing or not left:
+                    raise
+                time.sleep(pause)
+                pause *= 2
+            else:
+                self.changed += 1
+                return True
+        return False
+
+    def tidy(self, taken: Callable[[Annotations], set[tuple[int, Key]]]) -> None:
+        """Look at the job once more and remove what is there twice.
+
+        That can be after replies that were lost, and beside drawings that people made during the run.
+
+        Args:
+            taken: where others have something of an object, see `Plan.untouchable`.
+        """
+        self.refresh()
+        there, names = self._there, self._info.names
+        for kind, items in (("shapes", there.own_shapes), ("tracks", there.own_tracks)):
+            first = {content(item, names): item["id"] for item in reversed(items)}
+            self._delete(kind, [item for item in items if first[content(item, names)] != item["id"]])
+        now = taken(self._there)
+        beside = [s for s in self._there.own_shapes if (int(s["frame"]), (int(s["label_id"]), int(s["group"]))) in now]
+        self._delete("shapes", beside)
+
+    def _put(self, kind: str, wanted: Sequence[Json], covers: Any) -> None:  # noqa: ANN401 - a predicate
+        for item in wanted:
+            check(item, self._info)
+        pause = self._server.pause
+        for left in range(TRIES - 1, -1, -1):
+            error = self._tried(kind, wanted, covers)
+            if error is None:
+                return
+            if not error.passing or not left:
+                raise error
+            time.sleep(pause)
+            pause *= 2
+            self.refresh()  # the reply may have been lost after the change was made
+
+    def _tried(self, kind: str, wanted: Sequence[Json], covers: Any) -> CvatError | None:  # noqa: ANN401
+        try:
+            missing, extra = self._difference(kind, wanted, covers)
+            if extra:
+                self.refresh()  # somebody may have edited, since, what is about to go
+                missing, extra = self._difference(kind, wanted, covers)
+                self._delete(kind, extra)
+            if missing:
+                self._create(kind, missing)
+        except CvatError as error:
+            return error
+        return None
+
+    def _difference(self, kind: str, wanted: Sequence[Json], covers: Any) -> tuple[list[Json], list[Json]]:  # noqa: ANN401
+        names = self._info.names
+        there: dict[str, list[Json]] = {}
+        for item in self._mine(kind):
+            if covers(item):
+                there.setdefault(content(item, names), []).append(item)
+        missing: list[Json] = []
+        for item in wanted:
+            alike = there.get(content(item, names), [])
+            found = next((old for old in alike if self._stands_for(old, item)), None)
+            if found is None:
+                missing.append(item)
+            else:
+                alike.remove(found)
+        return missing, [item for items in there.values() for item in items]
+
+    def _stands_for(self, old: Json, new: Json) -> bool:
+        """Whether a mask that looks alike says nothing of its neighbours that is not so."""
+        return "shapes" in new or new["frame"] == self._open_end or not near_of(old) & ~near_of(new)
+
+    def _create(self, kind: str, items: Sequence[Json]) -> None:
+        made = self._send("create", kind, items)
+        self.created += len(items)
+        self.masks += len(items) if kind == "shapes" else 0
+        self._ledger.written.update({origin_of(item): _span(item, self._info) for item in made})
+        self._set(kind, (*self._mine(kind), *made))
+
+    def _delete(self, kind: str, items: Sequence[Json]) -> None:
+        if not items:
+            return
+        self._send("delete", kind, items)
+        self.removed += len(items)
+        gone = {item["id"] for item in items}
+        for item in items:
+            self._ledger.written.pop(origin_of(item), None)
+        self._set(kind, tuple(item for item in self._mine(kind) if item["id"] not in gone))
+
+    def _send(self, action: str, kind: str, items: Sequence[Json]) -> list[Json]:
+        body = {"version": 0, "tags": [], "shapes": [], "tracks": [], kind: list(items)}
+        reply = self._server.patch(f"/api/jobs/{self._info.job}/annotations", body, action=action)
+        made = reply.get(kind) if isinstance(reply, dict) else None
+        return [item for item in made or () if isinstance(item, dict) and item.get("id") is not None]
+
+    def _mine(self, kind: str) -> tuple[Json, ...]:
+        return self._there.own_shapes if kind == "shapes" else self._there.own_tracks
+
+    def _all(self, kind: str) -> tuple[Json, ...]:
+        there = self._there
+        return (*self._mine(kind), *(there.shapes if kind == "shapes" else there.tracks))
+
+    def _set(self, kind: str, items: tuple[Json, ...]) -> None:
+        there = self._there
+        shapes, tracks = (items, there.own_tracks) if kind == "shapes" else (there.own_shapes, items)
+        self._there = Annotations(shapes, tracks, there.shapes, there.tracks)
+
+    def refresh(self) -> Annotations:
+        """Everything in the job, read anew."""
+        self._there = read_annotations(self._server, self._info.job, self._info.names)
+        return self._there
+
+
+def _span(item: Json, info: JobInfo) -> list[int]:
+    """First and last frame, label and group, for the record of what was written."""
+    frames = shown(item, info.stop) if "shapes" in item else range(item["frame"], item["frame"] + 1)
+    return [frames.start, max(frames.stop - 1, frames.start), int(item["label_id"]), int(item.get("group") or 0)]
+
+
+def check(item: Json, info: JobInfo) -> None:
+    """Refuse what would spoil a job: CVAT itself takes frames outside it and tracks of masks, and cannot export them.
+
+    Raises:
+        CvatError: such an item.
+    """
+    shapes = item.get("shapes", [item])
+    if "shapes" in item and any(shape["type"] == "mask" for shape in shapes):
+        raise CvatError("A track of masks cannot be written: CVAT fails to show and to export it.")
+    for shape in shapes:
+        if not info.start <= shape["frame"] <= info.stop:
+            raise CvatError(f"Frame {shape['frame']} is not in job {info.job}, which has {info.start} to {info.stop}.")
+
+
+def touches(track: Json, frames: Iterable[int]) -> bool:
+    """Whether a track shows something in one of these frames."""
+    visible = shown(track, max(frames := list(frames), default=0))
+    return any(frame in visible for frame in frames)
+
+
+def shown(track: Json, last: int) -> range:
+    """Frames from the first in which a track shows something to the last, which is `last` for one without an end."""
+    shapes = in_order(track)
+    visible = [place for place, shape in enumerate(shapes) if not shape.get("outside")]
+    if not visible:
+        return range(0)
+    after = shapes[visible[-1] + 1 :]
+    stop = int(after[0]["frame"]) if after else last + 1
+    return range(int(shapes[visible[0]]["frame"]), stop)
