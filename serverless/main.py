@@ -34,7 +34,7 @@ def handler(context: Any, event: Any) -> Any:  # noqa: ANN401 - Context, Event a
     name, began = str(event.id or uuid.uuid4().hex), time.perf_counter()
     scenes = context.user_data.scenes
     try:
-        body = answer(scenes, event.body)
+        body = answer(scenes, event.body, lambda problem: context.logger.warn_with(f"left out: {problem}", id=name))
     except (RequestError, MaskError, MediaError) as error:
         status = error.status if isinstance(error, RequestError) else 422
         return _refuse(context, name, status, str(error))
