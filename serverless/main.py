@@ -12,7 +12,7 @@ import torch
 
 from agss_model.errors import AgssError, MaskError, MediaError
 from serverless.function.contract import RequestError
-from serverless.function.service import answer, build_scenes
+from serverless.function.service import answer, build_scenes, rest
 from serverless.function.settings import Settings
 
 
@@ -46,6 +46,8 @@ def handler(context: Any, event: Any) -> Any:  # noqa: ANN401 - Context, Event a
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return _refuse(context, name, 503, "Out of memory; track fewer objects at a time, or smaller frames.")
+    finally:
+        rest(scenes)
     seconds = round(time.perf_counter() - began, 3)
     context.logger.info_with("answered", id=name, seconds=seconds, reply_bytes=len(body))
     return context.Response(body=body, content_type="application/json", status_code=200)

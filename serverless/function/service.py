@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from agss_model.allocator import keep_freed_memory
+from agss_model.allocator import give_back_memory, keep_freed_memory
 from agss_model.engines import use_engine
 from agss_model.errors import AgssError, MediaError
 from agss_model.masks import mask_to_shape
@@ -20,6 +20,9 @@ from serverless.function.redis_store import connect_redis
 from serverless.function.scenes import Frame, Scenes
 from serverless.function.settings import Settings
 from serverless.function.state import ObjectState, Room, from_json
+
+USUAL_BYTES = 1 << 30
+"""That a worker holds between requests beside its cache; twenty objects in 1080p need half."""
 
 
 def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:
@@ -51,6 +54,11 @@ def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:
     log(f"weights {settings.weights} ({name[:12]}) on {place}, engine {engine}, {threads} CPU threads{shared}")
     _try_out(scenes)
     return scenes
+
+
+def rest(scenes: Scenes) -> None:
+    """Let go of what an unusually large request took."""
+    give_back_memory(scenes.cache.max_bytes + USUAL_BYTES)
 
 
 def _try_out(scenes: Scenes) -> None:
