@@ -12,7 +12,7 @@ import torch
 
 from agss_model.errors import AgssError, MaskError, MediaError
 from serverless.function.contract import RequestError
-from serverless.function.service import answer, build_scenes
+from serverless.function.service import answer, build_scenes, rest
 from serverless.function.settings import Settings
 
 
@@ -34,7 +34,7 @@ def handler(context: Any, event: Any) -> Any:  # noqa: ANN401 - Context, Event a
     name, began = str(event.id or uuid.uuid4().hex), time.perf_counter()
     scenes = context.user_data.scenes
     try:
-        body = answer(scenes, event.body)
+        body = answer(scenes, event.body, lambda problem: context.logger.warn_with(f"left out: {problem}", id=name))
     except (RequestError, MaskError, MediaError) as error:
         status = error.status if isinstance(error, RequestError) else 422
         return _refuse(context, name, status, str(error))
@@ -46,6 +46,8 @@ def handler(context: Any, event: Any) -> Any:  # noqa: ANN401 - Context, Event a
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return _refuse(context, name, 503, "Out of memory; track fewer objects at a time, or smaller frames.")
+    finally:
+        rest(scenes)
     seconds = round(time.perf_counter() - began, 3)
     context.logger.info_with("answered", id=name, seconds=seconds, reply_bytes=len(body))
     return context.Response(body=body, content_type="application/json", status_code=200)

@@ -152,7 +152,7 @@ class Assembler:
         carried = torch.zeros(len(ids), *geometry.carried, device=self.device)
         for slot, mask in masks.items():
             carried[slot] = _floats(mask).to(self.device)
-        known = torch.tensor([slot in masks and bool(masks[slot].any()) for slot in range(len(ids))])
+        known = torch.tensor([slot in masks for slot in range(len(ids))])
         return Entry.of(self.network, number, ids, self.features(picture, geometry), carried, known.to(self.device))
 
     def _image(self, picture: Picture, geometry: Geometry) -> Tensor:
@@ -160,11 +160,13 @@ class Assembler:
 
 
 def _by_picture(looks: Sequence[Sequence[Look]]) -> list[tuple[str, dict[int, Mask]]]:
-    """Frames in the order in which they are met, each with the masks of the objects that look at it, by slot."""
+    """Frames in the order in which they are met, each with the masks of the objects that are known there, by slot."""
     found: dict[str, dict[int, Mask]] = {}
     for slot, own in enumerate(looks):
         for look in own:
-            found.setdefault(look.digest, {})[slot] = look.mask
+            known = found.setdefault(look.digest, {})
+            if look.mask.any():  # a frame in which all objects were lost is a reference nevertheless
+                known[slot] = look.mask
     return list(found.items())
 
 

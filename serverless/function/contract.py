@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from agss_model.bounded_json import JsonError, JsonTooLargeError, loads
 from agss_model.errors import AgssError
 
 ShapeType = Literal["mask", "polygon", "rectangle"]
@@ -29,6 +30,8 @@ MAX_SHAPE_NUMBERS: Final = 1_000_000
 """Numbers of all masks of one request together: the run lengths of a hundred ragged masks in an 8K image."""
 MAX_POLYGON_NUMBERS: Final = 20_000
 """Numbers of all polygons of one request together, two a corner."""
+MAX_VALUES: Final = MAX_SHAPE_NUMBERS + 100_000
+"""JSON values of one request: its numbers, and what a hundred shapes and states have beside."""
 MAX_STATES_TEXT: Final = 32 * MIB
 """Characters of the pictures and masks in all states of one request: a hundred objects started together have 8 million,
 as many as were started on a frame each 30 million."""
@@ -151,8 +154,10 @@ def _load(body: object) -> object:
     if not isinstance(body, (bytes, bytearray, str)):
         raise MalformedError("The body is empty; send the JSON of a tracking request.")
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return loads(body, MAX_VALUES)
+    except JsonTooLargeError as error:
+        raise TooLargeError(str(error)) from None
+    except JsonError:
         raise MalformedError("The body is not JSON; send the JSON of a tracking request.") from None
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,40 @@ LEAST_LEFT = 0.1
 """Share of an object that must stay visible under smaller ones; otherwise it keeps all its pixels."""
 
 
-def drawn(frame: npt.NDArray[np.uint8], shapes: Sequence[Shape]) -> list[BoolMask]:
+class Masks(Sequence[BoolMask]):
+    """Masks of one frame, held in bits and unpacked one at a time: a hundred of them in 4K are 830 MB otherwise."""
+
+    def __init__(self, masks: Iterable[BoolMask], shape: tuple[int, int]) -> None:
+        self._shape = shape
+        self._bits = [np.packbits(mask) for mask in masks]
+
+    def __len__(self) -> int:
+        """Number of masks."""
+        return len(self._bits)
+
+    @overload
+    def __getitem__(self, place: int) -> BoolMask: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[BoolMask]: ...
+
+    def __getitem__(self, place: int | slice) -> BoolMask | Sequence[BoolMask]:
+        """(H, W) bool."""
+        if isinstance(place, slice):
+            return [self[k] for k in range(*place.indices(len(self)))]
+        pixels = self._shape[0] * self._shape[1]
+        return np.unpackbits(self._bits[place], count=pixels).view(np.bool_).reshape(self._shape)
+
+    def put(self, place: int, mask: BoolMask) -> None:
+        """Take another mask there."""
+        self._bits[place] = np.packbits(mask)
+
+    def digest(self, place: int) -> int:
+        """Equal for equal masks."""
+        return zlib.crc32(self._bits[place].tobytes())
+
+
+def drawn(frame: npt.NDArray[np.uint8], shapes: Sequence[Shape]) -> Masks:
     """The pixels of each object, (H, W) bool with at least one.
 
     Small objects lie on top of large ones, which would hide them. The order of the shapes does not matter.
@@ -31,19 +65,19 @@ def drawn(frame: npt.NDArray[np.uint8], shapes: Sequence[Shape]) -> list[BoolMas
         UnusableError: a shape covers no pixel of the frame.
         MaskError: the numbers are no shape.
     """
-    pixels = frame.shape[0] * frame.shape[1]
-    if pixels * len(shapes) > MAX_OBJECT_PIXELS:
-        most = MAX_OBJECT_PIXELS // pixels
+    height, width = frame.shape[:2]
+    if height * width * len(shapes) > MAX_OBJECT_PIXELS:
+        most = MAX_OBJECT_PIXELS // (height * width)
         raise TooLargeError(f"{len(shapes)} objects at once on so large a frame; start {most} at a time.")
-    masks = [_pixels(frame, shape) for shape in shapes]
+    masks = Masks((_pixels(frame, shape) for shape in shapes), (height, width))
     areas = [int(mask.sum()) for mask in masks]
-    owner = np.zeros(frame.shape[:2], np.uint16)
-    for k in sorted(range(len(masks)), key=lambda k: (-areas[k], zlib.crc32(masks[k].tobytes()))):
+    owner = np.zeros((height, width), np.uint16)
+    for k in sorted(range(len(masks)), key=lambda k: (-areas[k], masks.digest(k))):
         owner[masks[k]] = k + 1
     for k, area in enumerate(areas):
         visible = owner == k + 1
         if int(visible.sum()) >= LEAST_LEFT * area:
-            masks[k] = visible
+            masks.put(k, visible)
     return masks
 
 

@@ -24,8 +24,8 @@ QUALITIES = {95: 2.2, 80: 1.0, 65: 0.75, 50: 0.6, 35: 0.47, 20: 0.32, 5: 0.17}
 """Of lossy WebP, best first, each with its bytes relative to quality 80 (frames of DAVIS at 640x352 and 960x528)."""
 TRUE_BYTES = 640_000
 """Most that a frame may take; one with more noise than any camera's loses a little of it."""
-FAINT_BYTES = 24_000
-"""Most that a faint copy takes."""
+FAINT_BYTES, FAINT_QUALITY = 24_000, 35
+"""Most that a faint copy takes, and where to begin: frames of 640x352 fit at once."""
 MAX_WORKING_SIDE = 2048
 """Longest side, in pixels, of a picture in a state; networks work at less."""
 
@@ -63,7 +63,7 @@ class Picture:
             RequestError: as `pixels`.
             MediaError: as `pixels`.
         """
-        return Picture.of(_lossy(self._decoded(), FAINT_BYTES))
+        return Picture.of(_lossy(self._decoded(), FAINT_BYTES, FAINT_QUALITY))
 
     def _decoded(self) -> Frame:
         return decode_picture(self.data, "A picture in the state", max_side=MAX_WORKING_SIDE)
@@ -83,9 +83,9 @@ def encode(frame: Frame, working: tuple[int, int]) -> Picture:
     return Picture.of(data if len(data) <= TRUE_BYTES else _lossy(pixels, TRUE_BYTES))
 
 
-def _lossy(pixels: Frame, budget: int) -> bytes:
-    """WebP of the best quality within so many bytes, or of the least if none is."""
-    quality, *smaller = QUALITIES
+def _lossy(pixels: Frame, budget: int, best: int = max(QUALITIES)) -> bytes:
+    """WebP of the best quality within so many bytes, or of the least if none is; none above `best` is tried."""
+    quality, *smaller = (quality for quality in QUALITIES if quality <= best)
     while True:
         # Method 2 takes half the time of the default 4, for files a twentieth larger.
         data = _webp(pixels, quality=quality, method=2)

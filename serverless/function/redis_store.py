@@ -162,8 +162,8 @@ def connect_redis(host: str, port: int, network: str, log: Callable[[str], None]
         from redis.retry import Retry
     except ImportError:
         raise ConfigError(
-            'CVAT_FUNCTIONS_REDIS_HOST is set, but the package redis is missing: pip install "agss-vos[redis]", or '
-            "unset the variable."
+            "CVAT_FUNCTIONS_REDIS_HOST is set, but the package redis is missing; install in the clone: "
+            'pip install ".[redis]", or unset the variable.'
         ) from None
     client = redis.Redis(
         host, port, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)

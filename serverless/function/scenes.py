@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from agss_model.errors import MediaError
 from agss_model.flow import FlowEstimator, build_flow
 from agss_model.frames import Geometry, to_carried, to_slots, typical_side
 from agss_model.masks import mask_to_shape
@@ -22,7 +23,7 @@ from agss_model.snapshot import Snapshot, restore, take
 from agss_model.tracker import Tracker
 from serverless.function.assembly import Assembler, adapted, cache_name, common_geometry
 from serverless.function.cache import FeatureCache, memorable
-from serverless.function.contract import Shape
+from serverless.function.contract import RequestError, Shape
 from serverless.function.dealing import dealt
 from serverless.function.drawing import drawn
 from serverless.function.pictures import Picture, encode
@@ -128,6 +129,16 @@ class Scenes:
             for slot, (identity, state) in enumerate(zip(cast, dealt(moved, pictures), strict=True))
         }
         return [answers[state.identity] for state in states]
+
+    def problem(self, frame: Frame, state: ObjectState) -> RequestError | MediaError | None:
+        """What keeps one object from being followed into a frame, whatever the others are."""
+        try:
+            common_geometry(self.network, (frame.shape[0], frame.shape[1]), [state])
+            for picture in state.pictures.values():
+                picture.pixels(state.working)
+        except (RequestError, MediaError) as problem:
+            return problem
+        return None
 
     def _looks(self, state: ObjectState, slot: int, after: Snapshot, target: Picture) -> tuple[Look, ...]:
         """What the object remembers now: its first frame, the newest of those kept since, and this one."""

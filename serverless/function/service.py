@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from agss_model.allocator import keep_freed_memory
+from agss_model.allocator import give_back_memory, keep_freed_memory
 from agss_model.engines import use_engine
+from agss_model.errors import AgssError, MediaError
 from agss_model.masks import mask_to_shape
 from agss_model.weights.store import load_model
 from serverless.function.cache import FeatureCache, fingerprint
-from serverless.function.contract import Shape, parse_request, reply
+from serverless.function.contract import RequestError, Shape, TooLargeError, parse_request, reply
 from serverless.function.images import decode_base64, decode_picture
 from serverless.function.redis_store import connect_redis
 from serverless.function.scenes import Frame, Scenes
 from serverless.function.settings import Settings
 from serverless.function.state import ObjectState, Room, from_json
+
+USUAL_BYTES = 1 << 30
+"""That a worker holds between requests beside its cache; twenty objects in 1080p need half."""
 
 
 def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:
@@ -52,6 +56,11 @@ def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:
     return scenes
 
 
+def rest(scenes: Scenes) -> None:
+    """Let go of what an unusually large request took."""
+    give_back_memory(scenes.cache.max_bytes + USUAL_BYTES)
+
+
 def _try_out(scenes: Scenes) -> None:
     frame = np.zeros((256, 256, 3), np.uint8)
     frame[64:192, 64:192] = 255
@@ -60,27 +69,61 @@ def _try_out(scenes: Scenes) -> None:
     scenes.follow(frame, states)
 
 
-def answer(scenes: Scenes, body: object) -> str:
+def answer(scenes: Scenes, body: object, note: Callable[[str], None] = lambda _: None) -> str:
     """The JSON to a request's body.
 
     Objects with a state are followed into the frame; objects with a shape alone are started on it. One that has
-    neither gets null for both, so that it cannot stop the others.
+    neither, and one whose state cannot be used while others can be answered, gets null for both.
+
+    Args:
+        scenes: that answer.
+        body: of the request.
+        note: told of each state that cannot be used beside others that can.
 
     Raises:
         RequestError: by what is wrong with it; also MaskError and MediaError, for its shapes and pictures.
     """
     request = parse_request(body)
     objects = request.objects()
-    room, states = Room(), {}
-    for index, (_, value) in enumerate(objects):
-        if value is not None:
-            states[index] = from_json(value, room)
-    frame = decode_picture(decode_base64(request.image, "The image"), "The image")
+    states, refused = _states([value for _, value in objects])
     shapes = {index: shape for index, (shape, value) in enumerate(objects) if shape is not None and value is None}
+    if refused and not states and not shapes:
+        raise next(iter(refused.values()))
+    frame = decode_picture(decode_base64(request.image, "The image"), "The image")
     started = _started(scenes, frame, shapes)
-    followed = _followed(scenes, frame, states)
+    followed = _followed(scenes, frame, states, refused, alone=not shapes)
+    for problem in refused.values():
+        note(str(problem))
     both = [{**started, **followed}.get(index, (None, None)) for index in range(len(objects))]
     return reply([shape for shape, _ in both], [state for _, state in both])
+
+
+def _states(values: Sequence[dict[str, Any] | None]) -> tuple[dict[int, ObjectState], dict[int, AgssError]]:
+    """By place in the request: the states that can be read, and what is wrong with the others."""
+    room, states, refused = Room(), dict[int, ObjectState](), dict[int, AgssError]()
+    for index, value in enumerate(values):
+        if value is None:
+            continue
+        try:
+            states[index] = from_json(value, room)
+        except TooLargeError:
+            refused[index] = _in_place(index, _too_large_alone(value))
+        except RequestError as problem:
+            refused[index] = _in_place(index, problem)
+    return states, refused
+
+
+def _too_large_alone(value: dict[str, Any]) -> RequestError:
+    """What is wrong with a state for which no room was left; where it would have fit alone, the whole request is."""
+    try:
+        from_json(value)
+    except RequestError as problem:
+        return problem
+    raise TooLargeError("The states of the request are too many or too large together; track fewer objects at a time.")
+
+
+def _in_place(index: int, problem: RequestError) -> RequestError:
+    return type(problem)(f"State {index + 1} of the request: {problem}")
 
 
 def _started(scenes: Scenes, frame: Frame, shapes: dict[int, Shape]) -> dict[int, tuple[Any, Any]]:
@@ -92,8 +135,19 @@ def _started(scenes: Scenes, frame: Frame, shapes: dict[int, Shape]) -> dict[int
     }
 
 
-def _followed(scenes: Scenes, frame: Frame, states: dict[int, ObjectState]) -> dict[int, tuple[Any, Any]]:
-    found = scenes.follow(frame, list(states.values()))
+def _followed(
+    scenes: Scenes, frame: Frame, states: dict[int, ObjectState], refused: dict[int, AgssError], *, alone: bool
+) -> dict[int, tuple[Any, Any]]:
+    """Shapes and states of the objects that go on; states that turn out not to fit the frame are added to `refused`."""
+    try:
+        found = scenes.follow(frame, list(states.values()))
+    except (RequestError, MediaError):
+        problems = {i: problem for i, state in states.items() if (problem := scenes.problem(frame, state))}
+        if not problems or (alone and len(problems) == len(states)):
+            raise
+        refused.update(problems)
+        states = {index: state for index, state in states.items() if index not in problems}
+        found = scenes.follow(frame, list(states.values()))
     answers: dict[int, tuple[Any, Any]] = {}
     for index, one in zip(states, found, strict=True):
         kind, bare = one.state.kind, one.state.bare

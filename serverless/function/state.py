@@ -169,11 +169,11 @@ class Room:
         Raises:
             TooLargeError: so much is not left.
         """
-        self.pixels, self.text = self.pixels - pixels, self.text - text
-        if self.pixels < 0:
+        if pixels > self.pixels:
             raise TooLargeError(f"The masks of the states have more pixels than the {MAX_MASK_PIXELS} that are taken.")
-        if self.text < 0:
+        if text > self.text:
             raise TooLargeError(f"The states have more characters than the {MAX_STATES_TEXT} that are taken.")
+        self.pixels, self.text = self.pixels - pixels, self.text - text
 
 
 def from_json(value: Mapping[str, Any], room: Room | None = None) -> ObjectState:

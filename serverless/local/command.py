@@ -12,7 +12,7 @@ from agss_model.cli.console import note, stderr, stdout
 from agss_model.errors import ConfigError
 
 CPU_FILE = Path(__file__).parents[1] / "function-cpu.yaml"
-MISSING = 'This command needs more packages; install them with: pip install "agss-vos[serve]"'
+MISSING = 'This command needs more packages; install in the clone: pip install ".[serve]"'
 
 
 def serve(

@@ -19,6 +19,8 @@ from typing import Any
 
 import uvicorn
 
+from agss_model.bounded_json import values_in
+from serverless.function.contract import MAX_VALUES
 from serverless.local.connection import MAX_CONNECTIONS, READ_SECONDS, BoundedConnection
 from serverless.local.function_file import FunctionFile
 from serverless.local.pool import Pool, plain
@@ -28,6 +30,7 @@ CATALOGUE = "/api/functions"
 HEADER_LIMIT = 16 << 10
 HELD_BYTES = 1 << 30
 """Of bodies being read or waiting for a worker, all together; one body of the file's limit always has room."""
+TOO_MANY = f"The JSON holds more values than the {MAX_VALUES} that are taken."
 GRACE = 30
 """Seconds that requests in flight get at the end where the file limits none."""
 
@@ -79,6 +82,8 @@ class Application:
             refused = await asyncio.wait_for(self._read(receive, body), READ_SECONDS)
             if refused is not None:
                 return await _send(send, refused, close=True)
+            if values_in(body) > MAX_VALUES:  # a worker parses before its handler can look
+                return await _send(send, plain(413, json.dumps({"error": TOO_MANY}), "application/json"))
             event = _event(scope, headers, bytes(body))
             answer = asyncio.get_running_loop().run_in_executor(self._threads, self.pool.answer, event)
             return await _send(send, await answer)

@@ -93,7 +93,7 @@ def test_without_its_packages_auto_is_torch_and_an_engine_asked_for_stops_the_st
     lines = []
     service.build_scenes(Settings(threads=1), lines.append)
     assert "engine torch" in lines[0]
-    with pytest.raises(ConfigError, match=r"agss-vos\[onnx\]"):
+    with pytest.raises(ConfigError, match=r"\[onnx\]"):
         service.build_scenes(Settings(engine="onnx", threads=1), lines.append)
     with pytest.raises(ConfigError, match="abacus"):
         service.build_scenes(Settings(engine="abacus", threads=1), lines.append)

@@ -184,6 +184,45 @@ def test_tampered_truncated_and_foreign_states_are_refused_or_harmless(function,
     assert answers < 12
 
 
+def test_a_state_that_does_not_begin_with_a_drawn_frame_is_refused(function, states):
+    frames = [{**frame, "kept": False} for frame in states[0]["frames"]]
+    message = {"image": IMAGE, "shapes": [None], "states": [changed(states[0], frames=frames)]}
+    assert "State 1" in refused(function, message, 422)
+
+
+def spoilt(state):
+    """States of four kinds: unreadable, of another video, with a picture that is cut, and that takes too much."""
+    cut = [base64.b64encode(base64.b64decode(text)[:-40]).decode() for text in state["pictures"]]
+    names = {
+        hashlib.sha256(base64.b64decode(a)).hexdigest()[:32]: hashlib.sha256(base64.b64decode(b)).hexdigest()[:32]
+        for a, b in zip(state["pictures"], cut, strict=True)
+    }
+    frames = [{**frame, "picture": names.get(frame["picture"], frame["picture"])} for frame in state["frames"]]
+    yield changed(state, agss=7)
+    yield changed(state, size=[97, 161])
+    yield changed(state, pictures=cut, frames=frames)
+    yield changed(state, carried=[2048, 2048], frames=state["frames"] * 2)
+
+
+def test_honest_objects_are_answered_beside_tampered_states(function, states):
+    image = picture(CLIP.frame(7))
+    alone = function.post({"image": image, "shapes": [None], "states": states[1:]})
+    assert alone[0] == 200
+    for bad in spoilt(states[0]):
+        refused(function, {"image": image, "shapes": [None], "states": [bad]}, 413, 422)
+        status, reply = function.post({"image": image, "shapes": [None, None], "states": [bad, states[1]]})
+        assert status == 200, reply
+        assert reply["shapes"][0] is None
+        assert reply["states"][0] is None
+        assert [reply["shapes"][1]] == alone[1]["shapes"]
+        assert "left out" in function.log.lines[-2]
+
+
+def test_json_is_weighed_before_it_is_parsed(function):
+    assert function.send(b"[" + b"{}," * contract.MAX_VALUES + b"{}]", "text/json")[0] == 413
+    assert function.send(b"[" * 100_000, "text/json")[0] == 400
+
+
 def test_a_picture_of_a_state_that_is_larger_than_any_of_ours_is_refused(function, states):
     huge = base64.b64encode(png_header(4000, 4000)).decode()
     state = states[0]

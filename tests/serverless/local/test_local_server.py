@@ -297,6 +297,12 @@ def test_the_port_is_taken_before_workers_start(monkeypatch):
     assert "choose another --port" in found.output
 
 
+def test_json_of_too_many_values_is_413_before_a_worker_parses_it(two, monkeypatch):
+    monkeypatch.setattr("serverless.local.server.MAX_VALUES", 50)
+    assert two.ask(body=b"[" + b"{}," * 50 + b"{}]")[0] == 413
+    assert two.ask(body=b"[" + b"1," * 40 + b"1]")[0] == 200
+
+
 def test_long_headers_are_431(two):
     assert two.ask(headers={"X-Long": "x" * 17_000})[0] == 431
 
