@@ -74,9 +74,14 @@ class Base(foo.Operator):
         return types.Property(inputs, view=types.View(label=self.LABEL))
 
     def resolve_output(self, ctx: foo.ExecutionContext) -> types.Property:
-        """What came out, in sentences."""
+        """What came out, in sentences, and a table where clips failed."""
         outputs = types.Object()
         outputs.str("summary", label="Summary", view=types.MarkdownView(read_only=True))
+        if (ctx.results or {}).get("failures"):
+            table = types.TableView()
+            table.add_column("clip", label="Clip")
+            table.add_column("reason", label="Reason")
+            outputs.list("failures", types.Object(), label="Failed", view=table)
         return types.Property(outputs, view=types.View(label=self.LABEL))
 
     def execute(self, ctx: foo.ExecutionContext) -> Any:  # noqa: ANN401 - as FiftyOne has it
@@ -139,14 +144,28 @@ class Base(foo.Operator):
     def _messages(self, ctx: foo.ExecutionContext, job: Job) -> Iterator[GeneratedMessage]:
         try:
             for progress in _rarely(job):
-                yield ctx.trigger("set_progress", {"progress": progress.done, "label": progress.label})
+                yield from self.report(ctx, progress)
         except AgssError as error:
             # The reply has begun, so an exception would only break it off.
             yield ctx.ops.notify(str(error), variant="error")
             yield ctx.ops.reload_dataset()
+            yield self._outcome(ctx, {**job.result, "summary": str(error)})
             return
         yield from self.done(ctx, job.result)
-        yield ctx.ops.show_output(self.resolve_output(ctx).to_json(), job.result)
+        yield self._outcome(ctx, job.result)
+
+    def report(self, ctx: foo.ExecutionContext, progress: Progress) -> Iterator[GeneratedMessage]:
+        """What the App shows while the work goes on."""
+        yield ctx.trigger("set_progress", {"progress": progress.done, "label": progress.label})
+
+    def _outcome(self, ctx: foo.ExecutionContext, result: dict[str, Any]) -> GeneratedMessage:
+        """What stays on the screen until it is closed."""
+        failed = [{"clip": name, "reason": reason} for name, reason in result.get("failed", {}).items()]
+        shown = {**result, "failures": failed}
+        if failed:  # which stand in the table
+            shown["summary"] = str(result["summary"]).split(" Failed: ")[0]
+        request = {**ctx.request_params, "results": shown}
+        return ctx.ops.show_output(self.resolve_output(foo.ExecutionContext(request)).to_json(), shown)
 
 
 def target(ctx: foo.ExecutionContext) -> SampleCollection:

@@ -57,6 +57,8 @@ class ReviewQueue(Base):
     def done(self, ctx: foo.ExecutionContext, result: dict[str, Any]) -> Iterator[GeneratedMessage]:
         """Show the queue."""
         yield ctx.ops.reload_dataset()
+        if result["entries"] and ctx.current_sample:  # which is no sample of the view
+            yield ctx.ops.close_sample()
         if result["entries"]:  # by its stages, as the App does not know the name of a view that is new
             yield ctx.ops.set_view(view=ctx.dataset.load_saved_view(result["view"]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -9,8 +10,11 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.core.collections import SampleCollection
 from fiftyone.operators.delegated import DelegatedOperationService
+from fiftyone.operators.message import GeneratedMessage
 
+from fiftyone_plugin import PLUGIN
 from fiftyone_plugin.data.fields import MASKS, PROMPTS, label_fields
+from fiftyone_plugin.data.progress import Progress
 from fiftyone_plugin.operators.common import (
     Base,
     Job,
@@ -67,6 +71,15 @@ class TrackObjects(Base):
             _queue_more(ctx, self.uri, self.LABEL)
         chosen = {name: ctx.params[name] for name in PARAMETERS if ctx.params.get(name) not in (None, "")}
         return TrackingRun(view, Settings(**chosen), stop=stop_requested(ctx))
+
+    def report(self, ctx: foo.ExecutionContext, progress: Progress) -> Iterator[GeneratedMessage]:
+        """How far it is, and a button that ends it."""
+        yield from super().report(ctx, progress)
+        outputs = types.Object()
+        outputs.float("progress", view=types.ProgressView(label=progress.label))
+        outputs.view("stop", types.Button(label="Stop", operator=f"{PLUGIN}/stop_tracking"))
+        form = types.Property(outputs, view=types.View(label=self.LABEL))
+        yield ctx.ops.show_output(form.to_json(), {"progress": progress.done})
 
     def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
         """A button over the grid."""

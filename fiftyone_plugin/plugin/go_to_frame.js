@@ -22,6 +22,8 @@
     async execute({ params, hooks }) {
       // Opened from its own tab, the panel covers the player, which does not move unless it is seen.
       document.querySelector('[data-cy="panel-tab-fo-sample-modal-plugin"]')?.click();
+      // The player of Annotate mode takes no frame from outside.
+      document.querySelector('[data-cy="explore"]')?.click();
       const end = Date.now() + PATIENCE;
       // A video that has just been opened returns to its beginning once more, so one look is not enough.
       for (let held = 0; held < 4; await pause(INTERVAL)) {

@@ -183,13 +183,15 @@ class TrackingRun:
 
     def _track(self, claim: Claim) -> Generator[tuple[float, int], None, None]:
         began, clip = time.perf_counter(), claim.clip
+        if len(self._dataset.select(list(clip.samples))) < len(clip.samples):
+            raise AgssError("it was deleted from the dataset while this run went on; nothing is left to track.")
         with clip.open() as source:
             self._note_rate(clip, source)
             reading = time.perf_counter()
             prompts = self._prompts(clip, source)
             label_seconds = time.perf_counter() - reading
             if not prompts.drawn:
-                self.summary.bare.append(clip.name)
+                self._check_bare(clip, prompts)
                 return
             writer = Writer(self._dataset, clip, self._output, prompts)
             try:
@@ -209,6 +211,18 @@ class TrackingRun:
             self.summary.complete += 1
         self._boxes += prompts.boxes
         self._empty += prompts.empty
+
+    def _check_bare(self, clip: Clip, prompts: Prompts) -> None:
+        """Note a clip without a label to start from.
+
+        Raises:
+            AgssError: it had one that cannot be used.
+        """
+        if prompts.empty:
+            raise AgssError(
+                f"{count(prompts.empty, 'label')} outside the picture or without a pixel, and no other; draw inside it."
+            )
+        self.summary.bare.append(clip.name)
 
     def _prompts(self, clip: Clip, source: FrameSource) -> Prompts:
         output = self._output if self._view.has_field(self._output.path) else None

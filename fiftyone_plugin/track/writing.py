@@ -151,6 +151,9 @@ class Writer:
         if not self._clip.is_video:
             places = {self._clip.samples[number]: number for number in self._waiting}
             view = self._dataset.select(list(places)).select_fields(self._field.path)
+            if len(view) < len(places):
+                gone = next(iter(places.keys() - set(view.values("id"))))
+                raise AgssError(f"the sample {gone} was deleted while it was being tracked.")
             return [(places[sample.id], sample[name]) for sample in view.iter_samples() if sample[name] is not None]
         view = self._dataset.select(self._clip.key).select_fields(self._field.path)
         view = view.match_frames(F("frame_number").is_in([number + 1 for number in self._waiting]), omit_empty=False)

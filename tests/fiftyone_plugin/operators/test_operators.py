@@ -125,6 +125,20 @@ def test_the_app_is_told_what_went_wrong_on_the_way(operator, data):
     messages = from_app(operator("track_objects"), data, input_annotation_field="gt")
     (text,) = [params["message"] for name, params in messages if name == "notify"]
     assert "moved.mp4 does not exist on this machine" in text
+    stays = messages[-1][1]  # also when the note has gone
+    assert messages[-1][0] == "show_output"
+    assert stays["results"]["summary"].startswith("nothing could be tracked")
+    assert "Failed:" not in stays["results"]["summary"]
+    ((clip, reason),) = [tuple(row.values()) for row in stays["results"]["failures"]]
+    assert "moved.mp4" in clip
+    assert "does not exist on this machine" in reason
+    assert "failures" in stays["outputs"]["type"]["properties"]
+
+
+def test_a_run_in_the_app_has_a_button_that_ends_it(operator, data):
+    messages = from_app(operator("track_objects"), data, input_annotation_field="gt")
+    first = next(params for name, params in messages if name == "show_output")
+    assert first["outputs"]["type"]["properties"]["stop"]["view"]["operator"] == "@agss/vos/stop_tracking"
 
 
 def test_delegated(operator, data):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from little_videos import detection, drawn, masks_of, overlap, plain, video_sample, write_images, write_video
 
+from agss_model.errors import AgssError
 from agss_model.tracker import Tracker
 from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.order import known_order
@@ -333,3 +334,33 @@ def test_groups_are_tracked_in_their_active_slice(data, video, scene, track):
     assert data.first().frames[1]["tracks"] is not None
     data.group_slice = "right"
     assert 1 not in data.first().frames or data.first().frames[1]["tracks"] is None
+
+
+def test_labels_outside_the_picture_are_named_as_the_reason(data, video, scene, track):
+    outside = fo.Detection(label="x", bounding_box=[1.2, 0.1, 0.2, 0.2])
+    data.add_samples([
+        video_sample(video, {3: fo.Detections(detections=[outside])}),
+        video_sample(video, {3: drawn(scene, 3)}),
+    ])  # fmt: skip
+    summary = track(data)
+    assert summary.tracked == 1
+    assert "1 label outside the picture" in str(summary)
+
+
+def test_samples_deleted_during_a_run_are_named_as_the_reason(data, video, scene, little_network, tmp_path):
+    data.add_samples([video_sample(video, {3: drawn(scene, 3)}) for _ in range(2)])
+    run = iter(job := TrackingRun(data, Settings("gt", "tracks"), little_network))
+    next(run)
+    data.delete_samples(data.last().id)
+    list(run)
+    assert job.summary.tracked == 1
+    assert "deleted from the dataset while this run went on" in str(job.summary)
+    images = fo.Dataset()
+    images.add_samples(image_samples(scene, tmp_path))
+    run = iter(TrackingRun(images, Settings("gt", "tracks"), little_network))
+    next(run)
+    next(run)  # frames of it are waiting to be written
+    images.delete_samples(images.last().id)
+    with pytest.raises(AgssError, match="was deleted while it was being tracked"):
+        list(run)
+    images.delete()
