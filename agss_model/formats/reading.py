@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.annotations import read_cvat_xml
+from agss_model.cvat import read_cvat_xml
 from agss_model.errors import MaskError
 from agss_model.formats.drawn import Drawn, Shape, explaining, put_together
 from agss_model.masks.labels import BoolMask, object_ids

@@ -10,8 +10,7 @@ import av.error
 import numpy as np
 from av.video.frame import VideoFrame
 
-from agss_model.annotations.cvat_meta import Task
-from agss_model.annotations.cvat_writer import CvatXmlWriter
+from agss_model.cvat import CvatXmlWriter, Task
 from agss_model.errors import ConfigError, OutputError
 from agss_model.formats.tracked import Tracked
 

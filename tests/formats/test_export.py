@@ -17,7 +17,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
-from agss_model.annotations import read_cvat_xml
+from agss_model.cvat import read_cvat_xml
 from agss_model.errors import AgssError, OutputError
 from agss_model.evaluation import open_dataset
 from agss_model.formats.registry import FORMATS, export
