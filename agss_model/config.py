@@ -65,7 +65,7 @@ class AgssConfig:
     temperature: float = 0.05
     window: int = 7
     windows: bool = True
-    evidence_threshold: float = 0.1
+    evidence_threshold: float = 0.15
     target_threshold: float = 0.5
     top_k: int = 0
     cutoff: float = 2.0

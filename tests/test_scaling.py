@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -10,11 +12,13 @@ from agss_model.weights.store import load_model, shipped_models
 
 
 def operations(objects: int, size: str = "typical") -> int:
-    """Multiplications and additions in convolutions and matrix products for one frame of 854x480."""
-    subject = Subject(load_model("lite"), Scene(objects, object_size=size))
+    """Multiplications and additions in convolutions and matrix products for tracking one frame of 854x480."""
+    scene = Scene(objects, object_size=size)
+    subject = Subject(load_model("lite"), scene)
     subject.measure()
+    frame, _ = next(islice(scene.frames(), subject.tracker.frame_index + 1, None))
     with FlopCounterMode(display=False) as counter:
-        subject.measure()
+        subject.tracker.step(frame)
     return counter.get_total_flops()
 
 

@@ -11,10 +11,10 @@ from little_data import make_stills
 
 from training.appearance import drift
 from training.camera import compress, photograph, streak
-from training.clips import ClipShape
+from training.clips import Clips, ClipShape
 from training.contact_sheet import draw
 from training.datasets.stills import load_stills
-from training.synthesis import StillClips, SynthesisConfig, synthesise
+from training.synthesis import OverVideos, StillClips, SynthesisConfig, synthesise
 from training.trajectories import Carrier, Path, excursion, ride, smooth
 
 SHAPE = ClipShape(batch=3, frames=4, height=64, width=96)
@@ -181,3 +181,23 @@ def test_what_rides_keeps_its_place_on_the_carrier():
     torch.testing.assert_close(path.scale[1], torch.tensor([0.5, 1.0]))
     torch.testing.assert_close(path.angle[1], torch.tensor([0.0, math.pi / 2]))
     assert path.centre[0].abs().max() == 0
+
+
+def test_objects_pasted_over_real_clips_leave_the_clip_and_its_objects_beneath(pool):
+    class Still:
+        """A clip whose left half is an object."""
+
+        def sample(self, shape, seed, device="cpu"):
+            frames = torch.full((shape.batch, shape.frames, 3, shape.height, shape.width), 0.5)
+            masks = torch.zeros(shape.batch, shape.frames, 1, shape.height, shape.width)
+            masks[..., : shape.width // 2] = 1
+            return Clips(frames, masks, torch.zeros(shape.batch, 1, dtype=torch.long))
+
+    config = SynthesisConfig(pasted=2, untracked=0.0)
+    shape = ClipShape(batch=3, frames=3, height=64, width=64)
+    clips = OverVideos(pool, config, Still()).sample(shape, 5)
+    assert clips.masks.sum(2).max() <= 1
+    assert clips.masks.shape[2] > 1
+    assert (clips.masks[:, :, 0, :, 40:] == 0).all()  # nothing that was not there becomes the clip's object
+    again = OverVideos(pool, config, Still()).sample(shape, 5)
+    assert torch.equal(clips.frames, again.frames)

@@ -14,7 +14,7 @@ README = (PLUGIN / "README.md").read_text(encoding="utf-8")
 @pytest.mark.slow
 def test_its_python_runs_as_it_stands(operator, little_network, monkeypatch, capsys):
     operator("track_objects")  # installed, as the README has it
-    for place in ("tracking", "zoo.model"):
+    for place in ("track.tracking", "zoo.model"):
         monkeypatch.setattr(f"fiftyone_plugin.{place}.load_network", lambda *_: little_network)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     assert len(blocks) == 4
