@@ -129,6 +129,7 @@ def _run(training: Training) -> str:
         ("optimiser", f"{run.optimizer}, lr {run.lr}, encoder {run.encoder_lr}, weight decay {run.weight_decay}"),
         ("frozen", ", ".join(run.frozen) or f"{run.frozen_blocks} blocks of the encoder"),
         ("moving average", str(run.ema)),
+        ("kept of the weights it started from", f"{run.kept:.0%}"),
         ("precision", run.mixed_precision),
         ("hardware", _machine(about["machine"])),
         ("versions", versions),
