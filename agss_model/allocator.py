@@ -14,11 +14,14 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # names of glibc's mall
 _MIB = 1 << 20
 
 
-def keep_freed_memory() -> bool:
+def keep_freed_memory(*, all_of_it: bool = False) -> bool:
     """Tell glibc to serve large blocks from its heap and to keep what is freed there.
 
     For processes whose main work is tracking; memory stays at its peak instead of going up and down, until
     `give_back_memory`.
+
+    Args:
+        all_of_it: keep more than 2 GB too, for training, whose every step frees and takes more than that.
 
     Returns:
         Whether it took effect; elsewhere than on Linux with glibc nothing happens.
@@ -28,7 +31,8 @@ def keep_freed_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    wanted = ((_MMAP_THRESHOLD, 1024 * _MIB), (_TRIM_THRESHOLD, 2047 * _MIB), (_TOP_PAD, 64 * _MIB))
+    trim = -1 if all_of_it else 2047 * _MIB
+    wanted = ((_MMAP_THRESHOLD, 1024 * _MIB), (_TRIM_THRESHOLD, trim), (_TOP_PAD, 64 * _MIB))
     return all([bool(mallopt(name, value)) for name, value in wanted])
 
 

@@ -203,7 +203,7 @@ class ClipLoss(nn.Module):
         loss = iou_loss(probabilities, truth, valid)
         if self.config.cross_entropy:
             every = aggregation.with_background(probabilities).clamp_min(aggregation.EPSILON)
-            entropy = F.nll_loss(every.log(), aggregation.labels(truth))
+            entropy = -(aggregation.with_background(truth) * every.log()).sum(1).mean()  # truth is 0 or 1
             loss = loss + self.config.cross_entropy * entropy
         with torch.no_grad():
             weight = valid.float()

@@ -73,7 +73,7 @@ def train(run: RunConfig, options: Options) -> Trainer:
     _make_folder(out)
     accelerator = new_accelerator(run)
     if accelerator.device.type == "cpu":
-        keep_freed_memory()
+        keep_freed_memory(all_of_it=True)
     sources = open_sources(run, options.data, limit=options.limit, device=str(accelerator.device))
     trainer = Trainer(run, sources.training, accelerator)
     checkpoints.resume(trainer, out)

@@ -212,6 +212,28 @@ def test_imagenet_weights_fold_into_the_same_network():
     assert dilated(image)[2].shape == (1, 112, 4, 4)
 
 
+@pytest.mark.parametrize("frozen", [0, 2, 5, 11])
+def test_blocks_that_are_not_trained_change_neither_the_features_nor_the_other_gradients(frozen):
+    torch.manual_seed(0)
+    encoder, image = EfficientNetLite0(), torch.rand(3, 3, 48, 64) * 2 - 1
+    expected = encoder(image)
+    sum((level**2).sum() for level in expected).backward()
+    wanted = {name: p.grad.clone() for name, p in encoder.named_parameters()}
+    encoder.zero_grad(set_to_none=True)
+    encoder.stem.requires_grad_(False)
+    encoder.blocks[:frozen].requires_grad_(False)
+    found = encoder(image)
+    for level, same in zip(found, expected, strict=True):
+        torch.testing.assert_close(level, same)
+    if frozen < len(encoder.blocks):
+        sum((level**2).sum() for level in found if level.requires_grad).backward()
+    for name, parameter in encoder.named_parameters():
+        if parameter.requires_grad:
+            torch.testing.assert_close(parameter.grad, wanted[name], atol=1e-4, rtol=1e-3)
+        else:
+            assert parameter.grad is None
+
+
 def test_what_a_place_owes_to_objects_out_of_reach_goes_to_those_alike():
     shares = torch.tensor([0.1, 0.1, 0.2, 0.0]).reshape(1, 4, 1, 1, 1)
     near = torch.tensor([1.0, 1.0, 0.0, 1.0]).reshape(1, 4, 1, 1, 1)

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 # (repeats, kernel, stride, expansion, channels); the stages at 1/32 are not built: nothing reads them.
 STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112))
 CHANNELS = {4: 24, 8: 40, 16: 112}
+KEPT = (2, 4, 10)
+"""The last blocks at 1/4, 1/8 and 1/16."""
 _EPSILON = 1e-3
 
 
@@ -93,13 +95,30 @@ class EfficientNetLite0(nn.Module):
         Returns:
             (B, 24, H/4, W/4), (B, 40, H/8, W/8) and (B, 112, H/16, W/16); the last at 1/8 when dilated.
         """
-        x = F.relu6(self.stem(image), inplace=True)
-        kept = []
-        for index, block in enumerate(self.blocks):
-            x = block(x)
-            if index in (2, 4, 10):  # the last blocks at 1/4, 1/8 and 1/16
-                kept.append(x)
+        frozen = self._frozen() if torch.is_grad_enabled() and image.device.type == "cpu" else -1
+        if frozen < 0:
+            _, kept = self._run(F.relu6(self.stem(image), inplace=True), 0, len(self.blocks))
+        else:  # picture by picture: the largest maps stay in the cache
+            with torch.no_grad():
+                begun = [self._run(F.relu6(self.stem(one), inplace=True), 0, frozen) for one in image.split(1)]
+            ends, early = zip(*begun, strict=True)
+            _, late = self._run(torch.cat(ends), frozen, len(self.blocks))
+            kept = [torch.cat(level) for level in zip(*early, strict=True)] + late
         return kept[0], kept[1], kept[2]
+
+    def _run(self, x: Tensor, start: int, stop: int) -> tuple[Tensor, list[Tensor]]:
+        """What some of the blocks make of a map, and what is kept of it on the way."""
+        kept = []
+        for index in range(start, stop):
+            x = self.blocks[index](x)
+            if index in KEPT:
+                kept.append(x)
+        return x, kept
+
+    def _frozen(self) -> int:
+        """How many blocks from the first on, after the stem, are not trained; -1 where the stem is."""
+        trained = [any(p.requires_grad for p in block.parameters()) for block in (self.stem, *self.blocks)]
+        return (trained.index(True) if True in trained else len(trained)) - 1
 
 
 def fold_imagenet(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
