@@ -15,8 +15,8 @@ from agss_model.cvat import Include
 from agss_model.engines.loading import pick_device, set_threads
 from agss_model.errors import ConfigError, MediaError, OutputError
 from agss_model.files import write_bytes, write_json
-from training.datasets.catalog import open_catalog
-from training.inspection import Found, contact_sheet, inspect
+from training.annotations.catalog import open_catalog
+from training.annotations.inspection import Found, contact_sheet, inspect
 
 MOST_PROBLEMS = 12
 
@@ -87,12 +87,12 @@ def finetune_sources(
     include: Include,
     hold_out: tuple[str, ...],
     threads: int | None,
-    **wished: Any,  # noqa: ANN401 - as `training.finetune.Wishes` declares them
+    **wished: Any,  # noqa: ANN401 - as `training.team.finetune.Wishes` declares them
 ) -> None:
     """See `training.cli.finetune`."""
     _need_extra()
-    from training.finetune import Wishes, as_text, plan
-    from training.prepare import prepare
+    from training.annotations.prepare import prepare
+    from training.team.finetune import Wishes, as_text, plan
     from training.train import Options, train
 
     set_threads(threads)
@@ -142,8 +142,8 @@ def judge(
     threads: int | None,
 ) -> bool:
     """See `training.cli.gate`; True where the new weights are accepted."""
-    from training.gate import compare, open_sets
-    from training.gate_report import write_report
+    from training.team.gate import compare, open_sets
+    from training.team.gate_report import write_report
 
     if len(models) < 2:
         raise ConfigError("give two weights: agss gate OLD NEW --data ROOT")
@@ -167,7 +167,7 @@ def publish_run(
 ) -> bool:
     """See `training.cli.publish`; False where the gate refuses."""
     _need_extra()
-    from training.publish import RefusedError, publish
+    from training.team.publish import RefusedError, publish
 
     set_threads(threads)
     chosen = name or re.sub(r"[^a-z0-9_-]+", "-", run.resolve().name.lower()).strip("-_") or "team"

@@ -19,13 +19,13 @@ from agss_model.environment import commit, machine, versions
 from agss_model.errors import AgssError, OutputError
 from agss_model.files import write_json
 from agss_model.interruption import Interruption
-from training import checkpoints
-from training.contact_sheet import draw
-from training.monitor import Every, Monitor
-from training.settings import RunConfig, read_run, rehearsal, to_dict
-from training.sources import Sources, batches, open_sources
-from training.trainer import BrokenStepError, Trainer, new_accelerator, parameters_of
-from training.validation import clips_of, j_and_f, mean_iou, predicted
+from training.loop import checkpoints
+from training.loop.contact_sheet import draw
+from training.loop.monitor import Every, Monitor
+from training.loop.settings import RunConfig, read_run, rehearsal, to_dict
+from training.loop.sources import Sources, batches, open_sources
+from training.loop.trainer import BrokenStepError, Trainer, new_accelerator, parameters_of
+from training.loop.validation import clips_of, j_and_f, mean_iou, predicted
 
 REHEARSED_STILLS = 64
 

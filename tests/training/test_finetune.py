@@ -15,11 +15,11 @@ from agss_model.cli.main import app
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.weights.bundles import current_version, find_bundle
 from agss_model.weights.store import load_model
-from training import finetune, publish
-from training.checkpoints import LATEST
-from training.datasets.catalog import open_catalog
-from training.finetune import Wishes, plan
-from training.prepare import prepare
+from training.annotations.catalog import open_catalog
+from training.annotations.prepare import prepare
+from training.loop.checkpoints import LATEST
+from training.team import finetune, publish
+from training.team.finetune import Wishes, plan
 from training.train import Options, train
 
 
@@ -141,7 +141,7 @@ def test_from_annotations_to_published_weights_and_back(team, tmp_path, store, m
     assert done.exit_code == 0, done.output
     assert "agss publish" in done.output
     for version in (1, 2):
-        monkeypatch.setattr("training.gate._complaints", lambda found, rules: [])
+        monkeypatch.setattr("training.team.gate._complaints", lambda found, rules: [])
         done = run(app, ["publish", str(out), "--name", "team", "--general", "none"])
         assert done.exit_code == 0, done.output
         assert current_version("team") == version
@@ -154,7 +154,7 @@ def test_from_annotations_to_published_weights_and_back(team, tmp_path, store, m
     assert str(team) not in card
     assert json.loads((bundle.folder / "gate.json").read_text())["new"]["sha256"] == bundle.files["weights.safetensors"]
     load_model("team")
-    monkeypatch.setattr("training.gate._complaints", lambda found, rules: ["worse on v1"])
+    monkeypatch.setattr("training.team.gate._complaints", lambda found, rules: ["worse on v1"])
     (out / "gate.json").unlink()
     refused = run(app, ["publish", str(out), "--name", "team", "--general", "none"])
     assert refused.exit_code == 3

@@ -3,10 +3,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from fixed_camera import bluer, main, moving
 from PIL import Image
 
 from agss_model.masks.files import read_label_map
-from training.fixed_camera import bluer, main, moving
 
 SIZE = (120, 160)
 

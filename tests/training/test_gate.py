@@ -15,9 +15,9 @@ from agss_model.errors import MediaError
 from agss_model.results import FrameResult
 from agss_model.weights.files import read_weights, save_weights
 from agss_model.weights.store import locate
-from training import gate, measure
-from training.gate import Rules, compare, open_sets
-from training.measure import corrections, demo_case, open_cases
+from training.team import gate, measure
+from training.team.gate import Rules, compare, open_sets
+from training.team.measure import corrections, demo_case, open_cases
 
 
 class Drifting:
@@ -166,7 +166,7 @@ def test_what_cannot_be_judged_is_explained(tmp_path):
 def test_names_in_the_page_are_text(tmp_path, drifting):
     sets = [gate.DataSet("<script>", False, tuple(open_cases(make_videos(tmp_path, ["<b>x"], frames=6))))]
     weights = little_weights(tmp_path / "w.safetensors")
-    from training.gate_report import page
+    from training.team.gate_report import page
 
     text = page(compare(weights, weights, sets, say=lambda line: None))
     assert "<script>" not in text

@@ -10,9 +10,10 @@ from safetensors.torch import load_file
 from agss_model.errors import OutputError, WeightsError
 from agss_model.files import sha256_of
 from agss_model.weights import store
-from training import publish_weights, train
-from training.publish_weights import publish
-from training.settings import read_run
+from training import train
+from training.loop.settings import read_run
+from training.release import publish_weights
+from training.release.publish_weights import publish
 
 
 @pytest.fixture(scope="module")

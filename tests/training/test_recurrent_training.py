@@ -11,9 +11,9 @@ from agss_model.flow import DISFlow
 from agss_model.losses import divergence
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS, Features, Reference
-from training.clips import Clips, join, pack
-from training.motion import FlowAhead
-from training.recurrent import ClipLoss, RecurrentConfig
+from training.data.clips import Clips, join, pack
+from training.loop.motion import FlowAhead
+from training.loop.recurrent import ClipLoss, RecurrentConfig
 
 PLAIN = RecurrentConfig(cross_entropy=0, still_share=0, recent_share=0, mistaken=0)
 

@@ -11,10 +11,10 @@ from agss_model.config import preset
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.network import build_network
 from agss_model.weights.files import save_weights
-from training.optimisation import new_flow, new_network, new_optimizer, parameter_groups, poly
-from training.settings import Stage, from_dict, read_run, rehearsal, to_dict
-from training.sources import batches
-from training.trainer import Trainer
+from training.loop.optimisation import new_flow, new_network, new_optimizer, parameter_groups, poly
+from training.loop.settings import Stage, from_dict, read_run, rehearsal, to_dict
+from training.loop.sources import batches
+from training.loop.trainer import Trainer
 
 FILES = sorted(path.name for path in RUNS.glob("*.toml"))
 

@@ -10,10 +10,10 @@ from little_data import make_videos
 from agss_model.config import preset
 from agss_model.errors import MediaError
 from agss_model.network import build_network
-from training.clips import Clips, ClipShape
-from training.datasets.sparse import FURTHEST, SparseClips, choose_frames, open_sparse
-from training.datasets.video_config import VideoConfig
-from training.recurrent import ClipLoss, RecurrentConfig
+from training.data.clips import Clips, ClipShape
+from training.data.sparse import FURTHEST, SparseClips, choose_frames, open_sparse
+from training.data.video_config import VideoConfig
+from training.loop.recurrent import ClipLoss, RecurrentConfig
 
 SHAPE = ClipShape(batch=2, frames=3, height=64, width=64)
 

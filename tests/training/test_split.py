@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agss_model.errors import ConfigError
-from training.split import Facts, split_videos
+from training.annotations.split import Facts, split_videos
 
 
 @st.composite

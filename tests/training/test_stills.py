@@ -6,10 +6,10 @@ import torch
 from little_data import draw_still, encode, encode_mask, make_shard, make_stills
 
 from agss_model.errors import ConfigError, MediaError
-from training.datasets.stills import load_stills
-from training.settings import from_dict
-from training.sources import open_sources, split
-from training.synthesis import cut_out
+from training.data.stills import load_stills
+from training.loop.settings import from_dict
+from training.loop.sources import open_sources, split
+from training.synthesis.scenes import cut_out
 
 
 def test_shards_and_unpacked_folders_give_the_same_pictures(tmp_path):

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from little_data import make_stills
 
-from training.appearance import drift
-from training.camera import compress, photograph, streak
-from training.clips import Clips, ClipShape
-from training.contact_sheet import draw
-from training.datasets.stills import load_stills
-from training.synthesis import OverVideos, StillClips, SynthesisConfig, synthesise
-from training.trajectories import Carrier, Path, excursion, ride, smooth
+from training.data.clips import Clips, ClipShape
+from training.data.stills import load_stills
+from training.loop.contact_sheet import draw
+from training.synthesis.appearance import drift
+from training.synthesis.camera import compress, photograph, streak
+from training.synthesis.scenes import OverVideos, StillClips, SynthesisConfig, synthesise
+from training.synthesis.trajectories import Carrier, Path, excursion, ride, smooth
 
 SHAPE = ClipShape(batch=3, frames=4, height=64, width=96)
 CONFIG = SynthesisConfig()

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from agss_model.cli.main import app
 from agss_model.errors import AgssError, ConfigError, MediaError
-from training.datasets.catalog import open_catalog
-from training.prepare import prepare
+from training.annotations.catalog import open_catalog
+from training.annotations.prepare import prepare
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "serverless"))
 

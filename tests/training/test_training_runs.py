@@ -18,14 +18,15 @@ from agss_model.errors import AgssError, ConfigError, MediaError, OutputError, W
 from agss_model.evaluation import region_similarity
 from agss_model.network.lite.model import LiteAGSSVOS
 from agss_model.weights.store import load_model
-from training import checkpoints, train
-from training.clips import ClipShape
-from training.datasets.stills import load_stills
-from training.monitor import Monitor, hours_in
-from training.optimisation import new_network
-from training.settings import read_run, rehearsal
-from training.synthesis import StillClips, SynthesisConfig
-from training.trainer import Trainer
+from training import train
+from training.data.clips import ClipShape
+from training.data.stills import load_stills
+from training.loop import checkpoints
+from training.loop.monitor import Monitor, hours_in
+from training.loop.optimisation import new_network
+from training.loop.settings import read_run, rehearsal
+from training.loop.trainer import Trainer
+from training.synthesis.scenes import StillClips, SynthesisConfig
 
 TINY = RUNS / "tiny.toml"
 

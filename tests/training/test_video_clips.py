@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from little_data import make_stills, make_videos
 
 from agss_model.errors import ConfigError, MediaError
-from training.clips import ClipShape
-from training.datasets.evaluation_data import refuse_evaluation_data
-from training.datasets.video_clips import VideoClips, open_videos, sub_sequence
-from training.datasets.video_config import VideoConfig
-from training.settings import from_dict
-from training.sources import Mixture, open_sources
+from training.data.clips import ClipShape
+from training.data.evaluation_data import refuse_evaluation_data
+from training.data.video_clips import VideoClips, open_videos, sub_sequence
+from training.data.video_config import VideoConfig
+from training.loop.settings import from_dict
+from training.loop.sources import Mixture, open_sources
 
 SHAPE = ClipShape(batch=2, frames=4, height=32, width=64)
 

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from agss_model.config import preset
 from agss_model.network import build_network
 from agss_model.weights.files import save_weights
-from training.optimisation import new_network
-from training.settings import RunConfig
-from training.widening import standardise, widen
+from training.loop.optimisation import new_network
+from training.loop.settings import RunConfig
+from training.loop.widening import standardise, widen
 
 
 def without_target():

@@ -12,7 +12,7 @@ from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.identity import ABSENT, Name, Names, lost_in, numbered
 from fiftyone_plugin.review.scores import read_timeline
 from fiftyone_plugin.track.tracking import Settings, TrackingRun
-from training.datasets.catalog import open_catalog
+from training.annotations.catalog import open_catalog
 
 FRAMES = 4
 KINDS = {1: "person", 2: "car", 3: "dog"}

@@ -15,7 +15,7 @@ from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.review.scores import read_timeline
 from fiftyone_plugin.track.tracking import Settings, TrackingRun
-from training.datasets.catalog import open_catalog
+from training.annotations.catalog import open_catalog
 
 FRAMES = 8
 SIZE = (128, 96)

@@ -13,7 +13,7 @@ from agss_model.cvat import read_cvat_xml
 from agss_model.errors import AgssError
 from agss_model.video import VideoFile
 from fiftyone_plugin.data.labels import fingerprint, is_untouched
-from training.datasets.cvat_export import read_export
+from training.annotations.cvat_export import read_export
 
 SIZE = (128, 96)
 FRAMES = 4  # of each video in `data`

@@ -9,7 +9,7 @@ import pytest
 from agss_model.errors import AgssError
 from agss_model.video import VideoWriter
 from fiftyone_plugin.data.labels import encode_mask, fingerprint
-from training.datasets.catalog import open_catalog
+from training.annotations.catalog import open_catalog
 
 
 def square(left):

@@ -1,0 +1,69 @@
+"""Imports point one way: between packages, between the rooms of a package, and never in a circle."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {  # what each may import beside itself
+    "agss_model": set(),
+    "serverless": {"agss_model"},
+    "training": {"agss_model", "fiftyone_plugin"},  # it learns from FiftyOne's datasets
+    "fiftyone_plugin": {"agss_model"},
+}
+TRAINING = ["data", "synthesis", "loop", "annotations", "release", "team"]  # each may import those before it
+
+
+def modules(package: str) -> dict[str, Path]:
+    found = {}
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imported(path: Path, *, when_loaded: bool) -> set[str]:
+    """Full names of what a module imports; only what loading it imports, or in its functions too."""
+    names, todo = set(), list(ast.parse(path.read_text()).body)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            todo += node.orelse
+        elif not (when_loaded and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))):
+            todo += list(ast.iter_child_nodes(node))
+    return names
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_those_below_it(package):
+    strangers = {
+        (name, other)
+        for name, path in modules(package).items()
+        for other in imported(path, when_loaded=False)
+        if other.split(".")[0] in PACKAGES.keys() - PACKAGES[package] - {package}
+    }
+    assert not strangers
+
+
+def test_the_rooms_of_training_import_one_way():
+    for room in TRAINING:
+        later = {f"training.{name}" for name in TRAINING[TRAINING.index(room) + 1 :]}
+        for name, path in modules(f"training/{room}").items():
+            back = {o for o in imported(path, when_loaded=True) if ".".join(o.split(".")[:2]) in later}
+            assert not back, name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_is_loaded_in_a_circle(package):
+    known = modules(package)
+    needs = {name: imported(path, when_loaded=True) & known.keys() - {name} for name, path in known.items()}
+    while free := {name for name, others in needs.items() if not others & needs.keys()}:
+        needs = {name: others for name, others in needs.items() if name not in free}
+    assert not needs, "in a circle, or needing one that is"

@@ -1,0 +1,242 @@
+"""A team's videos, split and laid out on disk, so that a run needs neither server nor database to go on.
+
+`data/train`, `data/validation`, `data/held_out`: YouTube-VOS' layout with `known.json` (training/data/known.py),
+frames named after their number; `data/stills`: the annotated training frames for synthetic clips; `data/split.json`:
+where everything comes from. The folder appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from agss_model.cvat import Include
+from agss_model.errors import ConfigError, MediaError, OutputError
+from agss_model.files import part_of, write_json
+from agss_model.masks.files import write_label_map
+from agss_model.masks.labels import LabelMap, object_ids
+from agss_model.video.source import Image
+from training.annotations.catalog import Catalog
+from training.annotations.split import Facts, Split, split_videos
+from training.annotations.videos import TeamVideo, check_size
+from training.data.known import FILE
+
+TRAIN_SIDE = 960  # longest side of frames to learn from; networks look at no more
+DENSE_GAP = 64  # frames between two annotated ones up to which all are kept
+SPARSE_KEPT = 32  # of a longer gap
+JPEG_QUALITY = 95
+PARTS = ("train", "validation", "held_out")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What lies in a prepared folder.
+
+    Attributes:
+        root: the folder.
+        record: content of `split.json`.
+    """
+
+    root: Path
+    record: dict[str, Any]
+
+    def frames(self, part: str) -> dict[str, list[int]]:
+        """Annotated frames by video."""
+        return {str(name): list(frames) for name, frames in self.record[part].items()}
+
+    def annotated(self, part: str) -> int:
+        """Number of annotated frames."""
+        return sum(map(len, self.frames(part).values()))
+
+
+def prepare(
+    catalog: Callable[[], Catalog],
+    root: Path,
+    asked: Mapping[str, Any],
+    *,
+    include: Include = "human",
+    hold_out: tuple[str, ...] = (),
+    seed: int = 0,
+    say: Callable[[str], None] = print,
+) -> Prepared:
+    """Read, split and write; or find that this has been done.
+
+    Args:
+        catalog: reads the sources; called only when something is to be written.
+        root: folder to make.
+        asked: what was asked for, to tell a resumed run from another one.
+        include: what counts as truth.
+        hold_out: names of videos to keep for the gate.
+        seed: of the split.
+        say: for a line of progress a video.
+
+    Raises:
+        ConfigError: the folder is of another run, or there is too little to learn from.
+        MediaError: frames or masks cannot be read.
+        OutputError: the folder cannot be written.
+    """
+    wanted: dict[str, Any] = json.loads(json.dumps(asked))
+    if (root / "split.json").is_file():
+        return _found(root, wanted)
+    videos = catalog().videos
+    split = split_videos([facts_of(video, include) for video in videos], hold_out=hold_out, seed=seed)
+    beside = part_of(root)
+    try:
+        beside.mkdir(parents=True)
+        record = _write(videos, split, beside, include, say)
+        write_json(beside / "split.json", record | {"asked": wanted})
+        beside.replace(root)
+    except OSError as error:
+        raise OutputError(f"{root} cannot be written ({error}); free some space or choose another --out") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return Prepared(root, record)
+
+
+def facts_of(video: TeamVideo, include: Include) -> Facts:
+    """Annotated frames, and prints of the first and last frame and of the annotated ones.
+
+    Raises:
+        MediaError: nothing is annotated, or frames cannot be read.
+    """
+    annotated = tuple(index for index in video.truth.frames(include) if index not in video.deleted)
+    if not annotated:
+        raise MediaError(
+            f"{video.origin}: no frame was touched by a human; count what was interpolated with --include "
+            "interpolated, or predictions with --include all"
+        )
+    looked_at = sorted({annotated[0], annotated[len(annotated) // 2], annotated[-1]})
+    with video.open() as frames:
+        check_size(video.name, frames, video.truth)
+        prints = frozenset(hashlib.sha256(frames.read(index).tobytes()).hexdigest() for index in looked_at)
+    return Facts(video.name, annotated, prints)
+
+
+def _found(root: Path, asked: dict[str, Any]) -> Prepared:
+    try:
+        record = json.loads((root / "split.json").read_text(encoding="utf-8"))
+        before = record["asked"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{root / 'split.json'} is damaged ({error!r}); remove {root} to prepare it anew") from error
+    if changed := [key for key in asked if asked[key] != before.get(key)]:
+        key = changed[0]
+        raise ConfigError(
+            f"{root.parent} holds another run: {key} was {before.get(key)!r}, now it is {asked[key]!r}; "
+            "choose another --out"
+        )
+    return Prepared(root, record)
+
+
+def _write(
+    videos: tuple[TeamVideo, ...], split: Split, root: Path, include: Include, say: Callable[[str], None]
+) -> dict[str, Any]:
+    record: dict[str, Any] = {"notes": list(split.notes), "origins": {}}
+    for part in PARTS:
+        chosen: Mapping[str, tuple[int, ...]] = getattr(split, part)
+        record[part] = {name: list(frames) for name, frames in sorted(chosen.items())}
+        if part == "held_out" and chosen == split.validation:
+            record["held_out_is_validation"] = True
+            shutil.copytree(root / "validation", root / "held_out", copy_function=os.link)
+            continue
+        known: dict[str, dict[str, list[int]]] = {}
+        for video in videos:
+            if video.name in chosen:
+                say(f"{part}: {video.name}, {len(chosen[video.name])} annotated frames")
+                record["origins"][video.name] = video.origin
+                known[video.name] = _write_video(video, chosen[video.name], root, part, include)
+        write_json(root / part / FILE, {name: frames for name, frames in known.items() if frames})
+    return record
+
+
+def _write_video(
+    video: TeamVideo, annotated: tuple[int, ...], root: Path, part: str, include: Include
+) -> dict[str, list[int]]:
+    """Frames and masks of one video; returns what `known.json` says about it."""
+    images, masks = (root / part / kind / video.name for kind in ("JPEGImages", "Annotations"))
+    images.mkdir(parents=True)
+    masks.mkdir(parents=True)
+    learning = part == "train"
+    wanted = needed(annotated) if learning else list(range(annotated[0], annotated[-1] + 1))
+    wanted = [index for index in wanted if index not in video.deleted]
+    with video.open() as source:
+        scale = min(1.0, TRAIN_SIDE / max(source.size)) if learning else 1.0
+        for index, picture in _pictures(source, wanted):
+            _write_jpeg(images / f"{index:06d}.jpg", _scaled(picture, scale, cv2.INTER_AREA))
+            if learning and index in annotated:
+                _write_still(
+                    root / "stills", f"{video.name}-{index:06d}", picture, video.truth.label_map(index, include)
+                )
+    known: dict[str, list[int]] = {}
+    entered: set[int] = set()
+    for index in annotated:
+        labels = video.truth.label_map(index, include)
+        write_label_map(masks / f"{index:06d}.png", _scaled(labels, scale, cv2.INTER_NEAREST))
+        entered |= set(object_ids(labels))
+        told = set(video.truth.known(index, include))
+        if told & entered != entered:
+            known[f"{index:06d}"] = sorted(told & entered)
+    return known
+
+
+def needed(annotated: tuple[int, ...]) -> list[int]:
+    """Annotated frames and those in between that clips are cut from."""
+    chosen: set[int] = set(annotated)
+    for left, right in itertools.pairwise(annotated):
+        if right - left <= DENSE_GAP:
+            chosen |= set(range(left, right))
+        else:
+            chosen |= {round(value) for value in np.linspace(left, right, SPARSE_KEPT + 2)}
+    return sorted(chosen)
+
+
+def _pictures(source: Any, wanted: list[int]) -> Any:  # noqa: ANN401 - iterator of (int, Image) over a FrameSource
+    """Frames by number; runs of neighbours are read as a stream."""
+    start = 0
+    while start < len(wanted):
+        end = start
+        while end + 1 < len(wanted) and wanted[end + 1] == wanted[end] + 1:
+            end += 1
+        if end > start:
+            yield from zip(
+                range(wanted[start], wanted[end] + 1), source.frames(wanted[start], wanted[end] + 1), strict=True
+            )
+        else:
+            yield wanted[start], source.read(wanted[start])
+        start = end + 1
+
+
+def _scaled(picture: Any, scale: float, interpolation: int) -> Any:  # noqa: ANN401 - image or label map, as it came
+    if scale == 1.0:
+        return picture
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    return cv2.resize(picture, size, interpolation=interpolation)
+
+
+def _write_jpeg(path: Path, picture: Image) -> None:
+    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        raise OutputError(f"{path} could not be encoded")
+    path.write_bytes(data.tobytes())
+
+
+def _write_still(root: Path, name: str, picture: Image, labels: LabelMap) -> None:
+    """A photograph for synthesis: ids become 1, 2, ... as they must stay below 255."""
+    ids = object_ids(labels)[:254]
+    if not ids:
+        return
+    for folder in ("images", "masks"):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    table = np.zeros(int(labels.max()) + 1, np.uint8)
+    table[list(ids)] = np.arange(1, len(ids) + 1)
+    _write_jpeg(root / "images" / f"team__{name}.jpg", picture)
+    write_label_map(root / "masks" / f"team__{name}.png", table[labels])

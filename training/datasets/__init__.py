@@ -1,1 +1,0 @@
-"""Where training pictures come from."""

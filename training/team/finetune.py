@@ -1,0 +1,233 @@
+"""Fine-tuning on a team's own annotations: settings for `training.train`, which does the work.
+
+What differs from training from scratch: a small rate, encoder and keys fixed, clips of the team's videos mixed with
+synthetic ones on which the first weights are the teacher so that the network does not forget, and an end as soon as the
+validation videos say so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agss_model.config import AgssConfig, preset
+from agss_model.errors import ConfigError, WeightsError
+from agss_model.files import write_json
+from agss_model.weights.files import read_weights
+from agss_model.weights.store import digest_of, locate
+from training.annotations.prepare import Prepared
+from training.data.video_config import VideoConfig
+from training.loop.recurrent import RecurrentConfig
+from training.loop.settings import RunConfig, Source, Stage, from_dict, to_dict
+from training.loop.sources import open_sources
+from training.loop.trainer import SHARED, Trainer
+from training.synthesis.scenes import SynthesisConfig
+
+RECORD = "finetune.json"
+TEAM, TEAM_STILLS, OTHER_STILLS = 0.4, 0.1, 0.5  # shares of the steps
+STEPS_PER_FRAME, FEWEST, MOST = 4, 120, 2000
+TIMED_STEPS = 3
+RATE = 3e-4
+FROZEN = (*SHARED, "log_temperature")  # of lite: what features and memory are made of
+TAUGHT = 6.0  # weight of the divergence from the first weights
+TINT = 0.1  # a team's few videos show few colours
+LEAST_STEPS = 40  # below that nothing is learned, whatever the time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a user may decide about a fine-tuning; nothing else is left open.
+
+    Attributes:
+        weights: name or file of the weights to begin with.
+        stills: folder of photographs with masks to mix in, None for only the team's own frames.
+        steps: optimiser steps, 0 for four per annotated frame.
+        minutes: steps are cut so that they take no longer on this machine, 0 for as long as it takes.
+        seed: of data and order.
+        size: longest side of the clips, pixels; 0 for 448 on a CPU, 640 on a GPU.
+        kept: share of the weights it began with that stays; the more, the less is forgotten, and learned.
+    """
+
+    weights: str = "lite"
+    stills: Path | None = None
+    steps: int = 0
+    minutes: float = 15
+    seed: int = 0
+    size: int = 0
+    kept: float = 0.5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that is ready to go.
+
+    Attributes:
+        run: settings of the training.
+        validate_every: steps between validations.
+        seconds: that it will take, 0 where this was not measured.
+        seconds_per_step: likewise.
+    """
+
+    run: RunConfig
+    validate_every: int
+    seconds: float = 0.0
+    seconds_per_step: float = 0.0
+
+
+def plan(prepared: Prepared, out: Path, wishes: Wishes) -> Plan:
+    """Settings of a run; those of an earlier, interrupted one in the same folder where there is one.
+
+    Raises:
+        ConfigError: the folder's record is damaged.
+        WeightsError: the weights to begin with cannot be had.
+    """
+    record = out / RECORD
+    if record.is_file():
+        return _read(record)
+    start, digest, config = _start(wishes.weights)
+    run = _settings(prepared, wishes, config, start)
+    timed = _timed(run, out)
+    fits = int((60 * wishes.minutes - timed["start"]) / timed["step"]) if wishes.minutes else run.total_steps
+    steps = run.total_steps if wishes.steps else max(LEAST_STEPS, min(run.total_steps, fits))
+    run = _with_steps(run, steps)
+    seconds = timed["start"] + steps * timed["step"]
+    made = Plan(run, _validate_every(steps), seconds, timed["step"])
+    about = {"run": to_dict(run), "validate_every": made.validate_every, "seconds": seconds}
+    shown = wishes.weights if str(start) != str(Path(wishes.weights).resolve()) else start.name
+    weights = {"name": shown, "place": wishes.weights if shown == wishes.weights else str(start), "sha256": digest}
+    about |= {"seconds_per_step": timed["step"], "weights": weights}
+    write_json(record, about)
+    return made
+
+
+def _read(record: Path) -> Plan:
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+        run = from_dict(found["run"], str(record))
+        return Plan(run, int(found["validate_every"]), float(found["seconds"]), float(found["seconds_per_step"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{record} is damaged ({error!r}); choose another --out") from error
+
+
+def _start(weights: str) -> tuple[Path, str, AgssConfig]:
+    path, expected = locate(weights)
+    _, config, metadata = read_weights(path, expected)
+    if metadata.get("kind"):
+        raise WeightsError(f"{path} holds {metadata['kind']}, which is no segmentation network")
+    return path.resolve(), digest_of(weights), config
+
+
+def _settings(prepared: Prepared, wishes: Wishes, config: AgssConfig, start: Path) -> RunConfig:
+    gpu = torch.cuda.is_available()
+    annotated = prepared.annotated("train")
+    steps = wishes.steps or min(MOST, max(FEWEST, STEPS_PER_FRAME * annotated))
+    shape = Stage(
+        steps=steps, batch=8 if gpu else 2, size=_clip_size(prepared, wishes.size or (640 if gpu else 448)), frames=4
+    )
+    base = preset(config.architecture).to_dict()
+    lite = config.architecture == "lite"
+    return RunConfig(
+        preset=config.architecture,
+        network={name: value for name, value in config.to_dict().items() if base.get(name) != value},
+        init=str(start),
+        seed=wishes.seed,
+        lr=RATE,
+        encoder_lr=RATE / 10,
+        frozen=FROZEN if lite else (),
+        recurrent=RecurrentConfig(taught=TAUGHT if lite else 0.0),
+        warm_up=20,
+        ema=0.99,
+        kept=wishes.kept,
+        still_size=min(384, max(shape.shape.height, shape.shape.width)),
+        validation_stills=0,
+        validation_videos=0,
+        validation=dataclasses.replace(shape, steps=8),
+        mixed_precision="bf16" if gpu else "no",
+        prefetch=2 if gpu else 0,
+        patience=_patience(steps),
+        sources=_sources(wishes),
+        stages=(shape,),
+        videos=VideoConfig(tint=TINT),
+        synthesis=SynthesisConfig(),
+    )
+
+
+def _sources(wishes: Wishes) -> tuple[Source, ...]:
+    """The team's videos, and synthetic clips: of its own frames, and of other photographs where they are given."""
+    team = Source(kind="sparse", folder="data/train", validation="data/validation", weight=TEAM)
+    if wishes.stills is None:
+        return team, Source(folder="data/stills", weight=TEAM_STILLS + OTHER_STILLS)
+    return (
+        team,
+        Source(folder="data/stills", weight=TEAM_STILLS),
+        Source(folder=str(wishes.stills.resolve()), weight=OTHER_STILLS),
+    )
+
+
+def _clip_size(prepared: Prepared, longest: int) -> tuple[int, int]:
+    """(height, width) in multiples of 32 with the proportions of the team's first frame."""
+    from agss_model.video.images import read_image
+
+    first = next(iter(sorted((prepared.root / "train" / "JPEGImages").rglob("*.jpg"))), None)
+    if first is None:
+        raise ConfigError(f"{prepared.root} holds no frame to learn from; remove it to prepare it anew")
+    height, width = read_image(first).shape[:2]
+    scale = longest / max(height, width)
+    rows, columns = (max(32, round(side * scale / 32) * 32) for side in (height, width))
+    return rows, columns
+
+
+def _with_steps(run: RunConfig, steps: int) -> RunConfig:
+    stage = dataclasses.replace(run.stages[0], steps=steps)
+    return dataclasses.replace(run, stages=(stage,), patience=_patience(steps))
+
+
+def _validate_every(steps: int) -> int:
+    return max(10, steps // 12)
+
+
+def _patience(steps: int) -> int:
+    return 5 * _validate_every(steps)
+
+
+def _timed(run: RunConfig, out: Path) -> Mapping[str, float]:
+    """Seconds of a step on this machine, validation included, and of everything before the first one."""
+    began = time.perf_counter()
+    sources = open_sources(run, out)
+    trainer = Trainer(run, sources.training)
+    trainer.train_step(trainer.batch(0))  # the first one also allocates
+    started = time.perf_counter() - began
+    times = []
+    for step in range(1, 1 + TIMED_STEPS):
+        began = time.perf_counter()
+        trainer.train_step(trainer.batch(step))
+        times.append(time.perf_counter() - began)
+    step_time = sum(times) / len(times)
+    # A validation does the forward passes of its batches, about a third of a step each.
+    validation = run.validation.steps * step_time / 3 / _validate_every(run.total_steps)
+    return {"start": started, "step": step_time + validation}
+
+
+def as_text(made: Plan, prepared: Prepared) -> list[str]:
+    """What will be done, in sentences."""
+    record: dict[str, Any] = prepared.record
+    run, shape = made.run, made.run.stages[0].shape
+    lines = [
+        f"learning from {prepared.annotated('train')} annotated frames of {', '.join(record['train'])}",
+        f"held out for the gate: {prepared.annotated('held_out')} annotated frames of {', '.join(record['held_out'])}",
+        *record["notes"],
+        f"{run.total_steps} steps of {shape.batch} clips x {shape.frames} frames at {shape.width}x{shape.height}",
+    ]
+    if made.seconds:
+        lines.append(
+            f"about {made.seconds / 60:.0f} minutes at most on this machine ({made.seconds_per_step:.2f} s a step); "
+            "it may stop earlier, when validation no longer improves"
+        )
+    return lines
