@@ -21,7 +21,7 @@ class VideoConfig:
         reverse: probability of reversed time.
         max_objects: objects of a clip that are tracked, at most.
         minimum: share of the frame from which on an object counts as present.
-        tint: how much light and colours of a clip are changed, see `training.synthesis.appearance.tint`; 0 for not at all.
+        tint: how much light and colours of a clip are changed, see `training.data.tint`; 0 for not at all.
     """
 
     max_skip: int = 3
