@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from agss_model.adaptation import adapted_weights
 from agss_model.cli import options
-from agss_model.cli.console import FrameProgress, is_quiet, stderr, stdout
+from agss_model.cli.console import ConsoleReport, FrameProgress, is_quiet, stderr, stdout
 from agss_model.clips import follow
 from agss_model.engines.loading import Engine, load_engine
 from agss_model.environment import commit, machine, versions
@@ -40,6 +42,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Keep the predicted masks in this folder.", show_default=False)
     ] = None,
+    adapt: options.Adapt = None,
     weights: options.Weights = None,
     flow: options.Flow = None,
     device: options.Device = "auto",
@@ -61,13 +64,28 @@ def evaluate(
         check_writable(json)
     if out is not None and out.exists() and not out.is_dir():
         raise OutputError(f"cannot write masks to {out}: it is a file; choose a folder")
-    loaded = load_engine(weights, flow, device, threads, seed, max_side=max_side, engine=engine)
+
+    def load(chosen_weights: str | None) -> Engine:
+        return load_engine(chosen_weights, flow, device, threads, seed, max_side=max_side, engine=engine)
+
+    loaded = load(weights)
     clock = Stopwatch()
-    scores = score_sequences(chosen, loaded, clock, out)
+    scores = score_sequences(chosen, loaded if adapt is None else _learning(loaded, load, adapt), clock, out)
     mean = mean_score(scores)
     _print_table(scores, mean, clock)
     if json is not None:
-        write_json(json, _record(scores, mean, clock, loaded))
+        write_json(json, _record(scores, mean, clock, loaded) | {"adapt_minutes": adapt})
+
+
+def _learning(base: Engine, load: Callable[[str], Engine], minutes: float) -> Callable[[Sequence], Engine]:
+    """For each sequence an engine that has learned from its first masks; nothing of it is kept."""
+
+    def learned(sequence: Sequence) -> Engine:
+        first = {number: read() for number, read in sequence.first_masks.items()}
+        with tempfile.TemporaryDirectory() as folder, ImageFrames(sequence.frames, name=sequence.name) as source:
+            return load(adapted_weights(base.weights, source, first, Path(folder), ConsoleReport(), minutes))
+
+    return learned
 
 
 class Stopwatch:
@@ -95,13 +113,16 @@ class Stopwatch:
 
 
 def score_sequences(
-    chosen: Iterable[Sequence], engine: Engine, clock: Stopwatch, out: Path | None = None
+    chosen: Iterable[Sequence],
+    engine: Engine | Callable[[Sequence], Engine],
+    clock: Stopwatch,
+    out: Path | None = None,
 ) -> list[SequenceScore]:
     """Track and score, and say so after each sequence.
 
     Args:
         chosen: annotated sequences.
-        engine: what to track with.
+        engine: what to track with, or what gives it for a sequence.
         clock: gets the time of tracking.
         out: folder to keep the masks in.
 
@@ -110,7 +131,8 @@ def score_sequences(
     """
     scores = []
     for sequence in chosen:
-        scores.append(_evaluate(sequence, engine, clock, out))
+        one = engine if isinstance(engine, Engine) else engine(sequence)
+        scores.append(_evaluate(sequence, one, clock, out))
         if not is_quiet():
             stderr().print(f"{len(scores)}: {sequence.name}, J&F {scores[-1].JF:.3f}")
     return scores

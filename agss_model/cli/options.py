@@ -68,6 +68,16 @@ MaxSide = Annotated[
         show_default="640, up to 960 where objects are small",
     ),
 ]
+Adapt = Annotated[
+    float | None,
+    typer.Option(
+        "--adapt",
+        metavar="MINUTES",
+        help="Learn from the clip's own masks first, for at most so many minutes; what is not better is not used. Pays "
+        "where bodies turn, looks are odd, or a clip is long.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="For everything random.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where an error came from.", callback=_remember_debug)]
 Quiet = Annotated[

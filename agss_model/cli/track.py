@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from agss_model.adaptation import adapted_weights
 from agss_model.cli import options
 from agss_model.cli.console import ConsoleReport, error, note
 from agss_model.cli.report import print_json, print_report
 from agss_model.clips import Direction
-from agss_model.engines.loading import load_engine
+from agss_model.engines.loading import default_weights, load_engine, set_threads
 from agss_model.errors import MediaError, OutputError
 from agss_model.runs.keyframes import read_keyframes
 from agss_model.runs.run import Names, Outcome, Run, make_run
@@ -19,6 +20,8 @@ from agss_model.runs.traces import Traces
 from agss_model.video import DamagedError, open_source
 from agss_model.video.source import IndexedFrames
 
+ADAPTED = ".adapted"
+"""What the folder of what was learned from the clip is called beside the run's, after its name."""
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
@@ -61,6 +64,7 @@ def track(
         Names, typer.Option(help="Name masks by frame number, or like the images of the source folder.")
     ] = "numbers",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
+    adapt: options.Adapt = None,
     weights: options.Weights = None,
     flow: options.Flow = None,
     device: options.Device = "auto",
@@ -80,6 +84,12 @@ def track(
         keyframes = read_keyframes(masks, clip, frame)
         for sentence in (*clip.notes, *keyframes.doubtful):
             note(sentence)
+        if adapt is not None:
+            set_threads(threads)
+            learned = out.absolute().with_name(out.absolute().name + ADAPTED)
+            weights = adapted_weights(
+                weights or default_weights(), clip, keyframes.label_maps, learned, ConsoleReport(), adapt
+            )
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
         job = make_run(
             clip, source, keyframes, loaded, out, ConsoleReport(),

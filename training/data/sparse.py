@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -19,7 +19,9 @@ import torch
 from agss_model.errors import MaskError, MediaError
 from agss_model.evaluation.layouts import Sequence as Annotated
 from agss_model.evaluation.layouts import open_dataset
+from agss_model.masks.labels import LabelMap
 from agss_model.video.images import read_image
+from agss_model.video.source import Image
 from training.data.clips import Clips, ClipShape, join
 from training.data.known import Known, read_known
 from training.data.tint import tint
@@ -29,31 +31,100 @@ ATTEMPTS = 40
 FURTHEST = 12  # frames of the video per frame of the clip, within which its end is chosen
 
 
+class SparseVideo(Protocol):
+    """A video with some annotated frames."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """Numbers of the frames that are there, ascending; there may be holes."""
+
+    @property
+    def annotated(self) -> tuple[int, ...]:
+        """Numbers of the annotated frames, ascending."""
+
+    def picture(self, number: int) -> Image:
+        """A frame."""
+
+    def truth(self, number: int) -> tuple[npt.NDArray[Any], frozenset[int] | None]:
+        """Label map of an annotated frame, and the ids known there, None for all."""
+
+
 @dataclass(frozen=True)
-class SparseVideo:
-    """A video with some annotated frames.
+class VideoOfFiles:
+    """A `SparseVideo` of a prepared folder.
 
     Attributes:
-        frames: file by frame number; there may be holes.
+        files: by frame number.
         sequence: files and masks.
         places: position in `sequence` by frame number.
-        annotated: numbers of the annotated frames, ascending.
+        annotated: see `SparseVideo`.
         known: ids by name of frame, where not all are known.
     """
 
-    frames: Mapping[int, Path]
+    files: Mapping[int, Path]
     sequence: Annotated
     places: Mapping[int, int]
     annotated: tuple[int, ...]
     known: Known
 
+    @property
+    def name(self) -> str:
+        """See `SparseVideo`."""
+        return self.sequence.name
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """See `SparseVideo`."""
+        return tuple(sorted(self.files))
+
+    def picture(self, number: int) -> Image:
+        """See `SparseVideo`."""
+        return read_image(self.files[number])
+
     def truth(self, number: int) -> tuple[npt.NDArray[Any], frozenset[int] | None]:
-        """Label map of an annotated frame, and the ids known there, None for all."""
+        """See `SparseVideo`."""
         place = self.places[number]
         return self.sequence.truth_and_void(place)[0], self.known.get(self.sequence.frames[place].stem)
 
 
-def open_sparse(root: Path) -> list[SparseVideo]:
+@dataclass(frozen=True)
+class VideoInMemory:
+    """A `SparseVideo` of which everything is known on its annotated frames.
+
+    Attributes:
+        name: see `SparseVideo`.
+        pictures: by frame number.
+        label_maps: by frame number, of some of them.
+    """
+
+    name: str
+    pictures: Mapping[int, Image]
+    label_maps: Mapping[int, LabelMap]
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """See `SparseVideo`."""
+        return tuple(sorted(self.pictures))
+
+    @property
+    def annotated(self) -> tuple[int, ...]:
+        """See `SparseVideo`."""
+        return tuple(sorted(self.label_maps))
+
+    def picture(self, number: int) -> Image:
+        """See `SparseVideo`."""
+        return self.pictures[number]
+
+    def truth(self, number: int) -> tuple[npt.NDArray[Any], frozenset[int] | None]:
+        """See `SparseVideo`."""
+        return self.label_maps[number], None
+
+
+def open_sparse(root: Path) -> list[VideoOfFiles]:
     """Videos with at least two annotated frames of a folder that `training.annotations.prepare` wrote.
 
     Raises:
@@ -67,12 +138,12 @@ def open_sparse(root: Path) -> list[SparseVideo]:
     return usable
 
 
-def _video(sequence: Annotated, known: Known) -> SparseVideo:
+def _video(sequence: Annotated, known: Known) -> VideoOfFiles:
     if strange := [path for path in sequence.frames if not path.stem.isdecimal()]:
         raise MediaError(f"{strange[0]} is not named after the number of its frame")
     numbers = [int(path.stem) for path in sequence.frames]
-    return SparseVideo(
-        frames=dict(zip(numbers, sequence.frames, strict=True)),
+    return VideoOfFiles(
+        files=dict(zip(numbers, sequence.frames, strict=True)),
         sequence=sequence,
         places={number: place for place, number in enumerate(numbers)},
         annotated=tuple(sorted(numbers[place] for place in sequence.annotations)),
@@ -102,7 +173,7 @@ class SparseClips:
             try:
                 return self._cut(video, shape, rng)
             except MaskError as error:
-                problem = f"{video.sequence.name}: {error}"
+                problem = f"{video.name}: {error}"
         raise MediaError(f"{ATTEMPTS} clips in a row could not be used; the last: {problem}")
 
     def _cut(self, video: SparseVideo, shape: ClipShape, rng: np.random.Generator) -> Clips:
@@ -113,7 +184,7 @@ class SparseClips:
             raise MaskError(f"frame {chosen[0]} has no mask")
         crop = self._box(first[0], shape, rng)
         step = -1 if rng.random() < self.config.flip else 1
-        pictures = [_fit(read_image(video.frames[number])[crop], shape, cv2.INTER_AREA)[:, ::step] for number in chosen]
+        pictures = [_fit(video.picture(number)[crop], shape, cv2.INTER_AREA)[:, ::step] for number in chosen]
         labels = [None if t is None else _fit(t[0][crop], shape, cv2.INTER_NEAREST)[:, ::step] for t in truths]
         told = [None if t is None else t[1] for t in truths]
         return self._clip(pictures, labels, told, rng)
@@ -183,7 +254,7 @@ def choose_frames(video: SparseVideo, frames: int, config: VideoConfig, rng: np.
     far = [number for number in near if abs(number - order[start]) >= frames - 1]
     ends = far or near or [order[start + 1]]
     end = ends[int(rng.integers(len(ends)))]
-    available = np.array(sorted(video.frames))
+    available = np.array(video.numbers)
     wanted = np.linspace(order[start], end, frames)
     nearest = available[np.abs(available[None] - wanted[:, None]).argmin(1)]
     return [int(number) for number in nearest]

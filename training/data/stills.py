@@ -6,7 +6,7 @@ import io
 import itertools
 import tarfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +24,8 @@ from agss_model.video.images import decode_image
 
 AnyArray = npt.NDArray[np.integer[Any] | np.floating[Any]]  # as OpenCV's stubs have it; here always uint8
 IGNORE = 255
+SMALLEST = 0.01
+"""Share of a still from which on an object is cut out."""
 PART_SETS = frozenset({"ccp"})  # ids are parts of one object; their union is the object
 
 
@@ -83,6 +85,16 @@ class StillPool:
             by_still.setdefault(instance.still, []).append(index)
         return StillPool(self.images[part], self.masks[part], self.extents[part], self.names[part], instances, by_still)
 
+    def with_cuts_of(self, other: StillPool) -> StillPool:
+        """The same backgrounds, but objects to paste of another pool of the same size, in equal shares with its own."""
+        first, own = len(self.names), self.instances
+        others = [replace(i, still=i.still + first) for i in other.instances]
+        repeated = own * max(1, len(others) // max(1, len(own)))
+        images, masks = torch.cat([self.images, other.images]), torch.cat([self.masks, other.masks])
+        return StillPool(
+            images, masks, [*self.extents, *other.extents], self.names, [*repeated, *others], self.by_still
+        )
+
     def to(self, device: str) -> StillPool:
         """The same pool with its pictures on a device."""
         return replace(self, images=self.images.to(device), masks=self.masks.to(device))
@@ -129,6 +141,25 @@ def load_stills(folder: Path, *, shards: int | None = None, size: int = 384, lim
     images, masks = images[: len(names)], masks[: len(names)]
     instances, by_still = _instances(masks, extents, names)
     return StillPool(images, masks, extents, names, instances, by_still, dict(skipped))
+
+
+def pool_of(
+    pictures: Sequence[AnyArray], masks: Sequence[AnyArray], name: str, size: int, smallest: float = SMALLEST
+) -> StillPool:
+    """A pool of pictures that are in memory already.
+
+    Args:
+        pictures: each (H, W, 3) uint8 RGB.
+        masks: each (H, W) uint8, 0 background, 255 ignore.
+        name: of the data set that they count as.
+        size: longest side in pixels.
+        smallest: share of a picture from which on an object can be cut out.
+    """
+    squares = [_square(picture, mask, size) for picture, mask in zip(pictures, masks, strict=True)]
+    images = torch.stack([torch.from_numpy(picture.transpose(2, 0, 1).copy()) for picture, _, _ in squares])
+    labels = torch.stack([torch.from_numpy(mask.copy()) for _, mask, _ in squares])
+    extents, names = [extent for _, _, extent in squares], [f"{name}__{row}" for row in range(len(squares))]
+    return StillPool(images, labels, extents, names, *_instances(labels, extents, names, smallest))
 
 
 def _missing_shards(folder: Path, shards: int | None) -> Counter[str]:
@@ -218,7 +249,7 @@ def _square(image: AnyArray, mask: AnyArray, size: int) -> tuple[AnyArray, AnyAr
 
 
 def _instances(
-    masks: Tensor, extents: list[tuple[int, int]], names: list[str]
+    masks: Tensor, extents: list[tuple[int, int]], names: list[str], smallest: float = SMALLEST
 ) -> tuple[list[Instance], dict[int, list[int]]]:
     found: list[Instance] = []
     by_still: dict[int, list[int]] = {}
@@ -229,7 +260,7 @@ def _instances(
         for group in groups:
             inside = np.isin(array, group)
             area = int(inside.sum())
-            if area < 0.01 * array.size:
+            if area < smallest * array.size:
                 continue
             rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
             box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)

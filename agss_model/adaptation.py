@@ -1,0 +1,56 @@
+"""Learning from a clip's own masks before it is tracked; what can do it registers itself, as `training` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol
+
+from agss_model.errors import ConfigError
+from agss_model.masks.labels import LabelMap
+from agss_model.runs.reporting import Report
+from agss_model.video.source import FrameSource
+
+ADAPTERS = "agss.adapters"
+"""Entry points of what can learn from a clip; each is an `Adapter`, the first one is used."""
+
+
+class Adapter(Protocol):
+    """See `training.team.adapt`."""
+
+    def __call__(
+        self,
+        weights: str,
+        source: FrameSource,
+        label_maps: Mapping[int, LabelMap],
+        folder: Path,
+        report: Report,
+        minutes: float,
+    ) -> str:
+        """Name or file of the weights to track with; it says to `report` what was learned."""
+
+
+def adapted_weights(
+    weights: str, source: FrameSource, label_maps: Mapping[int, LabelMap], folder: Path, report: Report, minutes: float
+) -> str:
+    """Weights that have learned from a clip's human frames, or those given where that is not better.
+
+    Args:
+        weights: name or file of the weights to begin with.
+        source: the clip.
+        label_maps: (H, W) by frame number, drawn by a human.
+        folder: where what was learned is kept, and found again.
+        report: where to speak.
+        minutes: that it may take.
+
+    Raises:
+        ConfigError: nothing installed can do it, or the weights cannot learn.
+    """
+    if minutes <= 0:
+        raise ConfigError(f"--adapt is {minutes} minutes; give a number above 0, such as 2.")
+    points = list(entry_points(group=ADAPTERS))
+    if not points:
+        raise ConfigError('--adapt needs the training parts; install in the clone: pip install ".[train]"')
+    adapter: Adapter = points[0].load()
+    return adapter(weights, source, label_maps, folder, report, minutes)
