@@ -32,7 +32,7 @@ def draw_overlay(
     scores: Mapping[int, float] | None = None,
     lost: Iterable[int] = (),
 ) -> Image:
-    """Draw every object: a translucent fill, a contour, and its id with its score above it.
+    """Draw every object: a translucent fill, an outline in light and dark, and its id with its score above it.
 
     Args:
         frame: (H, W, 3) uint8 RGB; it is not changed.
@@ -76,7 +76,10 @@ def _filled(frame: Image, label_map: LabelMap, ids: tuple[int, ...]) -> Image:
     inside = labels > 0
     blended = cv2.addWeighted(part, 1 - OPACITY, colours, OPACITY, 0).reshape(part.shape)
     drawn[rows, columns] = cv2.copyTo(blended, inside.view(np.uint8), part.copy()).reshape(part.shape)
-    border = _border(label_map)[rows, columns] & inside
+    thickness = 2 if label_map.shape[0] > 720 else 1
+    border = _near_another(label_map, thickness)
+    drawn[border & (label_map == 0)] = 0  # dark around it and light inside: one of them is seen on any ground
+    border = border[rows, columns] & inside
     drawn[rows, columns][border] = _brighter(colours[border])
     return drawn
 
@@ -90,9 +93,8 @@ def _head(mask: npt.NDArray[np.bool_]) -> tuple[int, int]:
     return left + x + width // 2, top + y
 
 
-def _border(label_map: LabelMap) -> npt.NDArray[np.bool_]:
-    """Pixels within one pixel (two on frames of more than 720 rows) of another label."""
-    thickness = 2 if label_map.shape[0] > 720 else 1
+def _near_another(label_map: LabelMap, thickness: int) -> npt.NDArray[np.bool_]:
+    """Pixels within `thickness` pixels of another label."""
     kernel = np.ones((2 * thickness + 1, 2 * thickness + 1), np.uint8)
     low, high = cv2.erode(label_map, kernel), cv2.dilate(label_map, kernel)
     return np.asarray(low != high).reshape(label_map.shape)

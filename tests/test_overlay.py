@@ -22,10 +22,24 @@ def test_background_stays_and_the_inside_takes_the_objects_colour():
     before = frame.copy()
     drawn = draw_overlay(frame, label_map)
     assert np.array_equal(frame, before)
-    assert np.array_equal(drawn[label_map == 0], frame[label_map == 0])
+    far = np.ones((40, 40), bool)
+    far[9:31, 9:31] = False
+    assert np.array_equal(drawn[far], frame[far])
     red, green, blue = drawn[20, 20].astype(int)
     assert red > 100 > green == blue  # id 1 is dark red in the palette
     assert not np.array_equal(drawn[10, 10], drawn[20, 20])  # the contour
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+@pytest.mark.parametrize("object_id", [1, 8, 21, 255])
+def test_an_outline_is_seen_on_black_and_on_white_whatever_the_colour(ground, object_id):
+    frame, label_map = scene()
+    frame[:] = ground
+    drawn = draw_overlay(frame, label_map * object_id)
+    around, rim = drawn[20, 9].astype(int), drawn[20, 10].astype(int)
+    assert around.max() == 0
+    assert max(rim.max(), 255 if ground else 0) >= 150
+    assert abs(rim.mean() - around.mean()) > 40 or ground
 
 
 def test_a_frame_without_objects_is_unchanged():
@@ -48,6 +62,7 @@ def test_id_and_score_are_written_above_the_largest_part():
     label_map[180, 20] = 3
     with_text, without = draw_overlay(frame, label_map, {3: 0.5}), frame
     changed = (with_text != without).any(-1) & (label_map == 0)
+    changed[99:151, 99:151] = changed[179:182, 19:22] = False  # the outlines
     y, x = np.nonzero(changed)
     assert 80 <= y.min() <= y.max() <= 100
     assert abs((x.min() + x.max()) / 2 - 125) < 5

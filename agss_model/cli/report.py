@@ -117,7 +117,8 @@ def _about(object_id: int, label: str | None, rows: tuple[Row, ...]) -> dict[str
 def _files(run: Run) -> dict[str, Path]:
     traces = run.folder.settled
     files = {"masks": traces.masks, "scores": traces.scores}
-    return files | ({"overlay": traces.overlay} if traces.overlay.exists() else {})
+    overlay = traces.overlays if run.overlay == "frames" else traces.overlay
+    return files | ({"overlay": overlay} if overlay.exists() else {})
 
 
 def _worst(outcome: Outcome) -> Row | None:

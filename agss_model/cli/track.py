@@ -16,6 +16,7 @@ from agss_model.engines.loading import default_weights, load_engine, set_threads
 from agss_model.errors import MediaError, OutputError
 from agss_model.runs.keyframes import read_keyframes
 from agss_model.runs.run import Names, Outcome, Run, make_run
+from agss_model.runs.showing import Overlay
 from agss_model.runs.traces import Traces
 from agss_model.video import DamagedError, open_source
 from agss_model.video.source import IndexedFrames
@@ -53,7 +54,10 @@ def track(
     last: Annotated[
         int | None, typer.Option("--to", help="Last frame that gets a mask.", show_default="the clip's")
     ] = None,
-    overlay: Annotated[bool, typer.Option(help="Draw the masks over the clip, into overlay.mp4.")] = True,
+    overlay: Annotated[
+        Overlay,
+        typer.Option(help="Draw the masks over the clip: into overlay.mp4, or overlay/ with an image per frame."),
+    ] = "video",
     overwrite: Annotated[
         bool, typer.Option(help="Replace the run in the output folder, once the new one is finished.")
     ] = False,

@@ -195,6 +195,18 @@ class RunFolder:
         yield beside
         here.adopt(beside, here.overlay)
 
+    def keep_shown(self, number: int, data: bytes) -> None:
+        """Write a frame with its masks drawn over it, a JPEG.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        here = self.here
+        with explained(here.overlays):
+            here.overlays.mkdir(exist_ok=True)
+            here.progress.mkdir(exist_ok=True)
+        here.keep(here.shown(number), data)
+
     def finish(self, asked: Mapping[str, Any]) -> None:
         """Call the run finished, and let it take the place of the one it replaces.
 
@@ -219,8 +231,8 @@ class RunFolder:
     def _places(self) -> tuple[Path, ...]:
         settled = self.settled
         return (
-            settled.record, settled.masks, settled.scores, settled.overlay, settled.progress, settled.next,
-            settled.states,
+            settled.record, settled.masks, settled.scores, settled.overlay, settled.overlays, settled.progress,
+            settled.next, settled.states,
         )  # fmt: skip
 
     def _check(self, asked: Mapping[str, Any], *, finished: bool) -> None:
@@ -236,7 +248,7 @@ class RunFolder:
             return
         for place in {self.settled.root: self.settled, self.here.root: self.here}.values():
             known = place.known()
-            paths = (place.scores, place.overlay, *map(place.mask, frames))
+            paths = (place.scores, place.overlay, *map(place.mask, frames), *map(place.shown, frames))
             changed = [
                 place.name(path)
                 for path in paths

@@ -15,8 +15,6 @@ from agss_model.engines.loading import Engine
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
 from agss_model.interruption import Interruption
-from agss_model.masks.files import read_label_map
-from agss_model.overlay import draw_overlay
 from agss_model.ranges import Part, Plan, make_plan, spans
 from agss_model.results import FrameResult
 from agss_model.runs.folder import RunFolder, Standing
@@ -24,11 +22,10 @@ from agss_model.runs.keyframes import Keyframes
 from agss_model.runs.recorder import Recorder
 from agss_model.runs.reporting import Report
 from agss_model.runs.scores import Row, read_rows
+from agss_model.runs.showing import Overlay, lacking, show
 from agss_model.runs.traces import by_number
 from agss_model.video.images import ImageFrames
-from agss_model.video.prefetch import prefetch
-from agss_model.video.source import FrameSource
-from agss_model.video.writer import VideoWriter
+from agss_model.video.source import FrameSource, IndexedFrames
 
 Names = Literal["numbers", "source"]
 SAVE_EVERY = 50  # frames between two states of the tracker on the disk
@@ -64,17 +61,17 @@ class Run:
         folder: where output goes.
         plan: frames and order.
         asked: everything that decides about the masks; a run is continued only where all of it is the same.
-        overlay: whether to make the overlay.
+        overlay: what to draw the masks over.
         report: where the run speaks.
     """
 
-    source: FrameSource
+    source: IndexedFrames
     keyframes: Keyframes
     engine: Engine
     folder: RunFolder
     plan: Plan
     asked: dict[str, Any]
-    overlay: bool
+    overlay: Overlay
     report: Report
 
     def run(self, *, overwrite: bool = False) -> Outcome:
@@ -99,7 +96,7 @@ class Run:
 
     def _completed(self) -> Outcome:
         rows = tuple(read_rows(self.folder.here.scores))
-        if self.overlay and not self.folder.here.overlay.exists():
+        if lacking(self.folder, self.plan.frames, self.overlay):
             self._draw(rows)
             self.folder.finish(self.asked)
         return Outcome("complete", len(self.plan.frames), (), 0.0, rows)
@@ -133,10 +130,12 @@ class Run:
         seconds = time.perf_counter() - began
         self.folder.publish_scores()
         rows = tuple(read_rows(self.folder.here.scores))
-        if self.overlay:
-            self._draw(rows)
+        self._draw(rows)
         self.folder.finish(self.asked)
         return Outcome(standing, len(self.plan.frames), tuple(missing), seconds, rows)
+
+    def _draw(self, rows: tuple[Row, ...]) -> None:
+        show(self.source, self.plan.frames, self.folder, rows, self.overlay, self.report)
 
     def _fused(self, wanted: list[int], stop: Interruption) -> Iterator[FrameResult]:
         """The frames from both directions; of a part that was begun, the way back to what is missing is gone again."""
@@ -169,28 +168,9 @@ class Run:
             if stop.asked:
                 raise KeyboardInterrupt
 
-    def _draw(self, rows: tuple[Row, ...]) -> None:
-        """The overlay, from the masks on the disk: the same whether the run was interrupted or not."""
-        by_frame: dict[int, list[Row]] = {}
-        for row in rows:
-            by_frame.setdefault(row.frame, []).append(row)
-        frames = self.plan.frames
-        images = prefetch(self.source.frames(frames.start, frames.stop))
-        with (
-            self.folder.overlay() as place,
-            VideoWriter(place, min(self.source.fps, 1000.0), self.source.size) as video,
-            self.report.progress("drawing the overlay", len(frames)) as progress,
-        ):
-            for number, image in zip(frames, images, strict=True):
-                here = by_frame.get(number, [])
-                scores = {row.object_id: row.score for row in here if not row.human}
-                lost = [row.object_id for row in here if row.lost]
-                video.write(draw_overlay(image, read_label_map(self.folder.mask(number)), scores, lost))
-                progress.advance()
-
 
 def make_run(
-    source: FrameSource,
+    source: IndexedFrames,
     source_path: Path,
     keyframes: Keyframes,
     engine: Engine,
@@ -200,7 +180,7 @@ def make_run(
     direction: Direction = "forward",
     first: int | None = None,
     last: int | None = None,
-    overlay: bool = True,
+    overlay: Overlay = "video",
     names: Names = "numbers",
 ) -> Run:
     """Check a run and say what it is; nothing is written.
@@ -215,7 +195,7 @@ def make_run(
         direction: which way to track.
         first: first frame that gets a mask, None for the first of the clip.
         last: last frame that gets a mask, None for the last of the clip.
-        overlay: whether to make the overlay.
+        overlay: what to draw the masks over: a video, one image per frame, or nothing.
         names: call masks by frame numbers, or like the images of the clip.
 
     Raises:

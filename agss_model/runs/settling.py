@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ def recover(settled: Traces) -> None:
     following = Traces(settled.next)
     for place in (settled, following):
         if place.is_run():
-            for folder in (place.root, place.masks, place.progress, place.states):
+            for folder in (place.root, place.masks, place.overlays, place.progress, place.states):
                 remove_leftovers(folder)
     if following.root.is_symlink() or not following.root.is_dir():
         return
@@ -55,13 +56,15 @@ def settle(settled: Traces) -> None:
             f"elsewhere and give the same command again (the new run is complete, in {following.root})"
         )
     with explained(settled.root):
-        settled.masks.mkdir(exist_ok=True)
         for name in record.files:
             if (following.root / name).exists():
+                (settled.root / name).parent.mkdir(exist_ok=True)
                 (following.root / name).replace(settled.root / name)
         for name in before.keys() - after.keys():
             if settled.owns(settled.root / name, before):
                 (settled.root / name).unlink()
+        with contextlib.suppress(OSError):  # it is not empty, or was never made
+            settled.overlays.rmdir()
         _settle_states(settled, following, record)
         following.record.replace(settled.record)
     settled.remove_progress()

@@ -2,7 +2,7 @@
 
 - `run.json`: what was asked, whether it is finished, and every file it wrote with its SHA-256
 - `masks/`: one PNG per frame
-- `scores.csv`, `overlay.mp4`: written at the end
+- `scores.csv`, and `overlay.mp4` or `overlay/` with one JPEG per frame: written at the end
 - `.progress/`: while unfinished, scores and files so far and the tracker's state
 - `.next/`: while unfinished, a run that is to replace the one in this folder, with files like these
 - `.states/`: the tracker's state at some frames, for corrections
@@ -25,8 +25,8 @@ from agss_model.files import explained, is_leftover, remove_leftovers, sha256_of
 from agss_model.runs.scores import HEADER
 from agss_model.runs.states import is_state, remove_stale
 
-_NAMES = re.compile(r"scores\.csv|overlay\.mp4|masks/[^/\\\0]+\.png")
-_FOLDERS = ("masks",)
+_NAMES = re.compile(r"scores\.csv|overlay\.mp4|masks/[^/\\\0]+\.png|overlay/[^/\\\0]+\.jpg")
+_FOLDERS = ("masks", "overlay")
 _PROGRESS = ("scores.csv", "written.txt", "state.safetensors", "overlay.mp4")
 _LOCK = (".lock", ".lock.holder")
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what file managers leave; neither ours nor anybody's
@@ -64,6 +64,7 @@ class Traces:
         self.masks = root / "masks"
         self.scores = root / "scores.csv"
         self.overlay = root / "overlay.mp4"
+        self.overlays = root / "overlay"
         self.progress = root / ".progress"
         self.log = self.progress / "scores.csv"
         self.written = self.progress / "written.txt"
@@ -75,6 +76,10 @@ class Traces:
     def mask(self, number: int) -> Path:
         """The mask of a frame."""
         return self.masks / f"{self.naming(number)}.png"
+
+    def shown(self, number: int) -> Path:
+        """A frame with its masks drawn over it."""
+        return self.overlays / f"{self.naming(number)}.jpg"
 
     def name(self, path: Path) -> str:
         """Of a file, as the record names it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from fractions import Fraction
 from types import TracebackType
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -79,6 +80,8 @@ class IndexedFrames(ABC):
     fps: float
     notes: tuple[str, ...] = ()
     """Sentences on what was taken for granted, or is missing."""
+    aspect: Fraction = Fraction(1)
+    """Width of a pixel as it is to be shown, divided by its height."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -90,6 +93,15 @@ class IndexedFrames(ABC):
     def frames(self, start: int | None = None, stop: int | None = None, step: int = 1) -> Iterator[Image]:
         """See `FrameSource.frames`."""
         return self._frames_of(self._range(start, stop, step))
+
+    @property
+    def steady(self) -> bool:
+        """Whether every frame is shown at its number divided by `fps`."""
+        return True
+
+    def time(self, index: int) -> Fraction:
+        """Seconds from the start of the clip at which a frame is shown."""
+        return index / Fraction(self.fps).limit_denominator(1001)
 
     def close(self) -> None:  # noqa: B027 - images hold no file open
         """See `FrameSource.close`."""

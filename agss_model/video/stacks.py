@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +91,24 @@ class ImageStack(IndexedFrames):
     def __len__(self) -> int:
         """Number of pictures."""
         return len(self._pages)
+
+    @property
+    def steady(self) -> bool:
+        """See `IndexedFrames.steady`."""
+        return len(set(self._durations)) < 2
+
+    def time(self, index: int) -> Fraction:
+        """See `IndexedFrames.time`."""
+        return Fraction(sum(self._durations[:index]), 1000) if not self.steady else super().time(index)
+
+    @cached_property
+    def _durations(self) -> tuple[int, ...]:
+        """Milliseconds for which each picture but the last is shown; none in a TIFF."""
+        return () if self._tiff else tuple(self._shown_for(number) for number in range(len(self) - 1))
+
+    def _shown_for(self, number: int) -> int:
+        self._shown(number)
+        return max(1, round(self._image.info.get("duration") or 1000 / self.fps))
 
     def read(self, index: int) -> Image:
         """See `FrameSource.read`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,8 @@ class VideoFile(IndexedFrames):
     """A video file; reading in order decodes each frame once, and any other frame is found by seeking.
 
     Frame k is the k-th frame in presentation order, counted as CVAT counts, also with B-frames, variable frame rate,
-    a start time other than 0 and edit lists. The rotation that phones write is applied; the pixel aspect ratio is
-    not. Going backwards holds at most 256 MiB of frames (at least one frame).
+    a start time other than 0 and edit lists. The rotation that phones write is applied; the pixel aspect ratio
+    (`aspect`) is not. Going backwards holds at most 256 MiB of frames (at least one frame).
     """
 
     def __init__(self, path: Path, *, partial: bool = False) -> None:
@@ -59,7 +60,10 @@ class VideoFile(IndexedFrames):
         self._held: tuple[int, VideoFrame] | None = None
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate else 25.0
-        image = _to_rgb(self._find(0), str(path))
+        first = self._find(0)
+        image = _to_rgb(first, str(path))
+        aspect = self._stream.sample_aspect_ratio or Fraction(1)  # 0 or None where the file does not say
+        self.aspect = aspect if first.rotation % 180 == 0 else 1 / aspect
         self.size = (image.shape[1], image.shape[0])
         check_side(self.size, str(path))
 
@@ -89,6 +93,13 @@ class VideoFile(IndexedFrames):
             return True
         even = np.linspace(times[0], times[-1], len(times))
         return bool((np.abs(np.array(times) - even) <= (times[-1] - times[0]) / (len(times) - 1) / 2 + 1).all())
+
+    def time(self, index: int) -> Fraction:
+        """See `IndexedFrames.time`."""
+        begin, time = self._index.times[0], self._index.times[index]
+        if begin is None or time is None or self._stream.time_base is None:
+            return super().time(index)
+        return (time - begin) * self._stream.time_base
 
     def read(self, index: int) -> Image:
         """See `FrameSource.read`."""

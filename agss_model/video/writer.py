@@ -21,6 +21,9 @@ from agss_model.files import part_of
 from agss_model.video.source import Image, check_same_size, check_side
 
 _BT709 = 1
+_MPEG4_CLOCK = 65_535  # MPEG-4 Part 2 keeps the clock in 16 bits
+_FINEST = 90_000
+"""Ticks of a second in videos of a variable frame rate: 24, 25, 30 and 60 Hz and milliseconds are whole numbers."""
 
 
 class VideoWriter:
@@ -30,13 +33,23 @@ class VideoWriter:
     at all: it is written beside and renamed when the `with` block ends well, and removed when it ends with an error.
     """
 
-    def __init__(self, path: str | os.PathLike[str], fps: float, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        fps: float,
+        size: tuple[int, int],
+        *,
+        aspect: Fraction = Fraction(1),
+        steady: bool = True,
+    ) -> None:
         """Opens the file.
 
         Args:
             path: the video to make; its folder must exist.
             fps: frames per second, above 0 and up to 1000.
             size: (width, height) of the frames to come.
+            aspect: width of a pixel as it is to be shown, divided by its height.
+            steady: frames follow one another at `fps`; otherwise each comes with its time.
 
         Raises:
             MediaError: `fps` or `size` is out of range.
@@ -55,12 +68,15 @@ class VideoWriter:
             self._container = av.open(str(self._part.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
         except (av.error.FFmpegError, OSError) as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror}; choose a writable folder") from error
-        self._stream = self._add_stream(fps)
-        self._count = 0
+        self._stream = self._add_stream(fps, aspect)
+        self._tick = 1 / Fraction(self._stream.codec_context.framerate)
+        if not steady:
+            self._tick = Fraction(1, _FINEST if self._stream.codec_context.name == "libx264" else _MPEG4_CLOCK)
+            self._stream.codec_context.time_base = self._tick
+        self._count, self._last = 0, -1
 
-    def _add_stream(self, fps: float) -> VideoStream:
-        # MPEG-4 Part 2 keeps the clock in 16 bits.
-        rate = Fraction(fps).limit_denominator(max(1, min(1001, 65535 // math.ceil(fps))))
+    def _add_stream(self, fps: float, aspect: Fraction) -> VideoStream:
+        rate = Fraction(fps).limit_denominator(max(1, min(1001, _MPEG4_CLOCK // math.ceil(fps))))
         width, height = (side + side % 2 for side in self.size)
         if "libx264" in av.codecs_available:
             stream = self._container.add_stream("libx264", rate=rate)
@@ -70,12 +86,17 @@ class VideoWriter:
             stream.bit_rate = int(width * height * fps * 0.2) + 100_000
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         context = stream.codec_context
+        context.sample_aspect_ratio = stream.sample_aspect_ratio = aspect
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         context.color_range = ColorRange.MPEG
         return stream
 
-    def write(self, image: Image) -> None:
-        """Appends one frame, (H, W, 3) uint8 RGB.
+    def write(self, image: Image, time: Fraction | None = None) -> None:
+        """Appends one frame.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            time: seconds from the first frame, above the time of the one before; None to follow it at the frame rate.
 
         Raises:
             MediaError: not such an image, or not of the size given at the start.
@@ -89,8 +110,8 @@ class VideoWriter:
             image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
         frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
-        frame.pts = self._count
-        frame.time_base = 1 / Fraction(self._stream.codec_context.framerate)
+        self._last = self._last + 1 if time is None else max(self._last + 1, round(time / self._tick))
+        frame.pts, frame.time_base = self._last, self._tick
         self._encode(frame)
         self._count += 1
 

@@ -22,7 +22,7 @@ def give(clip, folder, *frames):
 
 
 def track(agss, clip, masks, out, *more):
-    return agss("track", clip / "clip.mp4", "--masks", masks, "--out", out, "--no-overlay", *more)
+    return agss("track", clip / "clip.mp4", "--masks", masks, "--out", out, "--overlay", "none", *more)
 
 
 @pytest.fixture

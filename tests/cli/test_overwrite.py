@@ -121,7 +121,7 @@ def test_what_file_managers_leave_is_neither_removed_nor_in_the_way(agss, clip, 
     out = shutil.copytree(done, tmp_path / "out")
     (out / ".DS_Store").write_text("x")
     (out / "masks" / "Thumbs.db").write_text("x")
-    assert again(agss, clip, out, "--overwrite", "--no-overlay").exit_code == 0
+    assert again(agss, clip, out, "--overwrite", "--overlay", "none").exit_code == 0
     assert sorted(path.name for path in out.iterdir()) == [".DS_Store", ".states", "masks", "run.json", "scores.csv"]
     assert (out / "masks" / "Thumbs.db").exists()
 

@@ -215,7 +215,7 @@ def test_backward_reaches_the_frames_before_the_mask(agss, clip, tmp_path):
 
 def test_both_ways_resumes_with_the_same_result(agss, clip, tmp_path, monkeypatch):
     masks = folder_of_masks(clip, tmp_path / "given", 0, 6)
-    words = ["--direction", "both", "--no-overlay"]
+    words = ["--direction", "both", "--overlay", "none"]
     assert track(agss, clip, tmp_path / "whole", *words, masks=masks).exit_code == 0
     with monkeypatch.context() as patch:
         break_at(patch, 8, KeyboardInterrupt())
