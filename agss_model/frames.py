@@ -14,7 +14,7 @@ from torch import Tensor
 
 from agss_model.errors import MaskError, MediaError
 from agss_model.network.base import AGSSVOS
-from agss_model.network.enlarging import enlarged_labels
+from agss_model.network.equations import enlarged_labels
 
 MAX_SIDE = 16384
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from agss_model.network.aggregation import with_background
+from agss_model.network.equations import with_background
 
 LEAST = 1e-5  # probability that a divergence reckons with, so that being sure costs no more than eleven nats
 

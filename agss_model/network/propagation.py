@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from agss_model.config import AgssConfig
+from agss_model.network.attention import inside_window, read
 from agss_model.network.base import AGSSVOS, Features, Reference
 from agss_model.network.lite.efficientnet import EfficientNetLite0
-from agss_model.network.memory import inside_window, read
 
 
 class PropagationAGSSVOS(AGSSVOS):

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from agss_model.config import AgssConfig
 from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.network.equations import compete
 from agss_model.network.paper.agnostic import WIDTH, AgnosticModule, conv3
-from agss_model.network.paper.decoder import Decoder, compete
+from agss_model.network.paper.decoder import Decoder
 from agss_model.network.paper.encoder import REDUCTION, Encoder
 
 

@@ -53,7 +53,7 @@ def test_the_canvas_equals_computing_every_object_everywhere(change, clips):
     shared = canvas.agnostic(features.levels, torch.rand(clips, 64, 12, 18), torch.rand(clips, 1, 12, 18))
     shared = shared if config.use_agnostic else None
     with torch.no_grad():
-        one, other = (network.decode(features, shared, evidence) for network in (canvas, everywhere))
+        one, other = (network.objects(features, shared, evidence) for network in (canvas, everywhere))
     assert one.shape == (clips, 4, 48, 72)
     assert 0.05 < (one != NOWHERE).float().mean() < 0.6
     torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
@@ -69,7 +69,7 @@ def test_canvas_and_everywhere_have_the_same_gradients():
         network.zero_grad()
         features = network.encode(torch.rand(1, 3, 128, 160, generator=torch.Generator().manual_seed(0)))
         shared = network.agnostic(features.levels, evidence.amax(1)[:, :64], evidence[:, 0, :1])
-        network.decode(features, shared, evidence).sigmoid().sum().backward()
+        network.objects(features, shared, evidence).sigmoid().sum().backward()
         found.append({name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None})
     assert found[0].keys() == found[1].keys()
     for name, gradient in found[0].items():

@@ -8,7 +8,7 @@ import torch
 from agss_model.config import PRESETS
 from agss_model.losses import iou_loss
 from agss_model.network import build_network
-from agss_model.network.aggregation import normalise
+from agss_model.network.equations import normalise
 
 
 @pytest.fixture(scope="module")

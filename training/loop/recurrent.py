@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from agss_model.flow.base import FlowEstimator
 from agss_model.flow.warp import warp
 from agss_model.losses import divergence, iou_loss, soft_iou
-from agss_model.network import aggregation
+from agss_model.network import equations
 from agss_model.network.base import AGSSVOS, Features, Reference
 from agss_model.quality import reach
 from training.data.clips import Clips
@@ -195,15 +195,15 @@ class ClipLoss(nn.Module):
         height, width = like.shape[-2:]
         if probabilities.shape[-2:] == (height, width):
             return probabilities
-        return aggregation.upsample(probabilities, (height, width), self.network.config.use_normalisation)
+        return equations.upsample(probabilities, (height, width), self.network.config.use_normalisation)
 
     def _score(self, probabilities: Tensor, truth: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         shown = valid[:, :, None, None]
         truth, probabilities = truth * shown, probabilities * shown
         loss = iou_loss(probabilities, truth, valid)
         if self.config.cross_entropy:
-            every = aggregation.with_background(probabilities).clamp_min(aggregation.EPSILON)
-            entropy = -(aggregation.with_background(truth) * every.log()).sum(1).mean()  # truth is 0 or 1
+            every = equations.with_background(probabilities).clamp_min(equations.EPSILON)
+            entropy = -(equations.with_background(truth) * every.log()).sum(1).mean()  # truth is 0 or 1
             loss = loss + self.config.cross_entropy * entropy
         with torch.no_grad():
             weight = valid.float()

@@ -1,7 +1,7 @@
 """Instance-agnostic module of `lite`: one feature for all objects, from the target, the memory and the union masks.
 
 The paper compares reference and target by a global convolution at 1/32; here the reference has been read by attention
-(`agss_model.network.memory`), and what was read enters as evidence for "some object", by equations 1 and 2.
+(`agss_model.network.attention`), and what was read enters as evidence for "some object", by equations 1 and 2.
 """
 
 from __future__ import annotations

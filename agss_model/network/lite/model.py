@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -23,18 +23,33 @@ from torch import Tensor, nn
 
 from agss_model.config import AgssConfig
 from agss_model.errors import ConfigError
-from agss_model.network import aggregation
+from agss_model.network import attention
 from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.network.equations import compete_logits, union
 from agss_model.network.lite.agnostic import EVIDENCE_CELLS, AgnosticModule, sources
 from agss_model.network.lite.canvas import Canvas, Everywhere, Region, support
 from agss_model.network.lite.decoder import Decoder
 from agss_model.network.lite.efficientnet import CHANNELS, EfficientNetLite0
 from agss_model.network.lite.instance import InstanceModule
-from agss_model.network.memory import inside_window, read, read_twice
 from agss_model.network.target import TargetModel
 
 Shared = tuple[Tensor, Tensor, Tensor]
 """What the agnostic module gives: (B, C1, H/16, W/16), (B, C2, H/8, W/8), (B, C3, H/4, W/4)."""
+
+
+class Evidence(NamedTuple):
+    """Where the objects may be, before looking at how the target frame looks.
+
+    Attributes:
+        sources: (B, N, S, 16, H/16, W/16) of each object, from the memory, the frame before, the warped mask and the
+            target model; S is `LiteAGSSVOS.sources`.
+        objects: (B, N, (S + 1) * 16, H/16, W/16) the same, and what the other objects claim.
+        match: (B, 1, H/16, W/16) cosine of the best match in the memory.
+    """
+
+    sources: Tensor
+    objects: Tensor
+    match: Tensor
 
 
 class Runner(Protocol):
@@ -131,7 +146,9 @@ class LiteAGSSVOS(AGSSVOS):
     def resemblance(self, features: Features, references: Sequence[Reference], cells: Tensor) -> Tensor:
         """See `AGSSVOS.resemblance`."""
         query = self._key(features).flatten(2)[:, :, None, cells]
-        reading = read(query, references, self._temperature, top_k=self.config.top_k, cutoff=self.config.cutoff)
+        reading = attention.read(
+            query, references, self._temperature, top_k=self.config.top_k, cutoff=self.config.cutoff
+        )
         return reading.value[0].mean(1)[:, 0]
 
     def segment(
@@ -146,11 +163,18 @@ class LiteAGSSVOS(AGSSVOS):
     ) -> Tensor:
         """See `AGSSVOS.segment`. Each object is computed only where it can be."""
         with self.clock.measure("agnostic"):
-            evidence, union, match = self.gather(features, references, previous, warped, within, without)
-            shared = self._layers.compare(features.levels, union, match) if self.config.use_agnostic else None
-        return self.finish(self.decode(features, shared, evidence), valid)
+            evidence = self.read(features, references, previous, warped, within, without)
+            shared = self.share(features, evidence)
+        logits = self.objects(features, shared, evidence.objects)
+        return compete_logits(logits, valid, normalised=self.config.use_normalisation)
 
-    def gather(
+    def share(self, features: Features, evidence: Evidence) -> Shared | None:
+        """What all objects share, from the target and the union of the evidence; None without the agnostic module."""
+        if not self.config.use_agnostic:
+            return None
+        return self._layers.compare(features.levels, union(evidence.sources).flatten(1, 3), evidence.match)
+
+    def read(
         self,
         features: Features,
         references: Sequence[Reference],
@@ -158,21 +182,15 @@ class LiteAGSSVOS(AGSSVOS):
         warped: Tensor,
         within: Tensor | None = None,
         without: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Everything known about where the objects are, before looking at how the target frame looks.
-
-        Returns:
-            (B, N, (S + 1) * 16, H/16, W/16) evidence of each object from S sources (memory, frame before, warped mask,
-            target model) and from the other objects, (B, S * 16, H/16, W/16) its union over the objects, and
-            (B, 1, H/16, W/16) the cosine of the best match in the memory.
-        """
+    ) -> Evidence:
+        """Ask the memory, the frame before, the warped masks and the target model; arguments as for `segment`."""
         key, temperature = self._key(features), self._temperature
         if previous is None:
-            memory = read(key, references, temperature, top_k=self.config.top_k, cutoff=self.config.cutoff)
+            memory = attention.read(key, references, temperature, top_k=self.config.top_k, cutoff=self.config.cutoff)
             local = memory.value
         else:
-            window = inside_window(key.shape[-2], key.shape[-1], self.config.window, key.device)
-            memory, local = read_twice(
+            window = attention.inside_window(key.shape[-2], key.shape[-1], self.config.window, key.device)
+            memory, local = attention.read_twice(
                 key, references, previous, temperature, window, top_k=self.config.top_k, cutoff=self.config.cutoff
             )
         moved = F.pixel_unshuffle(warped[:, :, None].float(), 4)
@@ -189,10 +207,9 @@ class LiteAGSSVOS(AGSSVOS):
         looks_like = own[:, :, 0] if self.target is None else own[:, :, ::3].mean(2)
         claims = (looks_like + own[:, :, 2]) / 2
         others = (claims.sum(1, keepdim=True) - claims).clamp_max(1)
-        evidence = torch.cat([own.flatten(2, 3), others], 2)
-        return evidence, own.amax(1).flatten(1, 2), memory.match
+        return Evidence(own, torch.cat([own.flatten(2, 3), others], 2), memory.match)
 
-    def decode(self, features: Features, shared: Shared | None, evidence: Tensor) -> Tensor:
+    def objects(self, features: Features, shared: Shared | None, evidence: Tensor) -> Tensor:
         """Logits of all objects, in one pass over one canvas.
 
         Args:
@@ -259,13 +276,6 @@ class LiteAGSSVOS(AGSSVOS):
             return shared[2]
         visual: Tensor = self.agnostic.skip_fine(features.levels[0])
         return visual
-
-    def finish(self, logits: Tensor, valid: Tensor | None = None) -> Tensor:
-        """(B, N, h, w) logits -> probabilities, normalised over background and objects if so configured."""
-        logits = logits.float()
-        if self.config.use_normalisation:
-            return aggregation.normalise_logits(logits, valid)
-        return logits.sigmoid() if valid is None else logits.sigmoid() * valid[:, :, None, None]
 
 
 def _returned(shares: Tensor, near: Tensor | None) -> Tensor:

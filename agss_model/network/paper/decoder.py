@@ -5,22 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from agss_model.network.aggregation import normalise
 from agss_model.network.paper.agnostic import WIDTH, Refinement, conv3
-
-
-def compete(foreground: Tensor, valid: Tensor | None, *, normalised: bool) -> Tensor:
-    """Bring objects that were decoded on their own into one picture (equations 4 and 5).
-
-    Args:
-        foreground: (B, N, H, W) float32 in [0, 1].
-        valid: (B, N) bool, False where there is no object: such places get 0 and take at most 1e-7; None where all are.
-        normalised: False leaves the objects as they are.
-    """
-    if valid is None:
-        return normalise(foreground) if normalised else foreground
-    place = valid[:, :, None, None].to(foreground.dtype)
-    return (normalise(foreground * place) if normalised else foreground) * place
 
 
 class Decoder(nn.Module):

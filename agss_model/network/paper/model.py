@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from agss_model.config import AgssConfig
-from agss_model.network.aggregation import union
 from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.network.equations import compete, union
 from agss_model.network.paper.agnostic import AgnosticFeatures, AgnosticModule
-from agss_model.network.paper.decoder import Decoder, compete
+from agss_model.network.paper.decoder import Decoder
 from agss_model.network.paper.encoder import REDUCTION, Encoder
 from agss_model.network.paper.instance import InstanceModule, resize_masks
 from agss_model.network.paper.windows import CELL, Window, batches, cut_out, windows

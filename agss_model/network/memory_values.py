@@ -17,7 +17,7 @@ BLOCK = 32  # cells multiplied together; each object's are filled up to a multip
 FULL = 0.2  # share of cells and objects from which picking costs more than multiplying everything
 
 
-class Holdings(Protocol):
+class MemoryValues(Protocol):
     """Values of N objects, V each, in M cells."""
 
     def average(self, weights: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ class Holdings(Protocol):
         ...
 
 
-def hold(values: Sequence[Tensor]) -> Holdings:
+def lay_out(values: Sequence[Tensor]) -> MemoryValues:
     """Lay out what frames hold, in the way that is cheapest to average.
 
     Args:
@@ -37,7 +37,7 @@ def hold(values: Sequence[Tensor]) -> Holdings:
         object_of, cell = occupied.nonzero(as_tuple=True)
         if len(cell) < FULL * occupied.numel():
             return _blocks(flat[0], occupied.sum(1), object_of, cell)
-    return Everything(fractions(flat))
+    return DenseValues(fractions(flat))
 
 
 def _together(values: Sequence[Tensor]) -> Tensor:
@@ -51,7 +51,7 @@ def fractions(value: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Everything:
+class DenseValues:
     """All objects in all cells.
 
     Attributes:
@@ -61,19 +61,19 @@ class Everything:
     values: Tensor
 
     @classmethod
-    def of(cls, values: Sequence[Tensor]) -> Everything:
-        """As for `hold`."""
+    def of(cls, values: Sequence[Tensor]) -> DenseValues:
+        """Lay values out densely; arguments as for `lay_out`."""
         return cls(fractions(_together(values)))
 
     def average(self, weights: Tensor) -> Tensor:
-        """See `Holdings.average`."""
+        """See `MemoryValues.average`."""
         batch, objects, channels, _ = self.values.shape
         average = self.values.flatten(1, 2) @ weights.transpose(1, 2)
         return average.reshape(batch, objects, channels, -1)
 
 
 @dataclass(frozen=True)
-class Blocks:
+class BlockValues:
     """For one clip, only the cells in which an object has something, in K blocks that belong to one object each.
 
     Attributes:
@@ -87,7 +87,7 @@ class Blocks:
     owner: Tensor
 
     def average(self, weights: Tensor) -> Tensor:
-        """See `Holdings.average`."""
+        """See `MemoryValues.average`."""
         count, queries = self.owner.shape[1], weights.shape[1]
         picked = weights[0].index_select(1, self.cells).view(queries, count, BLOCK).transpose(0, 1)
         parts = torch.bmm(picked, self.values)  # (K, Q, V)
@@ -96,7 +96,7 @@ class Blocks:
         return total.transpose(1, 2)[None]
 
 
-def _blocks(values: Tensor, count: Tensor, object_of: Tensor, cell: Tensor) -> Blocks:
+def _blocks(values: Tensor, count: Tensor, object_of: Tensor, cell: Tensor) -> BlockValues:
     """Lay out (N, V, M) values in blocks.
 
     Args:
@@ -113,4 +113,4 @@ def _blocks(values: Tensor, count: Tensor, object_of: Tensor, cell: Tensor) -> B
     cells = cell.new_zeros(len(owner) * BLOCK).scatter(0, place, cell)
     held = values.new_zeros(len(cells), values.shape[1], dtype=torch.float32)
     held[place] = fractions(values[object_of, :, cell])
-    return Blocks(cells, held.view(len(owner), BLOCK, values.shape[1]), (slots[:, None] == owner).float())
+    return BlockValues(cells, held.view(len(owner), BLOCK, values.shape[1]), (slots[:, None] == owner).float())

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agss_model.losses import divergence, iou_loss, soft_iou
-from agss_model.network.aggregation import labels, normalise, normalise_logits, union, upsample
+from agss_model.network.equations import labels, normalise, normalise_logits, union, upsample
 
 
 def pixels(*objects):

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from agss_model.network.base import Reference
-from agss_model.network.holdings import Everything, hold
-from agss_model.network.weighing import OUTSIDE, Found, weighing
+from agss_model.network.memory_values import DenseValues, lay_out
+from agss_model.network.readout import OUTSIDE, Attended, readout
 
 CHUNK = 256  # target cells compared at a time: what they are compared with then stays in the cache
 
@@ -105,7 +105,7 @@ def read_twice(
     return _finish(query, everything, temperature, found), nearby
 
 
-def _finish(query: Tensor, references: Sequence[Reference], temperature: Tensor | float, found: Found) -> Reading:
+def _finish(query: Tensor, references: Sequence[Reference], temperature: Tensor | float, found: Attended) -> Reading:
     """Average over the references that know an object only."""
     batch, _, height, width = query.shape
     value = found.value
@@ -129,12 +129,12 @@ def _all(
     windows: Sequence[Tensor | None],
     cutoff: float,
     near: Tensor | None = None,
-) -> tuple[Found, Tensor]:
+) -> tuple[Attended, Tensor]:
     """Weights over every cell; also (B, N, V, Q) of the last reference alone within `near`, empty without."""
     cells, keys = _cells(query, references, temperature)
     counts, together = [key.shape[2] for key in keys], torch.cat(keys, 2)
-    taker = weighing(query, references, cutoff)
-    last = hold([references[-1].value]) if near is not None else None
+    taker = readout(query, references, cutoff)
+    last = lay_out([references[-1].value]) if near is not None else None
     nearby = []
     for start in range(0, cells.shape[1], CHUNK):
         rows = slice(start, start + CHUNK)
@@ -170,11 +170,11 @@ def _best(
     temperature: Tensor | float,
     windows: Sequence[Tensor | None],
     top_k: int,
-) -> Found:
+) -> Attended:
     """Weights over the `top_k` best only, a chunk of target cells at a time, so that little memory is needed."""
     cells, keys = _cells(query, references, temperature)
     batch, objects, channels = references[0].value.shape[:3]
-    held = Everything.of([r.value for r in references]).values.flatten(1, 2)
+    held = DenseValues.of([r.value for r in references]).values.flatten(1, 2)
     counts = torch.tensor([key.shape[2] for key in keys], device=query.device)
     owner = torch.repeat_interleave(torch.arange(len(keys), device=query.device), counts)  # of each cell
     parts = []
@@ -189,7 +189,7 @@ def _best(
         share = [(weights * (owner[index] == r)).sum(2) for r in range(len(keys))]
         parts.append((best[..., 0], value, torch.stack(share, 1)))
     match, value, weight = (torch.cat(part, -1) for part in zip(*parts, strict=True))
-    return Found(match, value, weight)
+    return Attended(match, value, weight)
 
 
 def _strongest(

@@ -1,8 +1,6 @@
-"""Equation 6 at the frame's size without enlarging every object's map.
+"""Equations 1, 2, 4, 5 and 6: from single objects to one picture in which they compete.
 
-Between four neighbouring pixels of the small maps (a quad), every map is bilinear. Where all four belong to the same
-object, or to the background, the whole quad does, since its lead stays a lead under averaging. Only the other quads,
-along the borders, are enlarged, and only for the objects that beat the background at one of the four.
+Equation 3, attention times feature, is one product and stands where it is taken: in `lite` and in `paper`.
 """
 
 from __future__ import annotations
@@ -10,13 +8,132 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from agss_model.network.aggregation import EPSILON
+EPSILON = 1e-7
+
+
+def union(masks: Tensor) -> Tensor:
+    """Instance-agnostic mask: the maximum over the objects (equations 1 and 2).
+
+    Args:
+        masks: (B, N, ...) float in [0, 1].
+
+    Returns:
+        (B, 1, ...) float in [0, 1].
+    """
+    return masks.amax(dim=1, keepdim=True)
+
+
+def normalise(foreground: Tensor) -> Tensor:
+    """Probabilities after all objects and the background competed (equations 4 and 5).
+
+    Probabilities are clamped to [1e-7, 1 - 1e-7] before the odds, as in the published code.
+
+    Args:
+        foreground: (B, N, H, W) float32 in [0, 1], each object predicted on its own.
+
+    Returns:
+        (B, N, H, W) float32 in (0, 1); objects only. Their sum is below 1, the rest is background.
+    """
+    background = 1 - union(foreground)
+    every = torch.cat([background, foreground], 1).clamp(EPSILON, 1 - EPSILON)
+    odds = every / (1 - every)
+    return (odds / odds.sum(1, keepdim=True))[:, 1:]
+
+
+def normalise_logits(logits: Tensor, valid: Tensor | None = None) -> Tensor:
+    """`normalise` for sigmoid logits, without leaving log space: odds are exp(logit), the background's exp(-max).
+
+    Args:
+        logits: (B, N, H, W) float.
+        valid: (B, N) bool, False for padding; padded objects get probability 0 and take none from others.
+
+    Returns:
+        (B, N, H, W) float in [0, 1].
+    """
+    bound = 16.118095  # logit of 1 - 1e-7: the clamp of `normalise`
+    logits = logits.clamp(-bound, bound)
+    if valid is not None:
+        logits = logits.masked_fill(~valid[:, :, None, None], float("-inf"))
+    background = -logits.amax(1, keepdim=True)
+    if valid is not None:
+        background = background.clamp(-bound, bound)  # no valid object at all: -(-inf)
+    return torch.softmax(torch.cat([background, logits], 1), 1)[:, 1:]
+
+
+def compete(foreground: Tensor, valid: Tensor | None, *, normalised: bool) -> Tensor:
+    """Bring objects that were decoded on their own into one picture (equations 4 and 5).
+
+    Args:
+        foreground: (B, N, H, W) float32 in [0, 1].
+        valid: (B, N) bool, False where there is no object: such places get 0 and take at most 1e-7; None where all are.
+        normalised: False leaves the objects as they are.
+    """
+    if valid is None:
+        return normalise(foreground) if normalised else foreground
+    place = valid[:, :, None, None].to(foreground.dtype)
+    return (normalise(foreground * place) if normalised else foreground) * place
+
+
+def compete_logits(logits: Tensor, valid: Tensor | None = None, *, normalised: bool) -> Tensor:
+    """`compete` for logits, (B, N, H, W) float of any precision; computed in float32."""
+    logits = logits.float()
+    if normalised:
+        return normalise_logits(logits, valid)
+    return logits.sigmoid() if valid is None else logits.sigmoid() * valid[:, :, None, None]
+
+
+def labels(probabilities: Tensor) -> Tensor:
+    """The strongest of background and objects at every pixel (equation 6).
+
+    Args:
+        probabilities: (B, N, H, W) float in [0, 1], normalised.
+
+    Returns:
+        (B, H, W) int64, 0 for background and k + 1 for object k.
+    """
+    return with_background(probabilities).argmax(1)
+
+
+def with_background(probabilities: Tensor) -> Tensor:
+    """(B, N, H, W) normalised probabilities of objects -> (B, N + 1, H, W), the background's first."""
+    return torch.cat([1 - probabilities.sum(1, keepdim=True), probabilities], 1)
+
+
+def upsample(probabilities: Tensor, size: tuple[int, int], normalised: bool = True) -> Tensor:
+    """Enlarge probabilities in log space, so that a boundary falls between the pixels where the odds say it does.
+
+    With equation 4 the logarithms of background and objects are enlarged together and renormalised, which equals
+    enlarging the logits before the normalisation but for the background's maximum.
+
+    Args:
+        probabilities: (B, N, h, w) float in [0, 1].
+        size: (H, W) of the result.
+        normalised: False where objects do not compete; each is then enlarged on its own.
+
+    Returns:
+        (B, N, H, W) float32 in [0, 1].
+    """
+    p = probabilities.float()
+    if not normalised:
+        return _bilinear(p.clamp(EPSILON, 1 - EPSILON).logit(), size).sigmoid()
+    every = with_background(p).clamp_min(EPSILON)
+    return torch.softmax(_bilinear(every.log(), size), 1)[:, 1:]
+
+
+def _bilinear(x: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def enlarged_labels(probabilities: Tensor, size: tuple[int, int], normalised: bool = True) -> Tensor:
-    """`labels(upsample(...))` for one frame; the softmax is left out, since it keeps the order anyway.
+    """`labels(upsample(...))` for one frame, without enlarging every object's map.
+
+    Between four neighbouring pixels of the small maps (a quad), every map is bilinear. Where all four belong to the
+    same object, or to the background, the whole quad does, since its lead stays a lead under averaging. Only the other
+    quads, along the borders, are enlarged, and only for the objects that beat the background at one of the four. The
+    softmax is left out, since it keeps the order anyway.
 
     Args:
         probabilities: (N, h, w) float in [0, 1].
@@ -36,7 +153,7 @@ def enlarged_labels(probabilities: Tensor, size: tuple[int, int], normalised: bo
     mixed = _any_differs(owner).flatten().nonzero()[:, 0]
     if len(mixed):
         rivals = _any_of_four(p > ground).flatten(1).index_select(1, mixed)
-        _decide(labels, _Quads.of(rows, columns, mixed), p, ground, rivals, normalised)
+        _label_mixed(labels, _Quads.of(rows, columns, mixed), p, ground, rivals, normalised)
     return labels
 
 
@@ -108,8 +225,8 @@ class _Quads(NamedTuple):
         """Quads by (T,) int64 places of their upper left corners in the small map."""
         height, width = len(rows.sharing), len(columns.sharing)
         y, x = which // width, which % width
-        row, real_row = _within(rows, y)
-        column, real_column = _within(columns, x)
+        row, real_row = _pixels_behind(rows, y)
+        column, real_column = _pixels_behind(columns, x)
         corner_y = torch.stack([y, (y + 1).clamp_max(height - 1)], 1)
         corner_x = torch.stack([x, (x + 1).clamp_max(width - 1)], 1)
         return cls(
@@ -121,14 +238,14 @@ class _Quads(NamedTuple):
         )
 
 
-def _within(axis: _Axis, low: Tensor) -> tuple[Tensor, Tensor]:
+def _pixels_behind(axis: _Axis, low: Tensor) -> tuple[Tensor, Tensor]:
     """(T, P) int64 pixels that lie behind small pixels (T,), and (T, P) bool, False for what is only filled up."""
     step = torch.arange(axis.most, device=low.device)
     pixel = axis.first[low][:, None] + step
     return pixel.clamp_max(len(axis.low) - 1), step < axis.sharing[low][:, None]
 
 
-def _enlarge(probabilities: Tensor, down: Tensor, across: Tensor, normalised: bool) -> Tensor:
+def _between(probabilities: Tensor, down: Tensor, across: Tensor, normalised: bool) -> Tensor:
     """(T, 4) of the corners -> (T, P, R) logarithms, or odds' logarithms, between them."""
     x = probabilities.clamp_min(EPSILON).log() if normalised else probabilities.clamp(EPSILON, 1 - EPSILON).logit()
     x = x.view(-1, 2, 2)
@@ -136,7 +253,7 @@ def _enlarge(probabilities: Tensor, down: Tensor, across: Tensor, normalised: bo
     return rows[:, :1] + (rows[:, 1:] - rows[:, :1]) * down
 
 
-def _decide(labels: Tensor, quads: _Quads, p: Tensor, ground: Tensor, rivals: Tensor, normalised: bool) -> None:
+def _label_mixed(labels: Tensor, quads: _Quads, p: Tensor, ground: Tensor, rivals: Tensor, normalised: bool) -> None:
     """Write the labels of mixed quads: the objects that may win a quad meet there in rounds, lowest number first.
 
     Args:
@@ -148,7 +265,7 @@ def _decide(labels: Tensor, quads: _Quads, p: Tensor, ground: Tensor, rivals: Te
         normalised: as for `upsample`.
     """
     flat, size = p.flatten(), ground.numel()
-    best = _enlarge(ground.flatten()[quads.corners], quads.down, quads.across, normalised)
+    best = _between(ground.flatten()[quads.corners], quads.down, quads.across, normalised)
     owner = labels.new_zeros(best.shape)
     quad_of, object_of = rivals.t().nonzero(as_tuple=True)
     count = rivals.sum(0)
@@ -157,7 +274,7 @@ def _decide(labels: Tensor, quads: _Quads, p: Tensor, ground: Tensor, rivals: Te
         now = turn == number
         which, quad = object_of[now], quad_of[now]
         corners = flat[which[:, None] * size + quads.corners[quad]]
-        value = _enlarge(corners, quads.down[quad], quads.across[quad], normalised)
+        value = _between(corners, quads.down[quad], quads.across[quad], normalised)
         before = best[quad]
         wins = value > before
         best[quad] = torch.where(wins, value, before)

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from agss_model.network import memory
+from agss_model.network import attention
+from agss_model.network.attention import inside_window, read, read_twice
 from agss_model.network.base import Reference
-from agss_model.network.holdings import Blocks, Everything, hold
-from agss_model.network.memory import inside_window, read, read_twice
-from agss_model.network.weighing import All, Few, weighing
+from agss_model.network.memory_values import BlockValues, DenseValues, lay_out
+from agss_model.network.readout import DenseReadout, SparseReadout, readout
 
 
 def reference(keys, values, known=None, weight=1.0):
@@ -129,7 +129,7 @@ def test_looking_only_at_occupied_cells_changes_nothing(objects):
     references[2].value[:, -1] = 0
     dense = read(query, references, 0.1)
     with torch.no_grad():
-        assert isinstance(hold([r.value for r in references]), Blocks)
+        assert isinstance(lay_out([r.value for r in references]), BlockValues)
         sparse = read(query, references, 0.1)
     torch.testing.assert_close(sparse.value, dense.value, atol=1e-5, rtol=1e-5)
     assert torch.equal(sparse.match, dense.match)
@@ -138,7 +138,7 @@ def test_looking_only_at_occupied_cells_changes_nothing(objects):
 @pytest.mark.parametrize("chunk", [256, 5])
 @pytest.mark.parametrize("cutoff", [0.5, 2.0, 9.0])
 def test_looking_only_at_cells_within_the_cutoff_changes_nothing(monkeypatch, frames, cutoff, chunk):
-    monkeypatch.setattr(memory, "CHUNK", chunk)
+    monkeypatch.setattr(attention, "CHUNK", chunk)
     query = frames[2][:1]
     known = [[[True, True]], [[True, False]]]
     references = [
@@ -147,7 +147,7 @@ def test_looking_only_at_cells_within_the_cutoff_changes_nothing(monkeypatch, fr
     ]
     everything = read(query, references, 0.3, cutoff=cutoff)
     with torch.no_grad():
-        assert isinstance(weighing(query, references, cutoff), Few)
+        assert isinstance(readout(query, references, cutoff), SparseReadout)
         few = read(query, references, 0.3, cutoff=cutoff)
     torch.testing.assert_close(few.value, everything.value, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(few.value, brute_force(query, references, 0.3, cutoff=cutoff), atol=1e-5, rtol=1e-4)
@@ -156,10 +156,10 @@ def test_looking_only_at_cells_within_the_cutoff_changes_nothing(monkeypatch, fr
 
 def test_training_and_batches_multiply_everything(frames):
     one = [reference(frames[0][:1], torch.rand(1, 2, 1, 3, 4))]
-    assert isinstance(weighing(frames[1][:1], one, 2.0), All)  # gradients
+    assert isinstance(readout(frames[1][:1], one, 2.0), DenseReadout)  # gradients
     with torch.no_grad():
-        assert isinstance(weighing(frames[1], [reference(frames[0], torch.rand(2, 2, 1, 3, 4))], 2.0), All)
-        assert isinstance(weighing(frames[1][:1], one, 0.0), All)
+        assert isinstance(readout(frames[1], [reference(frames[0], torch.rand(2, 2, 1, 3, 4))], 2.0), DenseReadout)
+        assert isinstance(readout(frames[1][:1], one, 0.0), DenseReadout)
 
 
 @torch.no_grad()
@@ -174,13 +174,13 @@ def test_nothing_in_the_memory_reads_as_nothing(cutoff):
 @torch.no_grad()
 def test_frames_full_of_objects_are_multiplied_as_they_are():
     values = torch.rand(1, 2, 4, 20, 24)
-    assert isinstance(hold([values]), Everything)
+    assert isinstance(lay_out([values]), DenseValues)
 
 
 @pytest.mark.parametrize("choice", [{}, {"top_k": 5}, {"cutoff": 3.0}])
 @pytest.mark.parametrize("chunk", [256, 37])
 def test_reading_twice_equals_two_readings(monkeypatch, choice, chunk):
-    monkeypatch.setattr(memory, "CHUNK", chunk)
+    monkeypatch.setattr(attention, "CHUNK", chunk)
     query, references = sparse_frames(3)
     window = inside_window(20, 24, 2, query.device)
     with torch.no_grad():

@@ -1,7 +1,8 @@
 """From scores to what is read: softmax over the memory's cells, and the average of what they hold.
 
-With a cut-off about five cells in four thousand have a say in a target cell. `Few` looks for these and sums up no
-others; `All` multiplies everything out, which can be differentiated, and never asks a GPU how many there are.
+With a cut-off about five cells in four thousand have a say in a target cell. `SparseReadout` looks for these and sums
+up no others; `DenseReadout` multiplies everything out, which can be differentiated, and never asks a GPU how many
+there are.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from agss_model.network.base import Reference
-from agss_model.network.holdings import fractions, hold
+from agss_model.network.memory_values import fractions, lay_out
 
 OUTSIDE = -1e4  # score outside of a window or below the cut-off: no weight is left after the softmax
 
 
 @dataclass(frozen=True)
-class Found:
+class Attended:
     """What Q target cells read from R references.
 
     Attributes:
@@ -38,7 +39,7 @@ class Found:
     weight: Tensor
 
 
-class Weighing(ABC):
+class Readout(ABC):
     """Takes scores a few target cells at a time.
 
     Args:
@@ -56,26 +57,26 @@ class Weighing(ABC):
         """(B, q, M) scores of the next target cells; they may be overwritten."""
 
     @abstractmethod
-    def found(self) -> Found:
-        """Of all target cells taken, in their order."""
+    def found(self) -> Attended:
+        """What all target cells taken so far read, in their order."""
 
 
-def weighing(query: Tensor, references: Sequence[Reference], cutoff: float) -> Weighing:
-    """The cheapest way for this query, arguments as for `agss_model.network.memory.read`."""
+def readout(query: Tensor, references: Sequence[Reference], cutoff: float) -> Readout:
+    """The cheapest way for this query, arguments as for `agss_model.network.attention.read`."""
     few = cutoff and len(query) == 1 and query.device.type == "cpu" and not torch.is_grad_enabled()
-    return (Few if few else All)(references, cutoff)
+    return (SparseReadout if few else DenseReadout)(references, cutoff)
 
 
-class All(Weighing):
+class DenseReadout(Readout):
     """Every cell, of any number of clips, with gradients."""
 
     def __init__(self, references: Sequence[Reference], cutoff: float) -> None:
         super().__init__(references, cutoff)
-        self._held = hold(self._values)
+        self._held = lay_out(self._values)
         self._parts: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def take(self, scores: Tensor) -> None:
-        """See `Weighing.take`."""
+        """See `Readout.take`."""
         best = scores.amax(2)
         if self._cutoff:
             scores = F.threshold(scores - best[:, :, None], -self._cutoff, OUTSIDE, inplace=True)
@@ -83,13 +84,13 @@ class All(Weighing):
         shares = torch.stack([part.sum(2) for part in torch.split(weights, self._counts, 2)], 1)
         self._parts.append((best, self._held.average(weights), shares))
 
-    def found(self) -> Found:
-        """See `Weighing.found`."""
+    def found(self) -> Attended:
+        """See `Readout.found`."""
         match, value, weight = (torch.cat(part, -1) for part in zip(*self._parts, strict=True))
-        return Found(match, value, weight)
+        return Attended(match, value, weight)
 
 
-class Few(Weighing):
+class SparseReadout(Readout):
     """Only the cells within the cut-off, of one clip, on a CPU, without gradients.
 
     numpy finds them: a comparison and a search through scores take it a fifth of torch's time.
@@ -103,7 +104,7 @@ class Few(Weighing):
         self._scores: list[npt.NDArray[np.float32]] = []
 
     def take(self, scores: Tensor) -> None:
-        """See `Weighing.take`."""
+        """See `Readout.take`."""
         best = scores.amax(2)[0]
         array = scores[0].numpy()
         places = np.flatnonzero(array >= (best - self._cutoff).numpy()[:, None])
@@ -113,8 +114,8 @@ class Few(Weighing):
         self._scores.append(array.reshape(-1)[places] - best.numpy()[rows])
         self._best.append(best)
 
-    def found(self) -> Found:
-        """See `Weighing.found`."""
+    def found(self) -> Attended:
+        """See `Readout.found`."""
         best = torch.cat(self._best)
         rows, cells = np.concatenate(self._rows), np.concatenate(self._cells)
         weights = np.exp(np.concatenate(self._scores))
@@ -131,7 +132,7 @@ class Few(Weighing):
         owner = np.searchsorted(list(accumulate(self._counts)), cells, side="right")
         shares = np.bincount(owner * len(best) + rows, weights, len(self._counts) * len(best)).astype(np.float32)
         objects, channels = self._values[0].shape[1:3]
-        return Found(
+        return Attended(
             best[None],
             value.t().reshape(1, objects, channels, -1),
             torch.from_numpy(shares).reshape(1, len(self._counts), -1),

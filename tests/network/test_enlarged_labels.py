@@ -7,9 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agss_model.network import enlarging
-from agss_model.network.aggregation import labels, normalise, upsample
-from agss_model.network.enlarging import enlarged_labels
+from agss_model.network import equations
+from agss_model.network.equations import enlarged_labels, labels, normalise, upsample
 
 
 def everywhere(probabilities, size, normalised):
@@ -56,8 +55,8 @@ def test_touching_objects_get_the_labels_of_the_enlarged_maps(seed, objects, nor
 
 def test_only_borders_are_enlarged(monkeypatch):
     enlarged = []
-    original = enlarging._enlarge
-    monkeypatch.setattr(enlarging, "_enlarge", lambda p, *rest: enlarged.append(len(p)) or original(p, *rest))
+    original = equations._between
+    monkeypatch.setattr(equations, "_between", lambda p, *rest: enlarged.append(len(p)) or original(p, *rest))
     probabilities = torch.zeros(2, 40, 60)
     probabilities[0, 5:25, 5:25] = 0.9
     probabilities[1, 10:30, 35:55] = 0.9
