@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,11 @@ from database import database  # noqa: F401 - a fixture; importing it also keeps
 from agss_model.config import preset
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS
+
+# No test may fail because a machine is busy; and continuous integration tries the same examples each time, so that what
+# it says depends on the code alone.
+hypothesis.settings.register_profile("here", deadline=None, derandomize="AGSS_SAME_EXAMPLES" in os.environ)
+hypothesis.settings.load_profile("here")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
