@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from agss_model.results import FrameResult
     from agss_model.tracker import Tracker
     from agss_model.video import open_source
-    from agss_model.weights.store import load_model
+    from agss_model.weights.registry import load_model
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["FrameResult", "Tracker", "__version__", "load_model", "open_source"]
 
 _HOMES = {
     "FrameResult": "results",
     "Tracker": "tracker",
-    "load_model": "weights.store",
+    "load_model": "weights.registry",
     "open_source": "video",
 }
 

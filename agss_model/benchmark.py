@@ -103,7 +103,7 @@ class Subject:
     def __init__(
         self, network: AGSSVOS, scene: Scene, flow: FlowEstimator | None = None, kind: TimeKind = "wall"
     ) -> None:
-        """Prepares, and fills the memory as it is in the middle of a clip.
+        """Prepare, and fill the memory as it is in the middle of a clip.
 
         Args:
             network: in eval mode, on its device.

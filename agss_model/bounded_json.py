@@ -15,7 +15,7 @@ class JsonError(ValueError):
 
 
 def values_in(data: bytes | bytearray) -> int:
-    """At least the number of values in a JSON text; what looks like structure inside of strings counts, too."""
+    """An upper bound of the values in a JSON text: what looks like structure inside of strings counts, too."""
     return 1 + sum(data.count(mark) for mark in (b"{", b"[", b",", b":"))
 
 

@@ -89,7 +89,7 @@ def false_parts(masks: BoolMask, cell: int, resemblance: Resemblance) -> BoolMas
         resemblance: asked once, about the cells in question only, and only when an object has several parts.
 
     Returns:
-        (N, h, w) bool, a subset of `masks`. Of no object everything.
+        (N, h, w) bool, a subset of `masks`; never the whole mask of an object.
     """
     false = np.zeros_like(masks)
     boxes = zip(_intervals(np.any(masks, axis=2)), _intervals(np.any(masks, axis=1)), strict=True)

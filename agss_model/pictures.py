@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from agss_model.errors import MediaError
 
 MAX_SCANS = 100
-"""Of a JPEG; encoders write one or about ten, and a separate one for each detail is fifty."""
+"""Scans taken of one JPEG; encoders write one or about ten, and a separate one for each detail is fifty."""
 _SEGMENT = re.compile(rb"\xff([\x02-\xcf\xda-\xfe])")  # markers with a length; between them lie coded pixels
 _SCAN = 0xDA
 

@@ -164,7 +164,7 @@ class AgssFunction:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Of all errors the agent passes only the words of this one on to the user."""
+    """Turn errors into the one kind whose words the agent passes on to the user."""
     from cvat_sdk.auto_annotation import BadFunctionError
     from pydantic import ValidationError
 

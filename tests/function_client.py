@@ -18,7 +18,7 @@ from nuclio_sdk.event import EventDeserializerKinds
 from nuclio_sdk.json_encoder import Encoder
 from PIL import Image
 
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 from serverless import main
 from serverless.function.cache import FeatureCache
 from serverless.function.scenes import Scenes

@@ -8,7 +8,7 @@ import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
 from agss_model.benchmark import Scene, Subject
-from agss_model.weights.store import load_model, shipped_models
+from agss_model.weights.registry import load_model, shipped_models
 
 
 def operations(objects: int, size: str = "typical") -> int:

@@ -12,7 +12,7 @@ from agss_model import Tracker, load_model, open_source
 from agss_model.evaluation import open_dataset, region_similarity
 from agss_model.masks import read_label_map, to_masks
 from agss_model.video import ImageFrames
-from agss_model.weights.store import shipped_models
+from agss_model.weights.registry import shipped_models
 
 DEMO = Path(agss_model.__file__).parent / "demo_clip"
 

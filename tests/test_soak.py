@@ -16,7 +16,7 @@ import agss_model
 from agss_model import Tracker, load_model, open_source
 from agss_model.masks import read_label_map, to_masks
 from agss_model.video import VideoWriter
-from agss_model.weights.store import shipped_models
+from agss_model.weights.registry import shipped_models
 
 DEMO = Path(agss_model.__file__).parent / "demo_clip"
 LENGTH = os.environ.get("AGSS_SOAK_FRAMES")

@@ -24,7 +24,7 @@ from agss_model.evaluation import Sequence, mean_score, open_dataset
 from agss_model.files import check_writable, write_json
 from agss_model.network import build_network
 from agss_model.tracker import MAX_OBJECTS
-from agss_model.weights.store import check_device, shipped_models
+from agss_model.weights.registry import check_device, shipped_models
 
 
 @dataclass(frozen=True)

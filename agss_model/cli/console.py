@@ -46,14 +46,14 @@ class PlainConsole(Console):
 
 
 def stdout() -> Console:
-    """For results; nothing is wrapped or cut where nobody looks."""
+    """The console for results; nothing is wrapped or cut where nobody looks."""
     looked_at = sys.stdout.isatty()
     width = None if looked_at else 160
     return PlainConsole(file=sys.stdout, soft_wrap=not looked_at, width=width, highlight=False, quiet=is_quiet())
 
 
 def stderr() -> Console:
-    """For progress, notes and errors."""
+    """The console for progress, notes and errors."""
     return PlainConsole(file=sys.stderr, soft_wrap=True, highlight=False)
 
 
@@ -98,7 +98,7 @@ class FrameProgress:
     """
 
     def __init__(self, what: str, total: int, done: int = 0) -> None:
-        """Prepares.
+        """Prepare.
 
         Args:
             what: is being done, such as "tracking".

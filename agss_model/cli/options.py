@@ -21,7 +21,7 @@ def _remember_quiet(value: bool) -> bool:
 
 def _weights_names() -> list[str]:
     from agss_model.weights.bundles import published_names
-    from agss_model.weights.store import shipped_models
+    from agss_model.weights.registry import shipped_models
 
     return [*shipped_models(), *published_names(), "propagation"]
 

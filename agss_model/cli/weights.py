@@ -17,7 +17,7 @@ from agss_model.files import sha256_of
 from agss_model.weights.bundles import current_version, published_names, rollback, versions_of
 from agss_model.weights.files import read_weights
 from agss_model.weights.importer import import_checkpoint
-from agss_model.weights.store import load_model, locate, shipped_models
+from agss_model.weights.registry import load_model, locate, shipped_models
 
 weights = typer.Typer(no_args_is_help=True, help="Shipped weights, weights files, and import of published ones.")
 _NAME = Annotated[str, typer.Argument(help="A shipped or published name, or a .safetensors file.", show_default=False)]

@@ -92,7 +92,7 @@ class _Reply:
             self.pieces.append(Piece(label, group, appearances))
 
     def problems(self) -> list[Problem]:
-        """Everything that was left out."""
+        """What was left out, and why."""
         return self._found + [
             Problem("ignored", f"{count} shapes of kind {kind!r} have no mask and were left out")
             for kind, count in sorted(self._ignored.items())

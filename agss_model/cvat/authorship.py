@@ -127,7 +127,7 @@ def emptied(frames: Sequence[int], occupied: Collection[int], near: Mapping[int,
 
 
 def content(item: Json, names: Names) -> str:
-    """Everything of a shape or track that a person can change, as one text."""
+    """What a person can change of a shape or track, as one text."""
     if "shapes" not in item:
         return json.dumps(_mask(item, names))
     return json.dumps([_about(item, names), [_form(shape, names, _hundredths(shape)) for shape in in_order(item)]])

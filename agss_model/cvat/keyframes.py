@@ -161,7 +161,7 @@ def _sum(values: Floats) -> Floats:
 
 
 def _rounded(polygon: Floats) -> Ring:
-    """With one decimal, which leaves hundredths for a seal."""
+    """Round coordinates to one decimal, which leaves the hundredths to the signature."""
     rounded: Ring = np.floor(polygon * 10 + 0.5) / 10
     return rounded
 

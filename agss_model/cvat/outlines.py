@@ -157,7 +157,7 @@ def _along(reached: npt.NDArray[np.bool_], near: npt.NDArray[np.bool_]) -> npt.N
 
 
 def _feet(polygon: Ring, outline: Outline) -> tuple[Floats, Floats, Floats, Floats]:
-    """Of every point of the outline (rows) to every edge: squared distance, share along the edge, and the way."""
+    """Squared distance, share along the edge and the way, from every point of the outline (rows) to every edge."""
     after = np.roll(polygon, -1, axis=0)
     dx, dy = after[:, 0] - polygon[:, 0], after[:, 1] - polygon[:, 1]
     squared = dx * dx + dy * dy

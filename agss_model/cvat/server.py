@@ -106,7 +106,7 @@ class Server:
         return found
 
     def close(self) -> None:
-        """Releases connections."""
+        """Release connections."""
         self._client.close()
 
     def _repeated(

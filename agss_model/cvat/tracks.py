@@ -128,7 +128,7 @@ class TrackReader:
             track.owner.pieces.append(Piece(track.label, track.group, _judged(track)))
 
     def videos(self) -> list[VideoAnnotations]:
-        """Everything that was read, one record a task."""
+        """What was read, one record for each task."""
         return [_video(task) for task in self._tasks]
 
     def _owner(self, task_id: str | None, number: str) -> _Task:

@@ -12,7 +12,7 @@ class CompiledRunner:
     """See `agss_model.network.lite.model.Runner`. The first frames of a size take seconds each: they compile."""
 
     def __init__(self, network: LiteAGSSVOS, backend: str = "inductor") -> None:
-        """Prepares; nothing is compiled yet.
+        """Prepare; nothing is compiled yet.
 
         Args:
             network: in eval mode, on its device.

@@ -17,7 +17,7 @@ from agss_model.video import open_source
 
 _EVERY = 10  # frames of the shipped clip: seven of them
 _TOGETHER = ["Conv", "Clip", "Add"]
-"""With the convolutions what follows them, or each result would be rounded on the scale it has before it is clipped."""
+"""Layers quantised together, or each result would be rounded on the scale it has before it is clipped."""
 
 
 def quantised(graph: bytes, examples: Iterable[dict[str, Array]]) -> bytes:

@@ -46,7 +46,7 @@ class LiteRunner:
     """
 
     def __init__(self, network: LiteAGSSVOS, engine: str, threads: int | None = None) -> None:
-        """Exports the network and prepares the engine.
+        """Export the network and prepare the engine.
 
         Args:
             network: in eval mode on the CPU, with both modules, and without a runner.

@@ -1,4 +1,4 @@
-"""From the options of a command to a network that is ready to run."""
+"""Load networks as the options of a command ask for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from agss_model.network.base import AGSSVOS
 from agss_model.tracker import Tracker
 from agss_model.weights.files import read_weights
 from agss_model.weights.fingerprint import fingerprint
-from agss_model.weights.store import load_model, shipped_models
+from agss_model.weights.registry import load_model, shipped_models
 
 MAX_ENLARGEMENT = 4.0  # of frames below a `--max-side` that was asked for
 _WITH_WEIGHTS = ("flownet2c", "flownet2")

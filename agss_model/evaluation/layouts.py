@@ -65,7 +65,7 @@ class Sequence:
 
     @property
     def first_masks(self) -> dict[int, Callable[[], LabelMap]]:
-        """By frame number, in order: a function that reads the label map of the objects entering there, no others."""
+        """Readers of the first masks by frame number, in order; each gives the objects that enter there, no others."""
         return {index: partial(self._entering, index) for index in sorted(set(self.first_frames.values()))}
 
     def truth(self, index: int) -> LabelMap | None:
@@ -108,7 +108,7 @@ class Sequence:
 
 
 def open_dataset(root: str | Path, layout: Layout = "davis", names: Iterable[str] | None = None) -> list[Sequence]:
-    """Finds the annotated sequences of a data set.
+    """Find the annotated sequences of a data set.
 
     Args:
         root: its folder.
@@ -156,7 +156,7 @@ def write_results(
     sequence: Sequence,
     predictions: Mapping[int, LabelMap] | Iterable[tuple[int, LabelMap]],
 ) -> Path:
-    """Writes label maps as the benchmarks expect results, named after the frames.
+    """Write label maps as the benchmarks expect results, named after the frames.
 
     DAVIS: `ROOT/SEQUENCE/FRAME.png`; YouTube-VOS: `ROOT/Annotations/VIDEO/FRAME.png`. Files of other frames stay.
 

@@ -58,13 +58,13 @@ class SequenceScorer:
     """
 
     def __init__(self, sequence: Sequence) -> None:
-        """Prepares for the objects of `sequence`."""
+        """Prepare for the objects of `sequence`."""
         self._sequence = sequence
         self._expected = {object_id: sequence.scored_frames(object_id) for object_id in sequence.ids}
         self._values: dict[int, dict[int, tuple[float, float]]] = {object_id: {} for object_id in sequence.ids}
 
     def add(self, index: int, prediction: LabelMap) -> None:
-        """Scores frame `index`; frames without truth, and the given first masks, are passed over.
+        """Score frame `index`; frames without truth, and the given first masks, are passed over.
 
         Args:
             index: frame number in the sequence.
@@ -108,7 +108,7 @@ class SequenceScorer:
 
 
 def evaluate_sequence(predictions: Mapping[int, LabelMap], sequence: Sequence) -> SequenceScore:
-    """Scores the label maps of a sequence, by frame number.
+    """Score the label maps of a sequence, by frame number.
 
     Raises:
         MaskError: a frame that must be scored is missing, or is not a label map of the right size.

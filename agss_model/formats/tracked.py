@@ -58,7 +58,7 @@ class Tracked:
         return list(dict.fromkeys(self.label(object_id) for object_id in self.ids))
 
     def masks(self) -> Iterator[tuple[int, dict[int, BoolMask]]]:
-        """By frame the (H, W) mask of each object that is there."""
+        """The (H, W) mask of each object that is there, frame by frame."""
         for number in self.frames:
             yield number, to_masks(self.read(number))
 

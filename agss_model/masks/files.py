@@ -41,7 +41,7 @@ DAVIS_PALETTE.setflags(write=False)
 
 
 def read_label_map(path: str | os.PathLike[str]) -> LabelMap:
-    """Reads a mask image as a label map.
+    """Read a mask image as a label map.
 
     The ids are: the palette index of an indexed image (1, 2, 4 or 8 bits); the sample of a grey image (1 to 16 bits,
     as stored, so a white pixel of an 8-bit image is id 255); for RGB(A), the index of the colour in `DAVIS_PALETTE`.

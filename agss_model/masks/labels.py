@@ -17,7 +17,7 @@ MAX_OBJECT_ID = 65535
 
 
 def validate_object_id(object_id: int) -> int:
-    """Returns `object_id` as a plain int.
+    """Return `object_id` as a plain int.
 
     Raises:
         MaskError: it is not an integer from 1 to 65535.
@@ -30,7 +30,7 @@ def validate_object_id(object_id: int) -> int:
 
 
 def validate_label_map(label_map: npt.NDArray[Any], shape: tuple[int, int] | None = None) -> LabelMap:
-    """Checks that an array is a label map, and returns it unchanged.
+    """Check that an array is a label map, and return it unchanged.
 
     Args:
         label_map: (H, W) uint8 or uint16, at least one pixel.
@@ -76,7 +76,7 @@ def to_label_map(
     shape: tuple[int, int] | None = None,
     on_overlap: Literal["raise", "last"] = "raise",
 ) -> LabelMap:
-    """Joins per-object masks into one label map.
+    """Join per-object masks into one label map.
 
     Args:
         masks: object id (1 to 65535) to (H, W) bool mask. An empty mask leaves its id out of the result.

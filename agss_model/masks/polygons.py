@@ -91,7 +91,7 @@ def mask_to_polygons(mask: BoolMask, tolerance: float = 0.0) -> list[Polygon]:
 
 
 def polygons_to_mask(polygons: Iterable[Polygon], *, width: int, height: int) -> BoolMask:
-    """Fills polygons (their union) into a (height, width) bool mask; what lies outside the image is cut off.
+    """Fill polygons (their union) into a (height, width) bool mask; what lies outside the image is cut off.
 
     Raises:
         MaskError: a ring is not (N, 2) with at least three finite points.

@@ -16,7 +16,7 @@ _INT64 = npt.NDArray[np.int64]
 
 
 def encode_cvat_mask(mask: BoolMask) -> list[int]:
-    """Encodes a mask as the points of a CVAT mask shape.
+    """Encode a mask as the points of a CVAT mask shape.
 
     Args:
         mask: (H, W) bool with at least one pixel set.
@@ -38,7 +38,7 @@ def encode_cvat_mask(mask: BoolMask) -> list[int]:
 
 
 def decode_cvat_mask(points: Sequence[float], *, width: int, height: int, clip: bool = False) -> BoolMask:
-    """Decodes the points of a CVAT mask shape; everything is checked before the runs are expanded.
+    """Decode the points of a CVAT mask shape; everything is checked before the runs are expanded.
 
     Args:
         points: as `encode_cvat_mask` returns them; whole floats are welcome. A shape of background only is accepted
@@ -86,7 +86,7 @@ def _clipped(numbers: _INT64, width: int, height: int) -> BoolMask:
 
 
 def encode_coco_rle(mask: BoolMask) -> dict[str, Any]:
-    """Encodes a (H, W) bool mask as compressed COCO RLE: `{"size": [H, W], "counts": str}`.
+    """Encode a (H, W) bool mask as compressed COCO RLE: `{"size": [H, W], "counts": str}`.
 
     Raises:
         MaskError: not a bool mask.
@@ -99,7 +99,7 @@ def encode_coco_rle(mask: BoolMask) -> dict[str, Any]:
 
 
 def decode_coco_rle(rle: Mapping[str, Any], *, max_side: int = 16384) -> BoolMask:
-    """Decodes COCO RLE, compressed (counts as str or bytes) or not (counts as list of integers).
+    """Decode COCO RLE, compressed (counts as str or bytes) or not (counts as list of integers).
 
     The counts are unpacked and checked here, and expanded only when they fill the image exactly: pycocotools trusts
     them, and hostile counts make it write outside its memory.

@@ -55,7 +55,7 @@ class Keyframes:
         return {number: frozenset(object_ids(label_map)) for number, label_map in self.label_maps.items()}
 
     def told(self) -> dict[str, dict[str, Any]]:
-        """Everything said, as plain values."""
+        """What was said of each frame, as plain values."""
         drawn = self.drawn
         return {
             str(number): {

@@ -40,7 +40,7 @@ class Marks:
 
 
 def base_of(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything asked but for the masks and for which frames were wanted."""
+    """What was asked, without the masks and without which frames were wanted."""
     source = {name: value for name, value in asked["source"].items() if name not in ("from", "to")}
     return {name: value for name, value in asked.items() if name not in ("masks", "labels")} | {"source": source}
 

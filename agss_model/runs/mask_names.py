@@ -1,4 +1,4 @@
-"""To which frame a mask belongs, by the name of its file."""
+"""The frame that a mask belongs to, by the name of its file."""
 
 from __future__ import annotations
 

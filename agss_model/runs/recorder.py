@@ -35,7 +35,7 @@ class Recorder:
     """
 
     def __init__(self, places: Places, depth: int = 8, *, wide: bool = False) -> None:
-        """Starts the thread.
+        """Start the thread.
 
         Args:
             places: where to write.
@@ -95,7 +95,7 @@ class Recorder:
             raise self._error
 
     def _work(self) -> None:
-        """Takes results until None comes, also after an error, so that nobody waits for a full queue."""
+        """Take results until None comes, also after an error, so that nobody waits for a full queue."""
         while (result := self._queue.get()) is not None:
             if self._error is None:
                 self._try(result)

@@ -40,7 +40,7 @@ class Row:
     area: int
 
     def cells(self) -> tuple[str, ...]:
-        """As text, in the order of `HEADER`."""
+        """The row as text, in the order of `HEADER`."""
         flags = str(int(self.lost)), "; ".join(self.reasons), str(int(self.human))
         return str(self.frame), str(self.object_id), f"{self.score:.4f}", *flags, str(self.area)
 

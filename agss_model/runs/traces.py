@@ -82,7 +82,7 @@ class Traces:
         return self.overlays / f"{self.naming(number)}.jpg"
 
     def name(self, path: Path) -> str:
-        """Of a file, as the record names it."""
+        """The name under which the record lists a file."""
         return path.relative_to(self.root).as_posix()
 
     def keep(self, path: Path, data: bytes) -> None:
@@ -130,7 +130,7 @@ class Traces:
         write_json(self.record, content | {"files": dict(sorted(record.files.items()))})
 
     def known(self) -> dict[str, set[str]]:
-        """By name the digests of the files that the run says it wrote; empty where there is no record."""
+        """Digests of the files that the run says it wrote, by name; empty where there is no record."""
         record = self.read_record() if self.is_run() else None
         if record is None:
             return {}

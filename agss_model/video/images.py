@@ -30,7 +30,7 @@ class ImageFrames(IndexedFrames):
     """Image files, one per frame."""
 
     def __init__(self, paths: Sequence[Path], *, name: str, fps: float = 25.0) -> None:
-        """Opens the first image to learn the size.
+        """Open the first image to learn the size.
 
         Args:
             paths: one file per frame, in order.
@@ -62,7 +62,7 @@ class ImageFrames(IndexedFrames):
         return image
 
     def _real_bits(self) -> int:
-        """Of 16-bit values, learnt from some images; of others 16."""
+        """Bits in use: learnt from some images for values of 16 bits, else 16."""
         some = self.paths[:: max(1, len(self.paths) // _LOOKED_AT)]
         if self.paths[0].suffix.lower() not in _WIDE:
             return 16
@@ -115,7 +115,7 @@ def read_image(path: Path, bits: int = 16) -> Image:
 
 
 def decode_image(data: bytes, what: str, bits: int = 16) -> Image:
-    """Decodes an image file held in memory, as `read_image` does.
+    """Decode an image file held in memory, as `read_image` does.
 
     Args:
         data: the file.

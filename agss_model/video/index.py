@@ -70,7 +70,7 @@ class _Packets:
 
 
 def open_stream(path: Path, *, whole: bool = True) -> tuple[InputContainer, VideoStream]:
-    """Opens a video file and its main video stream.
+    """Open a video file and its main video stream.
 
     Args:
         path: the file.
@@ -100,7 +100,7 @@ def open_stream(path: Path, *, whole: bool = True) -> tuple[InputContainer, Vide
 
 
 def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Decodes from the current position to the end, passing over what cannot be decoded."""
+    """Decode from the current position to the end, passing over what cannot be decoded."""
     packets = container.demux(stream)
     while True:
         try:
@@ -119,7 +119,7 @@ def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
 
 
 def index_video(path: Path) -> VideoIndex:
-    """Builds the index of a video file.
+    """Build the index of a video file.
 
     Raises:
         MediaError: the file cannot be opened.

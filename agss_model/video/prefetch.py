@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def prefetch(iterable: Iterable[T], depth: int = 4) -> Iterator[T]:
-    """Yields the items of `iterable`, which is read ahead in a thread, so that decoding overlaps with other work.
+    """Yield the items of `iterable`, which is read ahead in a thread, so that decoding overlaps with other work.
 
     An error of the iterable is raised here, after the items before it. Closing this generator (also by leaving its
     loop and dropping it) stops the thread, waits for it, and closes the iterable if it is a generator. The iterable

@@ -58,7 +58,7 @@ class FrameSource(Protocol):
         """
 
     def close(self) -> None:
-        """Releases the file."""
+        """Release the file."""
 
     def __enter__(self: _Source) -> _Source:
         """The source itself."""
@@ -66,7 +66,7 @@ class FrameSource(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes the source."""
+        """Close the source."""
 
 
 _Source = TypeVar("_Source", bound=FrameSource)
@@ -136,7 +136,7 @@ class IndexedFrames(ABC):
 
 
 def check_side(size: tuple[int, int], what: str) -> None:
-    """Refuses images too large to work with.
+    """Refuse images too large to work with.
 
     Raises:
         MediaError: a side is over `MAX_SIDE` pixels.
@@ -146,7 +146,7 @@ def check_side(size: tuple[int, int], what: str) -> None:
 
 
 def check_same_size(size: tuple[int, int], expected: tuple[int, int], what: str) -> None:
-    """Refuses a frame that does not have the size of the first one.
+    """Refuse a frame that does not have the size of the first one.
 
     Raises:
         MediaError: the sizes, (width, height), differ.

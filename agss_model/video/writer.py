@@ -42,7 +42,7 @@ class VideoWriter:
         aspect: Fraction = Fraction(1),
         steady: bool = True,
     ) -> None:
-        """Opens the file.
+        """Open the file.
 
         Args:
             path: the video to make; its folder must exist.
@@ -134,7 +134,7 @@ class VideoWriter:
             raise OutputError(f"cannot write {self.path}: {error.strerror}; is the disk full?") from error
 
     def discard(self) -> None:
-        """Gives up: removes what was written and leaves an earlier file at `path` as it was."""
+        """Give up: remove what was written and leave an earlier file at `path` as it was."""
         # An unfinished file may not close cleanly, and it is removed anyway.
         with contextlib.suppress(av.error.FFmpegError, OSError):
             self._container.close()

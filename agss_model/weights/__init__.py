@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 
 __all__ = ["load_model"]

@@ -53,14 +53,14 @@ class Authors:
 
     @classmethod
     def read(cls, collection: SampleCollection, clip: Clip, field: Field) -> Authors:
-        """Of a field, without reading its masks; `collection` holds the whole clip, without filters."""
+        """Read the authors of a field, without its masks; `collection` holds the whole clip, without filters."""
         place = "points" if field.kind(collection) in (fo.Polylines, fo.Polyline) else "bounding_box"
         columns = read_columns(collection, clip.whole, field, (*PLACE[:-1], place), ())
         return cls((number, label) for number, labels, _ in columns for label in labels)
 
     @classmethod
     def of(cls, labels: Iterable[tuple[int, Label]]) -> Authors:
-        """Of labels that were read already, with their frames."""
+        """The authors of labels that were read already, with their frames."""
         return cls((frame, _place(label)) for frame, label in labels)
 
     def fills(self, frame: int, *place: object) -> bool:
@@ -102,7 +102,7 @@ class Authors:
 
 
 NOBODY = Authors(())
-"""Of a field without keyframes."""
+"""The authors of a field without keyframes."""
 
 
 def _place(label: Label) -> tuple[Any, ...]:

@@ -122,7 +122,7 @@ def _of_group(group: SampleCollection, sort_field: str | None) -> list[Clip]:
 
 
 def _name(path: str) -> str:
-    """Of a sequence that has none but its first file."""
+    """The name of a sequence that has no other than its first file."""
     return f"{Path(path).parent.name}/{Path(path).name} ..."
 
 

@@ -36,7 +36,7 @@ class Field:
 
     @property
     def path(self) -> str:
-        """As FiftyOne's aggregations and views want it."""
+        """The field's path as FiftyOne's aggregations and views want it."""
         return f"frames.{self.name}" if self.of_frames else self.name
 
     @property

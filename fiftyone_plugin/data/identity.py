@@ -32,12 +32,12 @@ class Name:
     instance: str | None = None
 
     def __str__(self) -> str:
-        """For people, such as `person 1`."""
+        """The name for people, such as `person 1`."""
         return self.label if self.index is None else f"{self.label} {self.index}"
 
     @property
     def order(self) -> tuple[int, str, str]:
-        """By index, then class; those without an index come last."""
+        """What to sort by: index, then class; those without an index come last."""
         return (self.index if self.index is not None else 1 << 31, self.label, self.instance or "")
 
 
@@ -59,7 +59,7 @@ class Names:
 
     @classmethod
     def read(cls, collection: SampleCollection, clip: Clip, *fields: Field) -> Names:
-        """Of fields of a clip that share their objects; `collection` holds the whole clip, without filters."""
+        """Read the names in fields that share their objects; `collection` holds the whole clip, without filters."""
         return cls(
             label
             for field in fields
@@ -68,7 +68,7 @@ class Names:
         )
 
     def name(self, instance: object, label: object, index: object) -> Name:
-        """Of a label with these attributes."""
+        """The name of a label with these attributes."""
         if instance and str(instance) in self._of:
             return self._of[str(instance)]
         kind = str(label or UNNAMED)
@@ -77,7 +77,7 @@ class Names:
         return Name(kind, None, str(instance) if instance else None)
 
     def of(self, label: fo.Label) -> Name:
-        """Of a label."""
+        """The name of a label."""
         return self.name(label.instance_id, label.label, label.index)
 
 

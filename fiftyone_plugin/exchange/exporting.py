@@ -45,7 +45,7 @@ class Exported:
     failed: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """In sentences."""
+        """The outcome in sentences."""
         parts = [f"{count(len(self.sequences), 'sequence')} with masks on {count(self.frames, 'frame')} written."]
         if self.partial:
             parts.append(f"{count(self.partial, 'frame')} left out: only some of their objects were drawn by a human.")
@@ -81,7 +81,7 @@ class Exporter:
     def __init__(
         self, collection: SampleCollection, clips: list[Clip], labels: Field, root: Path, layout: str, which: str
     ) -> None:
-        """Checks the settings; nothing is written.
+        """Check the settings; nothing is written.
 
         Args:
             collection: holds the clips.

@@ -49,7 +49,7 @@ class Imported:
     notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """In sentences."""
+        """The outcome in sentences."""
         parts = [f"{self.objects} objects on {self.frames} frames of {self.clips} clips imported."]
         if self.added:
             parts.append(f"{self.added} images added to the dataset.")
@@ -74,7 +74,7 @@ class Importer:
         sort_field: str | None = None,
         group_field: str | None = None,
     ) -> None:
-        """Finds what there is; nothing is written.
+        """Find what there is; nothing is written.
 
         Args:
             dataset: with the videos, or with images, or empty to be filled from a folder.

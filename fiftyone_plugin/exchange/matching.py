@@ -37,7 +37,7 @@ class Matching:
     """Finds clips by the names of files; images that are not in the dataset are added to it."""
 
     def __init__(self, dataset: fo.Dataset, sort_field: str | None = None, group_field: str | None = None) -> None:
-        """Nothing is looked up yet; `sort_field` and `group_field` make clips of images, see `find_clips`."""
+        """Prepare; nothing is looked up yet. `sort_field` and `group_field` make clips of images, see `find_clips`."""
         self._dataset, self._order = dataset, (sort_field, group_field)
         self.added = 0
         """Images that were added."""

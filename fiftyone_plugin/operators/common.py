@@ -251,7 +251,7 @@ def chosen_order(view: SampleCollection, params: dict[str, Any], *fields: str) -
 
 
 def stop_requested(ctx: foo.ExecutionContext) -> Callable[[], bool]:
-    """Tells whether somebody stopped runs on this dataset after now, or marked this delegated one as failed."""
+    """Tell whether somebody stopped runs on this dataset after now, or marked this delegated one as failed."""
     store = ExecutionStore.create(STORE, ctx.dataset._doc.id)
     began = store.get(STOP)
     document = ctx.request_params.get("run_doc") if ctx.delegated else None

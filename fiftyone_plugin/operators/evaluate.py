@@ -30,7 +30,7 @@ _ready: dict[tuple[str, str], Evaluation] = {}
 
 
 def _scores(samples: SampleCollection, results: EvaluationResults, protocol: str) -> Evaluation:
-    """Of the fields of a FiftyOne evaluation."""
+    """Scores of the fields of a FiftyOne evaluation."""
     known = _ready.get((str(samples._dataset._doc.id), results.key))
     if known is not None:
         return known
@@ -91,7 +91,7 @@ class IdentityKept(_Metric):
     DESCRIPTION = "How often the track on an object is the object's own"
 
     def compute(self, samples: SampleCollection, results: EvaluationResults, protocol: str = PROTOCOLS[0]) -> float:
-        """In [0, 1]."""
+        """The measure, in [0, 1]."""
         return _scores(samples, results, protocol).identity
 
 
@@ -107,7 +107,7 @@ class EvaluateTracking(Base):
     DESCRIPTION = "J, F and J&F of tracked objects against a ground truth, and whether identities were kept"
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
-        """Fields and key."""
+        """Add the fields and the key to the form."""
         tracked = next(iter(track_fields(ctx.dataset)), None)
         others = [name for name in label_fields(view, MASKS[:1]) if name != tracked]
         others.sort(key=lambda name: "truth" not in name and name != "gt")
@@ -216,7 +216,7 @@ class _Scoring:
         }
 
     def _register(self, evaluation: Evaluation) -> None:
-        """As an evaluation of FiftyOne, which shows in the Model Evaluation panel with our metrics."""
+        """Register an evaluation of FiftyOne, which shows in the Model Evaluation panel with our metrics."""
         place = (str(self._view._dataset._doc.id), self._key)
         if self._key in self._view._dataset.list_evaluations():
             self._view._dataset.delete_evaluation(self._key)

@@ -29,7 +29,7 @@ class ExportTraining(Base):
     DESCRIPTION = "Exact masks as folders in the DAVIS or YouTube-VOS layout, or as CVAT's video XML"
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
-        """Field, folder, layout."""
+        """Add field, folder and layout to the form."""
         choose_field(inputs, view, "label_field", "Field with masks", MASKS[:1])
         inputs.str("export_dir", label="Folder", required=True, description="On the machine that runs FiftyOne")
         choose(
@@ -104,7 +104,7 @@ class ImportAnnotations(Base):
         return types.Property(inputs, view=types.View(label=self.LABEL))
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
-        """Path, format, field."""
+        """Add path, format and field to the form."""
         inputs.str("path", label="Folder or file", required=True, description="On the machine that runs FiftyOne")
         choose(inputs, "format", LAYOUTS, "Format", default="cvat")
         inputs.str("label_field", label="Write to", default="ground_truth", required=True)

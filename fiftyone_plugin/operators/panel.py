@@ -38,7 +38,7 @@ class TrackingScores(foo.Panel):
 
     @property
     def config(self) -> foo.PanelConfig:
-        """Name and surfaces."""
+        """Name the panel and the surfaces it shows on."""
         return foo.PanelConfig(
             name="tracking_scores",
             label="Tracking scores",
@@ -65,7 +65,7 @@ class TrackingScores(foo.Panel):
     on_change_view = on_load
 
     def pick_field(self, ctx: foo.ExecutionContext) -> None:
-        """Another field was chosen."""
+        """Show the field that was chosen."""
         ctx.panel.state.field = ctx.params.get("value")
         ExecutionStore.create(STORE, ctx.dataset._doc.id).set(FIELD, ctx.panel.state.field)
         self._show(ctx)
@@ -77,11 +77,11 @@ class TrackingScores(foo.Panel):
             shown.go(ctx, frame)
 
     def forward(self, ctx: foo.ExecutionContext) -> None:
-        """To the next place to look at."""
+        """Go to the next place to look at."""
         ctx.trigger(f"{PLUGIN}/step_to_doubt", {"step": 1})
 
     def back(self, ctx: foo.ExecutionContext) -> None:
-        """To the one before."""
+        """Go to the place before."""
         ctx.trigger(f"{PLUGIN}/step_to_doubt", {"step": -1})
 
     def _show(self, ctx: foo.ExecutionContext) -> None:
@@ -117,7 +117,7 @@ class TrackingScores(foo.Panel):
         state.objects = len(timeline.names)
 
     def render(self, ctx: foo.ExecutionContext) -> types.Property:
-        """Buttons, field, timeline, numbers."""
+        """Lay out buttons, field, timeline and numbers."""
         panel = types.Object()
         state = ctx.panel.state
         buttons = panel.h_stack("operators", gap=1, align_x="left")

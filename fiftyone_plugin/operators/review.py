@@ -39,7 +39,7 @@ class ReviewQueue(Base):
     DESCRIPTION = "A saved view of the frames to look at, worst first, with the reason"
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
-        """Field, threshold, name of the view."""
+        """Add field, threshold and the view's name to the form."""
         tracked = next(iter(track_fields(ctx.dataset)), None)
         choose_field(inputs, view, "field", "Tracked field", MASKS[:1], default=tracked)
         inputs.float(

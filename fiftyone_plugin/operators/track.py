@@ -41,7 +41,7 @@ class TrackObjects(Base):
     DESCRIPTION = "Masks of every object in every frame, from the masks, polygons or boxes of some frames"
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
-        """Fields, direction, model; order of images."""
+        """Add fields, direction, model and the order of images to the form."""
         choose_field(
             inputs, view, "input_annotation_field", "Track from", PROMPTS,
             description="Field with the masks, polygons or boxes that were drawn on some frames. To end an object, "

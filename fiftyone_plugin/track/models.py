@@ -35,7 +35,7 @@ def load_network(name: str = DEFAULT, device: str = "auto") -> AGSSVOS:
 def _load(name: str, device: str, changed: int) -> AGSSVOS:
     from agss_model.allocator import keep_freed_memory
     from agss_model.engines import use_engine
-    from agss_model.weights.store import load_model
+    from agss_model.weights.registry import load_model
 
     if device == "cpu":
         keep_freed_memory()

@@ -39,7 +39,7 @@ class TrackedObject:
 
     @property
     def name(self) -> Name:
-        """As it is called everywhere."""
+        """The object's name, the same everywhere."""
         return Name(str(self.label or UNNAMED), self.index)
 
 
@@ -62,7 +62,7 @@ class Identities:
     """Tells the objects of one clip apart."""
 
     def __init__(self, scope: str, known: Mapping[str, int] | None = None) -> None:
-        """Starts without objects.
+        """Start without objects.
 
         Args:
             scope: of instances that are made up: the clip and the output field.

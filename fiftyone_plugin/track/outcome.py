@@ -70,7 +70,7 @@ class Summary:
     stopped: bool = False
 
     def __str__(self) -> str:
-        """In sentences."""
+        """The outcome in sentences."""
         parts = [f"{count(self.tracked, 'clip')} tracked: {self.objects} objects, {count(self.frames, 'frame')}."]
         if self.complete:
             parts.append(f"{count(self.complete, 'clip')} had been tracked before.")

@@ -67,7 +67,7 @@ class Drawn:
         label_map[top:bottom, left:right][self.inside] = object_id
 
     def mask(self, size: tuple[int, int]) -> BoolMask:
-        """As (H, W) bool of the frame's (width, height)."""
+        """The mask as (H, W) bool, at the frame's (width, height)."""
         out = np.zeros(size[::-1], np.uint8)
         self.paint(out, 1)
         return out.astype(np.bool_)

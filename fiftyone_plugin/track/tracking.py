@@ -37,11 +37,11 @@ logger = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
-    """Somebody asked to stop."""
+    """Raised when somebody asked to stop."""
 
 
 class Taken(Exception):
-    """Another run has the clip now."""
+    """Raised when another run has taken the clip."""
 
 
 PAUSE = 1.0
@@ -63,7 +63,7 @@ class TrackingRun:
         network: AGSSVOS | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Checks everything that can be checked without tracking.
+        """Check everything that can be checked without tracking.
 
         Args:
             collection: a dataset or view.

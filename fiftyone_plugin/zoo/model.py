@@ -65,7 +65,7 @@ class AgssVideoModel(fom.SamplesMixin, fom.Model):
 
     @property
     def media_type(self) -> str:
-        """Videos only."""
+        """The media it takes: videos only."""
         return "video"
 
     @property

@@ -22,7 +22,7 @@ MAX_IMAGE_TEXT: Final = 128 * MIB
 """Characters of base64; a PNG of 8192x4320 from a video camera fits."""
 MAX_SIDE: Final = 8192
 MAX_PIXELS: Final = 36_000_000
-"""Of a frame: 8K video has 33 million."""
+"""Largest frame: 8K video has 33 million."""
 MAX_OBJECT_PIXELS: Final = 1_000_000_000
 """Pixels of a frame times the objects that are started on it: a hundred in 4K, thirty in 8K."""
 MAX_OBJECTS: Final = 100

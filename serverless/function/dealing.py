@@ -13,7 +13,7 @@ from serverless.function.pictures import FAINT_BYTES, Picture
 from serverless.function.state import ObjectState
 
 SHARED_BYTES = 4_000_000
-"""Of the pictures in one answer that some objects carry for the others; beyond it the faint copies must do."""
+"""Limit on the pictures in one answer that some objects carry for others; beyond it the faint copies must do."""
 DRAWN_COPIES = 2
 """Objects that carry the picture of a frame in which a person drew: it never comes again. Others are carried once."""
 
@@ -32,7 +32,7 @@ def dealt(states: Sequence[ObjectState], pictures: Mapping[str, Picture]) -> lis
 
 
 def _hands(states: Sequence[ObjectState], pictures: Mapping[str, Picture]) -> list[set[str]]:
-    """By object: the true pictures it carries for all. Those that most objects know go first; turns are taken."""
+    """The true pictures that each object carries for all. Those that most objects know go first; turns are taken."""
     knowing: dict[str, list[int]] = {}
     for slot, state in enumerate(states):
         for digest in {look.digest for look in state.looks}:

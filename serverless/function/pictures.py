@@ -21,7 +21,7 @@ from serverless.function.images import decode_picture
 Frame = npt.NDArray[np.uint8]
 
 QUALITIES = {95: 2.2, 80: 1.0, 65: 0.75, 50: 0.6, 35: 0.47, 20: 0.32, 5: 0.17}
-"""Of lossy WebP, best first, each with its bytes relative to quality 80 (frames of DAVIS at 640x352 and 960x528)."""
+"""Qualities of lossy WebP, best first, with their bytes relative to 80 (frames of DAVIS at 640x352 and 960x528)."""
 TRUE_BYTES = 640_000
 """Most that a frame may take; one with more noise than any camera's loses a little of it."""
 FAINT_BYTES, FAINT_QUALITY = 24_000, 35

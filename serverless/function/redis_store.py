@@ -20,7 +20,7 @@ from agss_model.errors import ConfigError
 REDIS_SLOTS = 128
 """Entries that Redis holds at most; a new one takes the place of another."""
 REDIS_ENTRY_BYTES = 1_500_000
-"""Of one entry; larger ones stay in the process that made them."""
+"""Largest entry; larger ones stay in the process that made them."""
 REDIS_SECONDS = 900
 PATIENCE = 0.25
 """Seconds that one request waits for Redis, all its calls together."""
@@ -36,7 +36,7 @@ class RedisStore:
     """
 
     def __init__(self, client: Any, network: str, log: Callable[[str], None], secret: str = "") -> None:  # noqa: ANN401
-        """Prepares; the server is not contacted yet.
+        """Prepare; the server is not contacted yet.
 
         Args:
             client: of redis-py, or anything with its `getrange`, `set` and `connection_pool`.

@@ -12,7 +12,7 @@ from agss_model.allocator import give_back_memory, keep_freed_memory
 from agss_model.engines import use_engine
 from agss_model.errors import AgssError, MediaError
 from agss_model.masks import mask_to_shape
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 from serverless.function.cache import FeatureCache, fingerprint
 from serverless.function.contract import RequestError, Shape, TooLargeError, parse_request, reply
 from serverless.function.images import decode_base64, decode_picture
@@ -99,7 +99,7 @@ def answer(scenes: Scenes, body: object, note: Callable[[str], None] = lambda _:
 
 
 def _states(values: Sequence[dict[str, Any] | None]) -> tuple[dict[int, ObjectState], dict[int, AgssError]]:
-    """By place in the request: the states that can be read, and what is wrong with the others."""
+    """The states that can be read, and what is wrong with the others, by place in the request."""
     room, states, refused = Room(), dict[int, ObjectState](), dict[int, AgssError]()
     for index, value in enumerate(values):
         if value is None:

@@ -38,7 +38,7 @@ from serverless.function.pictures import MAX_WORKING_SIDE, Picture
 VERSION = 1
 MAX_LOOKS = 12
 MAX_MASK_PIXELS = 128 << 20
-"""Of all masks in the states of one request, unpacked."""
+"""Limit on all masks in the states of one request, unpacked."""
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 Text = Annotated[str, Field(min_length=4, max_length=MAX_STATES_TEXT)]
@@ -117,7 +117,7 @@ class ObjectState:
         return digest.hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; `from_json` gives the same state back."""
+        """The state as JSON values; `from_json` gives the same state back."""
         return {
             "agss": VERSION,
             "type": self.kind,

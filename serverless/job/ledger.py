@@ -146,7 +146,7 @@ class Ledger:
         self.save()
 
     def results(self) -> Iterator[Found]:
-        """Everything found in this run."""
+        """The results of this run so far."""
         with self._results.open(encoding="utf-8") as file:
             for line in file:
                 frame, object_id, score, lost, reasons, human, area, points = json.loads(line)

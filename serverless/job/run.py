@@ -258,7 +258,7 @@ def _finish(plan: Plan, targets: Sequence[Target], legs: Sequence[Leg], writer: 
 
 
 def _fingerprint(server: Server, plan: Plan, targets: Sequence[Target], model: dict[str, Any]) -> dict[str, Any]:
-    """Everything that decides about the result, so that only the very same run is continued."""
+    """What decides about the result, so that only the very same run is continued."""
     asked, drawn = plan.asked, hashlib.sha256()
     for given in plan.givens:
         what = given.frame, plan.groups.key(given), given.kind, [float(value) for value in given.points]

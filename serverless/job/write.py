@@ -252,7 +252,7 @@ class Writer:
         self._there = Annotations(shapes, tracks, there.shapes, there.tracks)
 
     def refresh(self) -> Annotations:
-        """Everything in the job, read anew."""
+        """Read the job's annotations anew."""
         self._there = read_annotations(self._server, self._info.job, self._info.names)
         return self._there
 

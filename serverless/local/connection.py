@@ -10,7 +10,7 @@ MAX_CONNECTIONS = 256
 HEADER_SECONDS = 10.0
 """From the first byte of a request, or from the connection, to the end of its headers."""
 READ_SECONDS = 60.0
-"""For the body of a request, and for what the client leaves to be done after the answer: take it, end the body."""
+"""Limit on reading a request's body, and on what the client must do after the answer: take it, end the body."""
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 

@@ -29,7 +29,7 @@ HEALTH = "/__internal/health"
 CATALOGUE = "/api/functions"
 HEADER_LIMIT = 16 << 10
 HELD_BYTES = 1 << 30
-"""Of bodies being read or waiting for a worker, all together; one body of the file's limit always has room."""
+"""Limit on all bodies being read or waiting for a worker; one body of the file's limit always has room."""
 TOO_MANY = f"The JSON holds more values than the {MAX_VALUES} that are taken."
 GRACE = 30
 """Seconds that requests in flight get at the end where the file limits none."""
@@ -129,7 +129,7 @@ class LocalServer:
     """
 
     def __init__(self, address: tuple[str, int], function: FunctionFile, pool: Pool) -> None:
-        """Takes the port; clients wait until `serve`.
+        """Take the port; clients wait until `serve`.
 
         Raises:
             OSError: it is taken, or not ours to take.

@@ -44,7 +44,7 @@ class Worker:
 
     @property
     def pid(self) -> int | None:
-        """Of the process, None before `start`."""
+        """Number of the process, None before `start`."""
         return self._process.pid if self._process else None
 
     @property

@@ -18,7 +18,7 @@ def _connected(database):
 @pytest.fixture(scope="session")
 def little_network():
     """The shipped weights on small frames."""
-    from agss_model.weights.store import load_model
+    from agss_model.weights.registry import load_model
 
     return load_model("lite", max_side=128, small_object=0)
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from agss_model.cli.main import app
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.weights.bundles import current_version, find_bundle
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 from training.annotations.catalog import open_catalog
 from training.annotations.prepare import prepare
 from training.loop.checkpoints import LATEST

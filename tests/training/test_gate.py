@@ -14,7 +14,7 @@ from agss_model.cli.main import app
 from agss_model.errors import MediaError
 from agss_model.results import FrameResult
 from agss_model.weights.files import read_weights, save_weights
-from agss_model.weights.store import locate
+from agss_model.weights.registry import locate
 from training.team import gate, measure
 from training.team.gate import Rules, compare, open_sets
 from training.team.measure import corrections, demo_case, open_cases

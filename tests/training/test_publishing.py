@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from agss_model.errors import OutputError, WeightsError
 from agss_model.files import sha256_of
-from agss_model.weights import store
+from agss_model.weights import registry
 from training import train
 from training.loop.settings import read_run
 from training.release import publish_weights
@@ -42,9 +42,9 @@ def test_published_weights_are_loaded_by_their_name(run, tmp_path, monkeypatch):
     assert done.sha256 == sha256_of(done.weights)
     assert done.weights.stat().st_size < 4_000_000
     assert {v.dtype for v in load_file(done.weights).values()} == {torch.float16}
-    listed = store.shipped_models
-    monkeypatch.setattr(store, "shipped_models", lambda: listed(folder))
-    network = store.load_model("lite")
+    listed = registry.shipped_models
+    monkeypatch.setattr(registry, "shipped_models", lambda: listed(folder))
+    network = registry.load_model("lite")
     trained = load_file(run / "best.safetensors")
     for name, value in network.state_dict().items():
         assert value.dtype == torch.float32

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from agss_model.errors import AgssError, ConfigError, MediaError, OutputError, WeightsError
 from agss_model.evaluation import region_similarity
 from agss_model.network.lite.model import LiteAGSSVOS
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 from training import train
 from training.data.clips import ClipShape
 from training.data.stills import load_stills

@@ -14,7 +14,7 @@ from agss_model.network import build_network
 from agss_model.weights import bundles
 from agss_model.weights.bundles import add_bundle, current_version, find_bundle, published_names, rollback, versions_of
 from agss_model.weights.files import save_weights
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from agss_model.flow.flownet2 import FlowNet2C
 from agss_model.weights import importer
 from agss_model.weights.files import read_weights
 from agss_model.weights.importer import import_checkpoint
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 
 
 class Payload:

@@ -12,7 +12,7 @@ from published_format import SEG_PARAMETERS, Published, random_state, rgmp_shape
 from agss_model.files import sha256_of
 from agss_model.weights.files import read_weights
 from agss_model.weights.importer import import_checkpoint
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 
 
 def scene(objects, height, width, seed=1):

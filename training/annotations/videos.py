@@ -18,11 +18,11 @@ class Truth(Protocol):
 
     @property
     def width(self) -> int:
-        """Of a frame, pixels."""
+        """Width of a frame, pixels."""
 
     @property
     def height(self) -> int:
-        """Of a frame, pixels."""
+        """Height of a frame, pixels."""
 
     @property
     def frame_count(self) -> int:

@@ -17,7 +17,7 @@ import torch
 from agss_model.errors import AgssError, OutputError, WeightsError
 from agss_model.files import write_bytes, write_json
 from agss_model.weights.files import read_weights, save_weights
-from agss_model.weights.store import SHIPPED
+from agss_model.weights.registry import SHIPPED
 from training.loop.monitor import LOG, hours_in
 from training.loop.settings import from_dict
 from training.release.model_card import Training, model_card, read_scores

@@ -21,7 +21,7 @@ from agss_model.config import AgssConfig, preset
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.files import write_json
 from agss_model.weights.files import read_weights
-from agss_model.weights.store import digest_of, locate
+from agss_model.weights.registry import digest_of, locate
 from training.annotations.prepare import Prepared
 from training.data.video_config import VideoConfig
 from training.loop.recurrent import RecurrentConfig

@@ -12,7 +12,7 @@ import numpy as np
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError, MediaError
 from agss_model.network.base import AGSSVOS
-from agss_model.weights.store import digest_of, load_model
+from agss_model.weights.registry import digest_of, load_model
 from training.team.measure import WANTED_IOU, Case, Result, demo_case, measure, open_cases
 
 DEMO = "demo"

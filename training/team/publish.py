@@ -14,7 +14,7 @@ from agss_model.errors import WeightsError
 from agss_model.files import sha256_of, write_json
 from agss_model.weights.bundles import WEIGHTS, Bundle, add_bundle, check_name, find_bundle
 from agss_model.weights.files import read_weights, save_weights
-from agss_model.weights.store import digest_of, shipped_models
+from agss_model.weights.registry import digest_of, shipped_models
 from training.loop.monitor import LOG, hours_in
 from training.loop.settings import from_dict
 from training.release.model_card import LICENCE_OF_TEAM, Training, model_card

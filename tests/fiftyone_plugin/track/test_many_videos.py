@@ -21,7 +21,7 @@ VIDEOS, FRAMES, OBJECTS = 50, 6, 5
 CHILD = """
 import sys, torch
 import fiftyone as fo
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 from fiftyone_plugin.track.tracking import Settings, TrackingRun
 torch.set_num_threads(1)
 network = load_model("lite", max_side=128, small_object=0)

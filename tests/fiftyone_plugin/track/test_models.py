@@ -13,7 +13,7 @@ import agss_model
 from agss_model.engines import installed
 from agss_model.masks import read_label_map, to_masks
 from agss_model.video import VideoWriter, open_source
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 from fiftyone_plugin.track.models import load_network
 from fiftyone_plugin.track.tracking import Settings, TrackingRun
 

@@ -12,7 +12,7 @@ from function_client import Clip, Function, mask_of, overlap, quick_network
 from agss_model import engines
 from agss_model.engines import use_engine
 from agss_model.errors import ConfigError
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 from serverless.function import service
 from serverless.function.cache import FeatureCache, fingerprint
 from serverless.function.redis_store import RedisStore

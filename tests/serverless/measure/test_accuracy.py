@@ -7,7 +7,7 @@ import pytest
 from function_client import Clip as Squares
 from function_client import quick_network
 
-from agss_model.weights.store import load_model
+from agss_model.weights.registry import load_model
 from serverless.function.cache import FeatureCache
 from serverless.function.scenes import Scenes
 from serverless.measure.accuracy import Clip, compare, demonstration

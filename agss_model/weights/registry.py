@@ -1,4 +1,4 @@
-"""From a name or a file to a network that is ready to run."""
+"""The names that weights go by, and loading a network by its name or file."""
 
 from __future__ import annotations
 

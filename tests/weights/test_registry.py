@@ -12,9 +12,9 @@ import torch
 from agss_model.config import PRESETS, AgssConfig
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.network import build_network
-from agss_model.weights import store
+from agss_model.weights import registry
 from agss_model.weights.files import save_weights
-from agss_model.weights.store import check_device, load_model, shipped_models
+from agss_model.weights.registry import check_device, load_model, shipped_models
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def shipped(tmp_path, monkeypatch):
     digest = save_weights(tmp_path / "lite.safetensors", network.state_dict(), PRESETS["lite"], {}, torch.float16)
     index = {"lite": {"file": "lite.safetensors", "sha256": digest}}
     (tmp_path / "index.json").write_text(json.dumps(index))
-    monkeypatch.setattr(store, "shipped_models", lambda: shipped_models(tmp_path))
+    monkeypatch.setattr(registry, "shipped_models", lambda: shipped_models(tmp_path))
     return tmp_path, network
 
 
@@ -56,7 +56,7 @@ def test_settings_that_do_not_exist_are_refused(shipped, changes, message):
 
 def test_a_small_file_that_asks_for_a_large_network_is_refused_before_there_is_room_for_it(tmp_path, monkeypatch):
     built = []
-    monkeypatch.setattr(store, "build_network", lambda config: built.append(build_network(config)) or built[-1])
+    monkeypatch.setattr(registry, "build_network", lambda config: built.append(build_network(config)) or built[-1])
     config = dataclasses.replace(PRESETS["lite"], width=(512, 512, 512))
     save_weights(tmp_path / "wide.safetensors", {"a": torch.zeros(1)}, config, {})
     with pytest.raises(WeightsError, match="do not fit the network LiteAGSSVOS"):
@@ -118,7 +118,7 @@ def test_an_index_that_points_outside_is_refused(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_cuda_on_a_machine_without_it_is_refused_before_anything_is_read(monkeypatch):
-    monkeypatch.setattr(store, "read_weights", lambda *_: pytest.fail("the weights were read"))
+    monkeypatch.setattr(registry, "read_weights", lambda *_: pytest.fail("the weights were read"))
     for device in ("cuda", "cuda:1", torch.device("cuda")):
         with pytest.raises(ConfigError, match="sees no CUDA device"):
             load_model("lite", device)
