@@ -3,6 +3,7 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 ARGS ?=
+PYTEST ?= -m pytest
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := requirements/dev.txt
@@ -10,7 +11,7 @@ READY := $(VENV)/.ready
 TRIAL := $(VENV)/.trial
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test quick check bench clean system
+.PHONY: help venv demo test quick check lint button wheel docs bench clean system
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -26,22 +27,38 @@ system: ## programs that some tests use, where apt-get may install them
 
 # Training has a process of its own: after the browser, database and engine tests, one run of it died in native code.
 test: $(READY) system ## the whole test suite
-	$(BIN)/python -m pytest $(ARGS) $(if $(ARGS),,--ignore=tests/training)
-	$(if $(ARGS),,$(BIN)/python -m pytest tests/training)
+	$(BIN)/python $(PYTEST) $(ARGS) $(if $(ARGS),,--ignore=tests/training)
+	$(if $(ARGS),,$(BIN)/python $(PYTEST) tests/training)
 
 quick: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-check: $(READY) ## ruff, mypy and the quick tests
+check: lint ## ruff, mypy and the quick tests
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+button: ## syntax and types of the CVAT button, where node is
+	@command -v node >/dev/null || { echo "The button is not checked: node is not here."; exit 0; }; \
+	cd serverless/cvat_ui; for file in src/*.js agss-vos.js; do node --check "$$file" || exit 1; done; \
+	if [ -x node_modules/.bin/tsc ]; then npm run --silent check; \
+	else echo "The button's types are not checked: npm ci in serverless/cvat_ui brings TypeScript."; fi
+
+wheel: $(READY) ## build the wheel and try it in a clean environment
+	@.ci/wheel
+
+docs: $(READY) ## build the pages into site/, where mkdocs is installed (pip install .[docs])
+	@if $(BIN)/python -c "import mkdocs, material, mkdocstrings" 2>/dev/null; then \
+	  $(BIN)/python -m mkdocs build --quiet --strict; \
+	else echo "The pages are not built: mkdocs is not in .venv."; fi
 
 bench: $(READY) ## time per frame by object count and module
 	$(BIN)/agss bench $(ARGS)
 
 clean: ## remove caches, builds and the demo's output; .venv stays
-	rm -rf build dist demo_output .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf build dist site demo_output .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
 	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
 
 # The stamp comes last, so an interrupted installation is taken up again. torch goes first: only it may come from
