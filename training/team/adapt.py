@@ -28,7 +28,7 @@ from agss_model.masks.labels import LabelMap
 from agss_model.runs.reporting import Report
 from agss_model.video.source import FrameSource
 from agss_model.weights.files import read_weights, save_weights
-from agss_model.weights.store import digest_of, locate
+from agss_model.weights.registry import digest_of, locate
 from training.data.clips import ClipSource
 from training.data.stills import load_stills
 from training.loop import checkpoints
