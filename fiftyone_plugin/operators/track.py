@@ -60,6 +60,10 @@ class TrackObjects(Base):
         ask_order(inputs, view)
         inputs.str("model", label="Model", default=DEFAULT, description="Name of shipped weights, or a weights file")
         inputs.str("device", label="Device", default="auto", description="auto, cpu, cuda, cuda:1 ...")
+        inputs.float(
+            "adapt", label="Learn from each clip first, for so many minutes", default=0, min=0,
+            description="0 for not at all. Pays where bodies turn or looks are odd; what is not better is not used",
+        )  # fmt: skip
         inputs.int(
             "workers", label="Workers", default=1, min=1,
             description="When scheduled: how many `fiftyone delegated launch` may share the clips",
@@ -97,6 +101,7 @@ class TrackObjects(Base):
         direction: str = "both",
         model: str = DEFAULT,
         device: str = "auto",
+        adapt: float = 0.0,
         workers: int = 1,
         delegate: bool = False,
     ) -> Any:  # noqa: ANN401 - a dict, or FiftyOne's record of a delegated operation
@@ -111,6 +116,7 @@ class TrackObjects(Base):
             direction: "both", "forward" or "backward".
             model: name of shipped weights, or a weights file.
             device: "auto" for the first GPU, else the CPU; or as torch writes it.
+            adapt: minutes in which to learn from each clip's drawings first; 0 for not at all.
             workers: of a delegated run, how many `fiftyone delegated launch` share the clips.
             delegate: queue it instead of running it now.
 
@@ -121,7 +127,7 @@ class TrackObjects(Base):
             AgssError: nothing could be tracked; the message says why.
         """
         settings = Settings(
-            input_annotation_field, output_annotation_field, sort_field, group_field, direction, model, device
+            input_annotation_field, output_annotation_field, sort_field, group_field, direction, model, device, adapt
         )
         return self.run(sample_collection, delegate, workers=workers, **asdict(settings))
 

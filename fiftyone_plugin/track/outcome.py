@@ -23,6 +23,7 @@ class Settings:
         direction: "both", "forward" or "backward".
         model: name or file of weights.
         device: "auto", or as torch writes it.
+        adapt: minutes in which to learn from each clip's drawings before it is tracked; 0 for not at all.
     """
 
     input_annotation_field: str
@@ -32,6 +33,7 @@ class Settings:
     direction: str = "both"
     model: str = DEFAULT
     device: str = "auto"
+    adapt: float = 0.0
 
     @property
     def output(self) -> str:

@@ -139,6 +139,7 @@ class TrackingRun:
     def _turns(self) -> Iterator[Claim | None]:
         """Clips one by one, each while no other run is at it; None, now and then, while others have what is left."""
         work = [__version__, self._weights, self._network.config.to_dict(), self.settings.direction, self._input.name]
+        work += [str(self.settings.adapt)] if self.settings.adapt else []
         scope = f"{self._view._dataset._doc.id} {self._output.name}"
         claims = guarded(lambda: Claims(scope, json.dumps(work)))
         left = list(self.clips)
@@ -195,7 +196,7 @@ class TrackingRun:
                 return
             writer = Writer(self._dataset, clip, self._output, prompts)
             try:
-                for step in self._spans(clip, source, prompts, writer):
+                for step in self._spans(claim, source, prompts, writer):
                     yield step
                     self._heed(claim)
             finally:  # also when the run is stopped here
@@ -232,21 +233,23 @@ class TrackingRun:
         return read_prompts(source, frames, f"{clip.key} {self._output.name}", authors)
 
     def _spans(
-        self, clip: Clip, source: FrameSource, prompts: Prompts, writer: Writer
+        self, claim: Claim, source: FrameSource, prompts: Prompts, writer: Writer
     ) -> Generator[tuple[float, int], None, None]:
         """Track what is missing."""
         from agss_model.clips import propagate
 
-        network = [self._weights, self._network.config.to_dict()]
+        clip, adapt = claim.clip, self.settings.adapt
+        network = [self._weights, self._network.config.to_dict(), *([adapt] if adapt else [])]
         marks = Marks(clip, len(source), prompts, self.settings.direction, network)
         missing = [number for number, mark in marks.frames.items() if prompts.runs.get(number) != mark]
         done = len(marks.frames) - len(missing)
         wanted = set(missing)
+        tracking = self._learned(claim, source, prompts) if missing and adapt else self._network
         for span in marks.spans(missing):
             name = f"{clip.key}-{self._output.name}-{marks.digest}"
-            run = Resumable(source, self._network, span.start, name, writer.flush, prompts.away)
+            run = Resumable(source, tracking, span.start, name, writer.flush, prompts.away)
             results = propagate(
-                source, prompts.keyframes, self._network, start=span.start, stop=span.stop,
+                source, prompts.keyframes, tracking, start=span.start, stop=span.stop,
                 direction=self.settings.direction, run=run,  # type: ignore[arg-type]
             )  # fmt: skip
             for result in results:
@@ -257,6 +260,17 @@ class TrackingRun:
                 yield done / len(marks.frames), result.frame_index
             writer.flush()
             run.forget()
+
+    def _learned(self, claim: Claim, source: FrameSource, prompts: Prompts) -> AGSSVOS:
+        """What tracks a clip that is learned from first."""
+        from fiftyone_plugin.track.learning import Heeding, learned_network
+
+        def note(sentence: str) -> None:
+            self.summary.notes.append(f"{claim.clip.name}: {sentence}")
+
+        settings = self.settings
+        report = Heeding(note, partial(self._heed, claim))
+        return learned_network(settings.model, settings.device, source, prompts.keyframes, settings.adapt, report)
 
     def _heed(self, claim: Claim) -> None:
         if claim.lost:

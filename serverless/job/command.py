@@ -14,21 +14,23 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from agss_model.adaptation import adapted_weights
 from agss_model.cli import options
-from agss_model.cli.console import note, stderr, stdout
+from agss_model.cli.console import ConsoleReport, note, stderr, stdout
 from agss_model.clips import Direction
 from agss_model.cvat.keyframes import MOST
 from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, connect, read_token
-from agss_model.engines.loading import Engine, load_engine
+from agss_model.engines.loading import Engine, default_weights, load_engine, set_threads
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
 from agss_model.runs.summary import look_first
 from agss_model.words import plural
+from serverless.job.drawn import Boxes
 from serverless.job.ledger import Ledger, default_folder
 from serverless.job.plan import Asked, Output, Plan, make_plan
 from serverless.job.read import read_job
 from serverless.job.run import Outcome, run
-from serverless.job.track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_function
+from serverless.job.track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_frame, read_function
 from serverless.job.write import read_annotations, touches
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -88,6 +90,7 @@ def track(
     state: Annotated[
         Path | None, typer.Option(help="Folder for the record of this job.", show_default="with your other state")
     ] = None,
+    adapt: options.Adapt = None,
     weights: options.Weights = None,
     flow: options.Flow = None,
     device: options.Device = "auto",
@@ -113,6 +116,11 @@ def track(
         if dry_run:
             stdout().print("Dry run: nothing was tracked or written.")
             return
+        if adapt is not None:
+            if model == "function":
+                raise ConfigError("--adapt learns with the weights on this machine; leave out --model function.")
+            set_threads(threads)
+            weights = _learned(server, plan, ledger, weights or default_weights(), adapt)
         load = partial(load_engine, weights, flow, device, threads, max_side=max_side, engine=engine)
         tracking, about = _tracking(server, plan, model, function_id, load)
         try:
@@ -159,6 +167,13 @@ def _tracking(
         "versions": versions(),
     }
     return LocalTracking(JobFrames(server, plan.info, plan.frames), engine), about
+
+
+def _learned(server: Server, plan: Plan, ledger: Ledger, weights: str, minutes: float) -> str:
+    """Weights that have learned from what people drew in the job."""
+    drawn = plan.keyframes(plan.targets(), Boxes(partial(read_frame, server, plan.info)))
+    source = JobFrames(server, plan.info, plan.frames)
+    return adapted_weights(weights, source, drawn, ledger.folder / "adapted", ConsoleReport(), minutes)
 
 
 def _announce(plan: Plan, server: Server, model: str) -> None:

@@ -364,3 +364,31 @@ def test_samples_deleted_during_a_run_are_named_as_the_reason(data, video, scene
     with pytest.raises(AgssError, match="was deleted while it was being tracked"):
         list(run)
     images.delete()
+
+
+def test_a_clip_is_learned_from_once_before_it_is_tracked(data, video, scene, little_network, monkeypatch):
+    learned = []
+
+    def learn(weights, source, label_maps, folder, report, minutes):
+        with report.progress("learning", 2) as progress:
+            progress.advance()
+        report.note("learned.")
+        learned.append((weights, sorted(label_maps), minutes))
+        return "learned.safetensors"
+
+    monkeypatch.setattr("fiftyone_plugin.track.learning.adapted_weights", learn)
+    monkeypatch.setattr("fiftyone_plugin.track.learning.load_network", lambda name, device: little_network)
+    data.add_sample(video_sample(video, {3: drawn(scene, 3)}))
+    for _ in range(2):  # what is complete is not learned from again
+        list(run := TrackingRun(data, Settings("gt", "tracks", adapt=1.5), little_network))
+    assert learned == [("lite", [3], 1.5)]
+    assert run.summary.complete == 1
+    list(plain_run := TrackingRun(data, Settings("gt", "tracks"), little_network))  # without, masks are others
+    assert plain_run.summary.frames == 10
+    with pytest.raises(AgssError, match="nothing could be tracked"):
+        monkeypatch.setattr("fiftyone_plugin.track.learning.adapted_weights", refuse)
+        list(TrackingRun(data, Settings("gt", "more", adapt=1.0), little_network))
+
+
+def refuse(*arguments):
+    raise AgssError("only lite learns from a clip")

@@ -219,3 +219,21 @@ def test_the_demonstration_clip_with_shipped_weights():
         for number in set(result.object_ids) - result.lost:
             np.testing.assert_array_equal(found[result.frame_index, number], result.label_map == number)
     assert len(found) >= 7 * 11 * 0.8
+
+
+def test_a_job_is_learned_from_before_it_is_tracked(engine, scene, monkeypatch, tmp_path):
+    asked = []
+
+    def learn(weights, source, label_maps, folder, report, minutes):
+        shown = {number: np.unique(label_map).tolist() for number, label_map in label_maps.items()}
+        asked.append((weights, len(source), shown, folder, minutes))
+        return "learned.safetensors"
+
+    loaded = []
+    monkeypatch.setattr(command, "adapted_weights", learn)
+    monkeypatch.setattr(command, "load_engine", lambda weights, *rest, **more: loaded.append(weights) or engine)
+    with start(scene, (0, 7)) as cvat:
+        track(cvat, "--adapt", "2", "--state", str(tmp_path / "state"), "--from", "0", "--to", "9")
+        assert asked == [("lite", 10, {0: [0, 1, 2], 7: [0, 1, 2]}, tmp_path / "state" / "adapted", 2.0)]
+        assert loaded == ["learned.safetensors"]
+        assert "leave out" in track(cvat, "--adapt", "2", "--model", "function", code=2)
