@@ -22,6 +22,7 @@ from training.synthesis.own_frames import filled, pool_of_frames
 from training.team import adapt as adapting
 from training.team.adapt import AdaptConfig, adapt
 from training.team.clip_lessons import read_lessons
+from training.team.round_trip import round_trip
 
 CONFIG = AdaptConfig(steps=4, size=64)
 
@@ -81,6 +82,7 @@ def improving(monkeypatch):
     """What is held out gets better each time it is looked at."""
     scores = iter(np.linspace(0.5, 0.9, 100).tolist())
     monkeypatch.setattr(adapting, "mean_iou", lambda loss, clips: next(scores))
+    monkeypatch.setattr(adapting, "_trips", lambda *arguments: (0.5, 0.9))
 
 
 def learn(start, folder, numbers=(0,), config=CONFIG, clip=None):
@@ -114,6 +116,39 @@ def test_what_is_not_better_is_not_used(start, tmp_path, monkeypatch):
     assert "nothing better" in adapted.sentence()
     assert not list(tmp_path.glob("*.safetensors"))
     assert learn(start, tmp_path) == adapted
+
+
+def test_what_does_not_hold_on_the_clip_itself_is_not_used(start, tmp_path, improving, monkeypatch):
+    monkeypatch.setattr(adapting, "_trips", lambda *arguments: (0.8, 0.84))
+    adapted = learn(start, tmp_path / "one")
+    assert (adapted.weights, adapted.learned, adapted.there_and_back) == (start, False, (0.8, 0.84))
+    assert "0.840 tracked there and back" in adapted.sentence()
+    assert learn(start, tmp_path / "two", numbers=(0, 5)).learned  # a human frame speaks for it, too
+    monkeypatch.setattr(adapting, "_trips", lambda *arguments: (0.8, 0.79))
+    assert not learn(start, tmp_path / "three", numbers=(0, 5)).learned
+
+
+@pytest.mark.parametrize("start_frame", [0, 5, 3])
+def test_there_and_back_again_finds_the_mask_unless_all_is_lost(start_frame, lite, monkeypatch):
+    clip = Clip(frames=6)
+    maps = {start_frame: clip.truth(start_frame)}
+    numbers = []
+
+    def still(features, references, previous, moved, *rest, **more):
+        return moved
+
+    def frames(start, stop, step):
+        for number in range(start, -1 if stop is None else stop, step):
+            numbers.append(number)
+            yield clip.read(number)
+
+    clip.frames = frames
+    monkeypatch.setattr(lite, "segment", still)
+    assert round_trip(clip, maps, lite) > 0.7
+    there = list(range(start_frame, 6)) if start_frame < 3 else list(range(start_frame, -1, -1))
+    assert numbers == [*there, *there[::-1]]
+    monkeypatch.setattr(lite, "segment", lambda features, references, previous, moved, *rest, **more: moved * 0)
+    assert round_trip(clip, maps, lite) == 0
 
 
 def test_with_several_human_frames_one_is_held_out_and_then_all_are_learned(start, tmp_path, improving, monkeypatch):
@@ -211,13 +246,13 @@ def test_the_command_learns_tracks_and_says_so(start, tmp_path, monkeypatch):
         cv2.imwrite(str(tmp_path / "frames" / f"{number}.png"), clip.read(number))
     write_label_map(tmp_path / "0.png", clip.truth(0))
     words = ["track", str(tmp_path / "frames"), "--masks", str(tmp_path / "0.png"), "--out", str(tmp_path / "out")]
-    words += ["--weights", start, "--adapt", "0.05", "--no-overlay", "--engine", "torch", "--threads", "1"]
+    words += ["--weights", start, "--adapt", "0.05", "--overlay", "none", "--engine", "torch", "--threads", "1"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert "the clip's own masks" in result.output
     record = json.loads((tmp_path / "out" / "run.json").read_text())
     learned = json.loads(next((tmp_path / "out.adapted").glob("*.json")).read_text())
     assert record["asked"]["weights"]["name"] == learned.get("weights", record["asked"]["weights"]["name"])
-    refused = CliRunner().invoke(app, [*words[:-9], "--adapt", "-1"])
+    refused = CliRunner().invoke(app, [*words[:-10], "--adapt", "-1"])
     assert refused.exit_code == 2
     assert "above 0" in refused.output
