@@ -3,7 +3,7 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 ARGS ?=
-PYTEST ?= -m pytest
+PYTEST := -m pytest
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := requirements/dev.txt
