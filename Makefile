@@ -3,7 +3,7 @@
 PYTHON ?= python3
 TORCH_INDEX ?=
 ARGS ?=
-PYTEST ?= -m pytest
+PYTEST := -m pytest
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := requirements/dev.txt
@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 TRIAL := $(VENV)/.trial
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test quick check lint button wheel docs bench clean system
+.PHONY: help venv demo test quick check lint ruff mypy button wheel docs bench clean system
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -36,8 +36,12 @@ quick: $(READY) ## the tests that take seconds
 check: lint ## ruff, mypy and the quick tests
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-lint: $(READY) ## ruff and mypy
+lint: ruff mypy ## ruff and mypy
+
+ruff: $(READY)
 	$(BIN)/ruff check .
+
+mypy: $(READY)
 	$(BIN)/mypy
 
 button: ## syntax and types of the CVAT button, where node is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +16,14 @@ from agss_model.cli.main import app
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "agss_model/**/*.md", "fiftyone_plugin/plugin/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "docs/decisions/*.md",
+        "docs/api/*.md",
+        "agss_model/**/*.md",
+        "fiftyone_plugin/plugin/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 EACH = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -83,6 +91,21 @@ def test_make_targets_and_modules_exist(page):
             assert set(asked) <= targets, words
         if words[:2] == ["python", "-m"] and words[2].partition(".")[0] in ("agss_model", "serverless", "training"):
             assert find_spec(words[2]) is not None, words
+
+
+def test_the_page_of_results_holds_every_record_as_it_stands():
+    writer = runpy.run_path(str(ROOT / "docs" / "write_benchmarks.py"))
+    page = (ROOT / "docs" / "benchmarks.md").read_text()
+    for record in writer["records"]():
+        assert writer["block"](record) in page, f"{record['title']}: run python docs/write_benchmarks.py"
+
+
+def test_every_decision_is_in_the_list_and_every_page_in_the_menu():
+    folder = ROOT / "docs" / "decisions"
+    menu = (ROOT / "mkdocs.yml").read_text()
+    for page in folder.glob("[0-9]*.md"):
+        assert f"]({page.name})" in (folder / "README.md").read_text()
+        assert f"decisions/{page.name}" in menu
 
 
 def test_the_pages_name_enough_to_be_worth_looking_at():

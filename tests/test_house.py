@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,33 @@ def test_no_module_is_loaded_in_a_circle(package):
     while free := {name for name, others in needs.items() if not others & needs.keys()}:
         needs = {name: others for name, others in needs.items() if name not in free}
     assert not needs, "in a circle, or needing one that is"
+
+
+@cache
+def defined(path: Path) -> set[str]:
+    """Names that a module has: everything it assigns, defines or imports anywhere."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name.split(".")[0] for alias in node.names}
+    return names
+
+
+def test_what_one_module_takes_from_another_is_there():
+    """Also what only a test or a function imports, so that a rename is not found out half an hour later."""
+    known = {name: path for package in PACKAGES for name, path in modules(package).items()}
+    lazy = set(re.findall(r"\w+", re.search(r"__all__ = \[(.*?)\]", known["agss_model"].read_text())[1]))
+    lacking = set()
+    for path in [*known.values(), *sorted((ROOT / "tests").rglob("*.py"))]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES):
+                continue
+            names = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in known}
+            has = defined(known[node.module]) if node.module in known else set()
+            has |= lazy if node.module == "agss_model" else set()
+            lacking |= {(str(path.relative_to(ROOT)), node.module, name) for name in names - has}
+    assert not lacking

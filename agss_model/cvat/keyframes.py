@@ -26,6 +26,8 @@ LEAST = 0.5
 """Smallest tolerance in pixels; the exact outline is always found to be within it."""
 MOST = 20.0
 """Largest tolerance in pixels."""
+TOLERANCE = 2.0
+"""What is taken where nobody asks for another, in pixels; the button has the same in `cvat_ui/src/settings.js`."""
 LONGEST = 64  # frames of a stretch, which bounds memory
 _SHARE = 0.7  # of the tolerance that leaving out corners may use up; the rest is for movement
 _ROUNDS = 20

@@ -18,7 +18,7 @@ from agss_model.adaptation import adapted_weights
 from agss_model.cli import options
 from agss_model.cli.console import ConsoleReport, note, stderr, stdout
 from agss_model.clips import Direction
-from agss_model.cvat.keyframes import MOST
+from agss_model.cvat.keyframes import MOST, TOLERANCE
 from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, connect, read_token
 from agss_model.engines.loading import Engine, default_weights, load_engine, set_threads
 from agss_model.environment import versions
@@ -67,7 +67,7 @@ def track(
     ] = "masks",
     tolerance: Annotated[
         float, typer.Option(help="Pixels by which a polygon may leave the mask's outline.", min=1.0, max=MOST)
-    ] = 2.0,
+    ] = TOLERANCE,
     deleted: Annotated[
         Literal["keep", "again"],
         typer.Option(help="What was deleted of an earlier run stays deleted, or is tracked again."),

@@ -11,6 +11,7 @@ import numpy as np
 
 from agss_model.cli.console import FrameProgress
 from agss_model.clips import Direction
+from agss_model.cvat.keyframes import TOLERANCE
 from agss_model.cvat.server import CvatError, Server
 from agss_model.results import FrameResult
 from serverless.job.drawn import Boxes, Keyframes
@@ -45,7 +46,7 @@ class Asked:
     last: int | None = None
     direction: Direction = "forward"
     output: Output = "masks"
-    tolerance: float = 2.0
+    tolerance: float = TOLERANCE
     every: bool = True
     again: bool = False
 

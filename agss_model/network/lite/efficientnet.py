@@ -100,7 +100,7 @@ class EfficientNetLite0(nn.Module):
             _, kept = self._run(F.relu6(self.stem(image), inplace=True), 0, len(self.blocks))
         else:  # picture by picture: the largest maps stay in the cache
             with torch.no_grad():
-                begun = [self._run(F.relu6(self.stem(one), inplace=True), 0, frozen) for one in image.split(1)]
+                begun = [self._run(F.relu6(self.stem(one), inplace=True), 0, frozen) for one in torch.split(image, 1)]
             ends, early = zip(*begun, strict=True)
             _, late = self._run(torch.cat(ends), frozen, len(self.blocks))
             kept = [torch.cat(level) for level in zip(*early, strict=True)] + late

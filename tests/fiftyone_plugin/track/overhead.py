@@ -28,7 +28,7 @@ from little_videos import detection, video_sample
 
 from agss_model.masks import read_label_map
 from agss_model.video import VideoWriter, open_source
-from fiftyone_plugin import tracking, writing
+from fiftyone_plugin.track import tracking, writing
 from fiftyone_plugin.track.models import load_network
 
 OBJECTS = 5
