@@ -334,13 +334,16 @@
   // src/loop.js
   async function begin(tracker, objects, frame) {
     const states = await tracker.start(frame, objects.map((object) => object.start));
-    objects.forEach((object, i) => {
-      object.state = states[i];
-    });
+    objects.forEach((object, i) => follow(object, states[i]));
+  }
+  function follow(object, state) {
+    object.state = state;
+    object.ended = !state;
   }
   async function advance(tracker, objects, frame, image) {
     const followed = objects.filter((object) => object.state && !object.given.has(frame));
     const drawn = objects.filter((object) => object.given.get(frame)?.mask);
+    const ended = objects.filter((object) => object.ended && !object.given.has(frame));
     const none = { states: [], shapes: [] };
     const reply = followed.length ? await tracker.step(frame, followed.map((object) => object.state)) : none;
     const masks = reply.shapes.map((shape) => shape && checkedMask(shape.points, image));
@@ -348,17 +351,17 @@
     return () => {
       objects.filter((object) => object.given.has(frame)).forEach((object) => {
         object.state = null;
+        object.ended = false;
       });
-      drawn.forEach((object, i) => {
-        object.state = started[i];
-      });
+      drawn.forEach((object, i) => follow(object, started[i]));
+      ended.forEach((object) => record(object, frame, null));
       followed.forEach((object, i) => {
-        object.state = reply.states[i];
+        follow(object, reply.states[i]);
         record(object, frame, masks[i], reply.shapes[i]?.score);
       });
     };
   }
-  function record(object, frame, points, score) {
+  function record(object, frame, points, score = void 0) {
     if (object.taken.has(frame)) return;
     if (!points) object.lost.push(frame);
     else if (object.kind === "track") object.rings.set(frame, ringOf(decodeMask(points)));
@@ -1007,6 +1010,7 @@
       this.keys = [];
       this.lost = [];
       this.state = null;
+      this.ended = false;
       this.drawn = drawn;
     }
     /** As people can find it; a group that it got in this run counts only once something is saved with it. */
