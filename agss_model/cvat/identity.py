@@ -33,6 +33,7 @@ class Loose:
         group: 0 for none.
         shape: the region.
         human: whether a human drew or corrected it.
+        interpolated: it may have been computed between two keyframes.
     """
 
     frame: int
@@ -40,6 +41,12 @@ class Loose:
     group: int
     shape: Shape
     human: bool = True
+    interpolated: bool = False
+
+    @property
+    def appearance(self) -> Appearance:
+        """What it says of its frame."""
+        return Appearance((self.shape,), self.human, self.interpolated)
 
 
 @dataclass
@@ -154,9 +161,11 @@ def _grouped(shapes: list[Loose], case: _Case) -> list[Piece]:
                 "the first was taken",
             )
             continue
-        parts = before.shapes if before else ()
-        human = shape.human or (before is not None and before.human)
-        piece.appearances[shape.frame] = Appearance((*parts, shape.shape), human)
+        found_here = shape.appearance
+        if before is not None:
+            human, computed = before.human or shape.human, before.interpolated and shape.interpolated
+            found_here = Appearance((*before.shapes, shape.shape), human, computed)
+        piece.appearances[shape.frame] = found_here
     return list(found.values())
 
 
@@ -247,13 +256,13 @@ def _chained(shapes: list[Loose], case: _Case) -> list[Piece]:
         masks = [shape.shape.mask(case.width, case.height) for shape in here]
         taken: set[int] = set()
         for row, column in _best_pairs(here, masks, chains, last, case):
-            chains[column].appearances[frame] = Appearance((here[row].shape,), here[row].human)
+            chains[column].appearances[frame] = here[row].appearance
             last[column] = masks[row]
             taken.add(row)
         for row, shape in enumerate(here):
             if row not in taken:
                 last[len(chains)] = masks[row]
-                chains.append(Piece(shape.label, 0, {frame: Appearance((shape.shape,), shape.human)}, track=False))
+                chains.append(Piece(shape.label, 0, {frame: shape.appearance}, track=False))
     return chains
 
 
