@@ -13,8 +13,8 @@ REFUSED = 3
 Sources = Annotated[
     list[str],
     typer.Argument(
-        help="Folder in DAVIS' or YouTube-VOS' layout; CVAT for video 1.1 export (annotations.xml or its folder, the "
-        "video beside it, or annotations.xml::VIDEO); cvat:HOST/tasks/ID, /jobs/ID or /projects/ID; "
+        help="Folder in DAVIS' or YouTube-VOS' layout; CVAT for video or images 1.1 export (annotations.xml, its "
+        "folder or ZIP, the video beside it, or annotations.xml::VIDEO); cvat:HOST/tasks/ID, /jobs/ID or /projects/ID; "
         "fiftyone:NAME/FIELD.",
         show_default=False,
     ),

@@ -2,8 +2,9 @@
 
 1. A track is one object. Pieces of a track that was cut at the border of two jobs are joined when label and group
    agree, or when they overlap there.
-2. Otherwise shapes with one label and one group (above 0) are one object. Groups are counted per job, so across jobs
-   pieces are joined only where they overlap at the border.
+2. Otherwise shapes with one label and one group (above 0) are one object, and so are they and the one track of that
+   label and group: what was drawn, and how it was tracked on. Groups are counted per job, so across jobs pieces are
+   joined only where they overlap at the border.
 3. Shapes without a group are joined from frame to frame by overlap, and that is reported.
 """
 
@@ -32,6 +33,7 @@ class Loose:
         group: 0 for none.
         shape: the region.
         human: whether a human drew or corrected it.
+        interpolated: it may have been computed between two keyframes.
     """
 
     frame: int
@@ -39,6 +41,12 @@ class Loose:
     group: int
     shape: Shape
     human: bool = True
+    interpolated: bool = False
+
+    @property
+    def appearance(self) -> Appearance:
+        """What it says of its frame."""
+        return Appearance((self.shape,), self.human, self.interpolated)
 
 
 @dataclass
@@ -119,7 +127,7 @@ def sort_out(
     for piece in pieces:
         piece.segment = case.segment_of(piece.extent()[0])
     shapes = _without_repeats(list(loose), case)
-    pieces += _grouped([shape for shape in shapes if shape.group > 0], case)
+    pieces += _beside_tracks(_grouped([shape for shape in shapes if shape.group > 0], case), pieces)
     pieces = _joined_at_borders(pieces, case)
     chains = _chained([shape for shape in shapes if shape.group <= 0], case)
     return _numbered(pieces, chains, case), tuple(case.problems)
@@ -153,10 +161,40 @@ def _grouped(shapes: list[Loose], case: _Case) -> list[Piece]:
                 "the first was taken",
             )
             continue
-        parts = before.shapes if before else ()
-        human = shape.human or (before is not None and before.human)
-        piece.appearances[shape.frame] = Appearance((*parts, shape.shape), human)
+        found_here = shape.appearance
+        if before is not None:
+            human, computed = before.human or shape.human, before.interpolated and shape.interpolated
+            found_here = Appearance((*before.shapes, shape.shape), human, computed)
+        piece.appearances[shape.frame] = found_here
     return list(found.values())
+
+
+def _beside_tracks(groups: list[Piece], tracks: list[Piece]) -> list[Piece]:
+    """Give single shapes to the only track of their label and group; those of other groups are left."""
+    left: list[Piece] = []
+    for piece in groups:
+        owners = [track for track in tracks if _alike(track, piece)]
+        if len(owners) != 1:
+            left.append(piece)
+            continue
+        for frame, found in piece.appearances.items():
+            there = owners[0].appearances.get(frame, Appearance())
+            owners[0].appearances[frame] = _together(there, found)
+    return left
+
+
+def _alike(one: Piece, other: Piece) -> bool:
+    return (one.segment, one.label, one.group) == (other.segment, other.label, other.group)
+
+
+def _together(one: Appearance, other: Appearance) -> Appearance:
+    """What two say of one frame: what people drew goes before what a machine made or what was computed."""
+    if one.outside or other.outside:
+        return other if one.outside else one
+    ranks = [(entry.human, not entry.interpolated) for entry in (one, other)]
+    if ranks[0] != ranks[1]:
+        return one if ranks[0] > ranks[1] else other
+    return Appearance((*one.shapes, *other.shapes), one.human, one.interpolated)
 
 
 def _joined_at_borders(pieces: list[Piece], case: _Case) -> list[Piece]:
@@ -218,13 +256,13 @@ def _chained(shapes: list[Loose], case: _Case) -> list[Piece]:
         masks = [shape.shape.mask(case.width, case.height) for shape in here]
         taken: set[int] = set()
         for row, column in _best_pairs(here, masks, chains, last, case):
-            chains[column].appearances[frame] = Appearance((here[row].shape,), here[row].human)
+            chains[column].appearances[frame] = here[row].appearance
             last[column] = masks[row]
             taken.add(row)
         for row, shape in enumerate(here):
             if row not in taken:
                 last[len(chains)] = masks[row]
-                chains.append(Piece(shape.label, 0, {frame: Appearance((shape.shape,), shape.human)}, track=False))
+                chains.append(Piece(shape.label, 0, {frame: shape.appearance}, track=False))
     return chains
 
 

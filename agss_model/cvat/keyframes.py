@@ -3,8 +3,9 @@
 Between two keyframes CVAT moves each vertex in a straight line to the vertex it is paired with. Keyframes here come in
 stretches. Within one, the same vertices are carried along from frame to frame and laid on each outline anew; keyframes
 are straight lines through where they lie, so that what only trembles does not move, and every frame between two
-keyframes is compared with its outline as CVAT shows it. Where vertices cannot be carried on, a new stretch begins with
-the next frame, so that nothing is ever interpolated between polygons that do not correspond.
+keyframes is compared with its outline as CVAT shows it. The first vertex is chosen so that CVAT's pairing by arc length
+holds for long, and of two sets of vertices the one that lasts longer is taken. Where vertices cannot be carried on, a
+new stretch begins with the next frame, so that nothing is ever interpolated between polygons that do not correspond.
 
 The button thins with the same algorithm and the same results, see `agss_model.cvat.outlines`.
 """
@@ -18,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.cvat.outlines import Outline, fits, settled, shift, simplified
-from agss_model.cvat.pairing import paired
+from agss_model.cvat.pairing import best_start, paired
 from agss_model.errors import ConfigError
 from agss_model.masks.polygons import Ring
 
@@ -29,7 +30,7 @@ MOST = 20.0
 TOLERANCE = 2.0
 """What is taken where nobody asks for another, in pixels; the button has the same in `cvat_ui/src/settings.js`."""
 LONGEST = 64  # frames of a stretch, which bounds memory
-_SHARE = 0.7  # of the tolerance that leaving out corners may use up; the rest is for movement
+_SHARES = (1.0, 0.7)  # of the tolerance that leaving out corners may use up; few corners are paired for longer
 _ROUNDS = 20
 _PATIENCE = 2  # frames that may fail before no further one is tried
 
@@ -66,8 +67,8 @@ def thin(frames: Sequence[int], outlines: Sequence[Ring], tolerance: float) -> l
     keys: list[Key] = []
     place = 0
     while place < len(frames):
-        stretch = _Stretch(frames, outlines, place, tolerance)
-        found = stretch.keys()
+        tries = [_Stretch(frames, outlines, place, tolerance, share).keys() for share in _SHARES]
+        found = max(tries, key=lambda keys: ((keys[-1][0] - place + 1) / len(keys), -len(keys[0][1])))
         keys += [Key(frames[at], points) for at, points in found]
         place = found[-1][0] + 1
     return keys
@@ -76,12 +77,14 @@ def thin(frames: Sequence[int], outlines: Sequence[Ring], tolerance: float) -> l
 class _Stretch:
     """Vertices chosen on one outline and carried along."""
 
-    def __init__(self, frames: Sequence[int], rings: Sequence[Ring], start: int, tolerance: float) -> None:
+    def __init__(
+        self, frames: Sequence[int], rings: Sequence[Ring], start: int, tolerance: float, share: float
+    ) -> None:
         self._frames, self._rings, self._start, self._tolerance = frames, rings, start, tolerance
         self._last = min(start + LONGEST, len(frames) - 1)
         first = Outline(rings[start])
         self._outlines = [first]
-        corners = first.points[simplified(first, _SHARE * tolerance)]
+        corners = first.points[simplified(first, share * tolerance)]
         self._lies = [settled(corners, first, _ROUNDS)]  # where the vertices lie in each frame
         self._moved = np.zeros(2)
 
@@ -95,9 +98,11 @@ class _Stretch:
     def _first(self) -> list[tuple[int, Ring]]:
         """The first two keyframes, both chosen freely; or a single one, with the fewest corners."""
         best: list[tuple[int, Ring]] = []
-        misses = 0
+        misses = begin = 0
         for end in range(self._start + 1, self._last + 1):
             lies = self._lie(self._start, end)
+            turn = best_start(lies[0], lies[-1])
+            lies = np.roll(lies, -turn, axis=1)
             at = self._at(self._start, end)
             mean, middle = _sum(lies) / len(lies), _sum(at) / len(at)
             slope = _sum((at - middle)[:, None, None] * (lies - mean)) / _sum((at - middle) ** 2)
@@ -107,9 +112,10 @@ class _Stretch:
             good = next((pair for pair in rounded if self._holds(self._start, end, *pair)), None)
             misses = 0 if good else misses + 1
             if good:
-                best = [(self._start, good[0]), (end, good[1])]
+                best, begin = [(self._start, good[0]), (end, good[1])], turn
             if misses > _PATIENCE:
                 break
+        self._lies = [np.roll(lie, -begin, axis=0) for lie in self._lies]
         outline = self._outlines[0]
         return best or [(self._start, outline.points[simplified(outline, self._tolerance)])]
 

@@ -30,6 +30,7 @@ class Task:
         frame_step: in the source video.
         source: file name of the video.
         segments: first and last frame of every job.
+        mode: "interpolation" for a video, "annotation" for single images, empty where it is not said.
     """
 
     number: int | None
@@ -41,6 +42,7 @@ class Task:
     frame_step: int = 1
     source: str = ""
     segments: tuple[tuple[int, int], ...] = ()
+    mode: str = ""
 
     def index(self, source_frame: int) -> int:
         """The task's frame that a frame of the source video is.
@@ -130,15 +132,19 @@ class TaskMeta:
         elif len(below) == 2 and below[0] == "original_size":
             self._found[-1].setdefault(f"original_size/{below[1]}", text)
 
-    def tasks(self) -> list[Task]:
+    def tasks(self, size: Mapping[str, str] | None = None) -> list[Task]:
         """What the head says.
+
+        Args:
+            size: `width` and `height` of the first image, for tasks whose head says none.
 
         Raises:
             MediaError: there is none, or a number is missing or out of range.
         """
         if not self._found:
             raise MediaError("has no <task> or <job> in its <meta>; export as 'CVAT for video 1.1'")
-        return [_task(texts, parts) for texts, parts in zip(self._found, self._segments, strict=True)]
+        sizes = {f"original_size/{side}": size[side] for side in ("width", "height") if side in size} if size else {}
+        return [_task(sizes | texts, parts) for texts, parts in zip(self._found, self._segments, strict=True)]
 
 
 def _task(texts: Mapping[str, str], parts: list[dict[str, str]]) -> Task:
@@ -164,6 +170,7 @@ def _task(texts: Mapping[str, str], parts: list[dict[str, str]]) -> Task:
         frame_step=step,
         source=texts.get("source", ""),
         segments=tuple(sorted(segments)),
+        mode=texts.get("mode", ""),
     )
 
 
@@ -173,8 +180,8 @@ def _whole(texts: Mapping[str, str], key: str, name: str, low: int, high: int, d
         return default
     if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
         shown = f"is {text!r}" if text else "is missing"
-        raise MediaError(
-            f"{key} of task {name!r} {shown}; it must be a whole number from {low} to {high}. "
-            "Tasks made of images of several sizes are not videos"
+        advice = (
+            ". Export tasks of images as 'CVAT for images 1.1', which says it" if "size/" in key and not text else ""
         )
+        raise MediaError(f"{key} of task {name!r} {shown}; it must be a whole number from {low} to {high}{advice}")
     return int(text)

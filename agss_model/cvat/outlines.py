@@ -1,8 +1,8 @@
 """Outlines of masks and the polygons that stand for them.
 
-The button does the same in the browser (`serverless/cvat_ui/src/polygons.js`) with the same numbers, bit for bit: sums
-run in the same order in both, and nothing is used that differs between them. tests/cvat/cases/keyframes.json holds both
-to it.
+The button does the same in the browser (`outlines.js` and `settling.js` in `serverless/cvat_ui/src`) with the same
+numbers, bit for bit: sums run in the same order in both, and nothing is used that differs between them.
+tests/cvat/cases/keyframes.json holds both to it.
 """
 
 from __future__ import annotations

@@ -32,6 +32,15 @@ def paired(one: Ring, two: Ring) -> bool:
     return bool((meant[1:] < before).all() and (meant[:-1] < after).all())
 
 
+def best_start(one: Ring, two: Ring) -> int:
+    """The vertex with which both should begin, so that like vertices lie at places along the outlines most alike.
+
+    CVAT counts places from the first vertex, and what lies between vertices grows and shrinks on the way.
+    """
+    ahead = (relative(one) - relative(two))[:-1]
+    return int(np.argmin(np.abs(ahead - (ahead.max() + ahead.min()) / 2)))
+
+
 def between(track: dict[str, Any], frame: int) -> list[float] | None:
     """Points of a polygon or box that CVAT shows in a frame between two keyframes of a track.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from agss_model.cvat.address import advice, full_address
 from agss_model.errors import AgssError, ConfigError
 from agss_model.words import printable
 
@@ -169,8 +170,7 @@ def expected(what: str) -> Iterator[None]:
 
 def _unreached(error: Exception, host: str) -> CvatError:
     kind = type(getattr(error, "reason", None) or error).__name__
-    advice = "check the address and the network, then give the same command again."
-    return CvatError(f"No answer from {host} ({kind}); {advice}", passing=True)
+    return CvatError(f"No answer from {host} ({kind}); {advice(kind, host)}", passing=True)
 
 
 def _explained(status: int, headers: Mapping[str, str], body: bytes, path: str, host: str) -> CvatError:
@@ -228,7 +228,7 @@ def connect(
     """Sign in.
 
     Args:
-        host: address, `https://` where no scheme is given.
+        host: address, see `agss_model.cvat.address`.
         token: a personal access token.
         login: user and password, where there is no token.
         org: short name of the organization that owns the job.
@@ -243,10 +243,8 @@ def connect(
         from cvat_sdk.core.exceptions import InvalidHostException
     except ImportError as error:
         raise ConfigError("This command needs cvat-sdk: pip install 'agss-vos[cvat]'.") from error
-    if "@" in host:
-        raise ConfigError("--host holds a user or password, which others may see; name --user, and the address alone.")
     try:
-        client = Client(host, config=Config(verify_ssl=not insecure), check_server_version=False)
+        client = Client(full_address(host), config=Config(verify_ssl=not insecure), check_server_version=False)
     except InvalidHostException as error:
         raise ConfigError(f"--host is {host!r}: {error}.") from error
     _stay_on_host(client)

@@ -22,7 +22,9 @@ MAX_SHAPES = 5_000_000
 
 
 @dataclass
-class _Task:
+class Collected:
+    """What was read of a task."""
+
     task: Task
     pieces: list[Piece] = field(default_factory=list)
     loose: list[Loose] = field(default_factory=list)
@@ -34,7 +36,7 @@ class _Task:
 class _Track:
     """The track being read."""
 
-    owner: _Task
+    owner: Collected
     number: str
     label: str
     group: int
@@ -60,7 +62,7 @@ class TrackReader:
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
-        self._tasks = [_Task(task) for task in tasks]
+        self._tasks = [Collected(task) for task in tasks]
         self._track: _Track | None = None
         self._shapes = 0
 
@@ -73,12 +75,10 @@ class TrackReader:
         number = attributes.get("id", "?")
         if not attributes.get("label"):
             raise MediaError(f"track {number} has no label")
-        group = attributes.get("group_id", "0")
-        if not re.fullmatch(r"[0-9]{1,9}", group):
-            raise MediaError(f"track {number} has group_id {group!r}; it must be a whole number")
-        owner = self._owner(attributes.get("task_id"), number)
+        group = group_of(attributes, f"track {number}")
+        owner = owner_of(self._tasks, attributes.get("task_id"), f"track {number}")
         source = attributes.get("source", "manual")
-        self._track = _Track(owner, number, attributes["label"], int(group), source, line)
+        self._track = _Track(owner, number, attributes["label"], group, source, line)
 
     def shape(self, kind: str, attributes: Mapping[str, str]) -> None:
         """A shape of the track.
@@ -96,10 +96,10 @@ class TrackReader:
         if self._shapes > MAX_SHAPES:
             raise MediaError(f"has more than {MAX_SHAPES} shapes; export the tasks one by one")
         try:
-            index = track.owner.task.index(_whole(attributes, "frame"))
+            index = track.owner.task.index(whole(attributes, "frame"))
             drawn = _flag(attributes, "keyframe", default=True)
             outside = _flag(attributes, "outside", default=False)
-            shape = None if outside else _shape(kind, attributes, track.owner.task)
+            shape = None if outside else shape_of(kind, attributes, track.owner.task)
         except AgssError as error:
             raise MediaError(f"{track}, <{kind}> of frame {attributes.get('frame', '?')}: {error}") from error
         if shape is None and not outside:
@@ -129,18 +129,34 @@ class TrackReader:
 
     def videos(self) -> list[VideoAnnotations]:
         """What was read, one record for each task."""
-        return [_video(task) for task in self._tasks]
+        return [video_of(task) for task in self._tasks]
 
-    def _owner(self, task_id: str | None, number: str) -> _Task:
-        if len(self._tasks) == 1:
-            return self._tasks[0]
-        for task in self._tasks:
-            if task_id is not None and str(task.task.number) == task_id:
-                return task
-        raise MediaError(
-            f"track {number} belongs to task {task_id!r}, which is none of the file's "
-            f"({', '.join(str(task.task.number) for task in self._tasks)})"
-        )
+
+def owner_of(tasks: Sequence[Collected], task_id: str | None, what: str) -> Collected:
+    """The task that something in the file belongs to.
+
+    Raises:
+        MediaError: it is not in the file.
+    """
+    if len(tasks) == 1:
+        return tasks[0]
+    for task in tasks:
+        if task_id is not None and str(task.task.number) == task_id:
+            return task
+    numbers = ", ".join(str(task.task.number) for task in tasks)
+    raise MediaError(f"{what} belongs to task {task_id!r}, which is none of the file's ({numbers})")
+
+
+def group_of(attributes: Mapping[str, str], what: str) -> int:
+    """The group, 0 for none.
+
+    Raises:
+        MediaError: it is no whole number.
+    """
+    group = attributes.get("group_id", "0")
+    if not re.fullmatch(r"[0-9]{1,9}", group):
+        raise MediaError(f"{what} has group_id {group!r}; it must be a whole number")
+    return int(group)
 
 
 def _keyframe(index: int, attributes: Mapping[str, str], outside: bool) -> dict[str, Any]:
@@ -168,7 +184,8 @@ def _judged(track: _Track) -> dict[int, Appearance]:
     return judged
 
 
-def _video(collected: _Task) -> VideoAnnotations:
+def video_of(collected: Collected) -> VideoAnnotations:
+    """The record of a task."""
     ignored = [
         Problem("ignored", f"{count} shapes of kind <{kind}> have no mask and were left out")
         for kind, count in sorted(collected.ignored.items())
@@ -176,20 +193,26 @@ def _video(collected: _Task) -> VideoAnnotations:
     return recorded(collected.task, collected.pieces, collected.loose, before=collected.problems, after=ignored)
 
 
-def _shape(kind: str, attributes: Mapping[str, str], task: Task) -> Shape | None:
+def shape_of(kind: str, attributes: Mapping[str, str], task: Task) -> Shape | None:
+    """A shape as XML writes it; None for a mask of background only."""
     z_order = attributes.get("z_order", "0")
     if not re.fullmatch(r"-?[0-9]{1,9}", z_order):
         raise MaskError(f"z_order is {z_order!r}, not a whole number")
     sizes = {"width": task.width, "height": task.height, "z_order": int(z_order)}
     if kind == "polygon":
         return checked_shape("polygon", numbers_in(attributes.get("points", ""), "points"), **sizes)
-    left, top, width, height = (_whole(attributes, key) for key in ("left", "top", "width", "height"))
+    left, top, width, height = (whole(attributes, key) for key in ("left", "top", "width", "height"))
     runs = numbers_in(attributes.get("rle", ""), "rle")
     box = np.array([left, top, left + width - 1, top + height - 1], dtype=np.float64)
     return checked_shape("mask", np.concatenate([runs, box]), **sizes)
 
 
-def _whole(attributes: Mapping[str, str], key: str) -> int:
+def whole(attributes: Mapping[str, str], key: str) -> int:
+    """A whole number of an element.
+
+    Raises:
+        MediaError: missing, or something else.
+    """
     text = attributes.get(key, "")
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise MediaError(f"{key} is {text!r}, not a whole number" if text else f"{key} is missing")

@@ -1,14 +1,21 @@
-"""Reading "CVAT for video 1.1", the XML that CVAT exports for tasks, jobs and projects.
+"""Reading "CVAT for video 1.1" and "CVAT for images 1.1", the XML that CVAT exports for tasks, jobs and projects.
 
-Frames in the XML are those of the source video; they become frames of the task, as CVAT shows them. The file is read
-as a stream, without document types or entities, and every message names file and line.
+Frames in the XML of a video are those of the source; they become frames of the task, as CVAT shows them. The file, or
+the `annotations.xml` in the ZIP that was downloaded, is read as a stream, without document types or entities, and every
+message names file and line.
 """
 
 from __future__ import annotations
 
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 from xml.parsers import expat
 
+from agss_model.cvat.images import ImageReader
 from agss_model.cvat.meta import TaskMeta
 from agss_model.cvat.records import VideoAnnotations
 from agss_model.cvat.tracks import TrackReader
@@ -17,6 +24,9 @@ from agss_model.errors import AgssError, MediaError
 MAX_BYTES = 4 << 30
 MAX_DEPTH = 16
 _BLOCK = 1 << 20
+NAME = "annotations.xml"
+"""Of the file in a ZIP."""
+_ITEMS = ("track", "image")
 
 
 def read_cvat_xml(path: str | Path) -> list[VideoAnnotations]:
@@ -24,10 +34,10 @@ def read_cvat_xml(path: str | Path) -> list[VideoAnnotations]:
 
     Masks and polygons are read; a polygon with `keyframe="0"` is interpolated; the copy with `outside="1"` that CVAT
     puts behind every single shape is ignored; boxes and other shapes are counted as problems. Identity is sorted out as
-    `agss_model.cvat.identity` says.
+    `agss_model.cvat.identity` says. What "CVAT for images 1.1" cannot say is in `agss_model.cvat.images`.
 
     Args:
-        path: the XML file.
+        path: the XML file, or a ZIP with `annotations.xml` in it.
 
     Raises:
         MediaError: the file is missing, too large, no XML, cut short, of another format, or a shape or number in it is
@@ -35,15 +45,33 @@ def read_cvat_xml(path: str | Path) -> list[VideoAnnotations]:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise MediaError(f"{path} has more than {MAX_BYTES >> 30} GiB; export the tasks one by one")
         reader = _Reader(path)
-        with path.open("rb") as file:
+        with _opened(path) as file:
             while block := file.read(_BLOCK):
                 reader.feed(block)
         return reader.finish()
     except OSError as error:
         raise MediaError(f"cannot read {path}: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise MediaError(f"{path} is a damaged ZIP file ({error}); download it again") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """The XML, unpacked on the way."""
+    with ExitStack() as stack:
+        file: IO[bytes]
+        if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
+            size, file = path.stat().st_size, path.open("rb")
+        else:
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            if NAME not in archive.namelist():
+                raise MediaError(f"{path} has no {NAME}; export as 'CVAT for video 1.1' or 'CVAT for images 1.1'")
+            size, file = archive.getinfo(NAME).file_size, archive.open(NAME)
+        stack.callback(file.close)
+        if size > MAX_BYTES:
+            raise MediaError(f"{path} has more than {MAX_BYTES >> 30} GiB; export the tasks one by one")
+        yield file
 
 
 class _Reader:
@@ -52,7 +80,7 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.meta = TaskMeta()
-        self.tracks: TrackReader | None = None
+        self.items: TrackReader | ImageReader | None = None
         self._stack: list[str] = []
         self._text: list[str] = []
         self._version = ""
@@ -80,11 +108,10 @@ class _Reader:
 
     def finish(self) -> list[VideoAnnotations]:
         self.feed(b"", last=True)
-        if self.tracks is None:
-            self._begin_tracks()
-        if self.tracks is None:
-            raise self._wrong("holds no annotations")
-        return self.tracks.videos()
+        try:
+            return self._items("track" if self.items is None else None).videos()
+        except AgssError as error:
+            raise self._explained(error) from error
 
     def _refuse(self, *_: object) -> None:
         raise self._wrong("declares a document type or entities, which no CVAT export does; it was not read on")
@@ -102,25 +129,18 @@ class _Reader:
             raise self._explained(error) from error
 
     def _open(self, name: str, attributes: dict[str, str]) -> None:
-        if len(self._stack) == 2 and name == "image":
-            raise MediaError(
-                "this is 'CVAT for images 1.1', which does not say what was interpolated; "
-                "export as 'CVAT for video 1.1'"
-            )
-        if len(self._stack) == 2 and name == "track":
-            self._begin_tracks()
-            if self.tracks is not None:
-                self.tracks.begin(attributes, self._parser.CurrentLineNumber)
-        elif len(self._stack) == 3 and self._stack[1] == "track" and self.tracks is not None:
-            self.tracks.shape(name, attributes)
+        if len(self._stack) == 2 and name in _ITEMS:
+            self._items(name, attributes).begin(attributes, self._parser.CurrentLineNumber)
+        elif len(self._stack) == 3 and self._stack[1] in _ITEMS:
+            self._items().shape(name, attributes)
         else:
             self.meta.open(tuple(self._stack))
 
     def _end(self, name: str) -> None:
         text = "".join(self._text).strip()
         try:
-            if len(self._stack) == 2 and name == "track" and self.tracks is not None:
-                self.tracks.end()
+            if len(self._stack) == 2 and name in _ITEMS:
+                self._items().end()
             elif self._stack == ["annotations", "version"]:
                 self._check_version(text)
             else:
@@ -139,16 +159,16 @@ class _Reader:
         if text != "1.1":
             raise MediaError(f"the format has version {text!r}; 1.1 can be read")
 
-    def _begin_tracks(self) -> None:
-        """The head of the file is complete."""
-        if self.tracks is not None or not self._version:
+    def _items(self, kind: str | None = None, size: Mapping[str, str] | None = None) -> TrackReader | ImageReader:
+        """What reads tracks or images; with the first of them the head of the file is complete."""
+        if self.items is None:
             if not self._version:
                 raise self._wrong("has no <version>1.1</version>; export as 'CVAT for video 1.1'")
-            return
-        try:
-            self.tracks = TrackReader(self.meta.tasks())
-        except AgssError as error:
-            raise self._explained(error) from error
+            tasks = self.meta.tasks(size if kind == "image" else None)
+            self.items = ImageReader(tasks) if kind == "image" else TrackReader(tasks)
+        if kind is not None and isinstance(self.items, ImageReader) is not (kind == "image"):
+            raise MediaError("tracks and images stand side by side; this is no CVAT export")
+        return self.items
 
     def _explained(self, error: AgssError) -> MediaError:
         text = str(error)

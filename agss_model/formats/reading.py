@@ -39,7 +39,7 @@ def read_drawn(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | 
         MediaError: damaged, or of another format.
         MaskError: as `put_together`.
     """
-    if path.is_file() and path.suffix.lower() == ".xml":
+    if path.is_file() and path.suffix.lower() in (".xml", ".zip"):
         return explaining(path, lambda: read_cvat(path, source))
     if path.is_file() and path.suffix.lower() in (".json", ".txt"):
         return explaining(path, lambda: _read_file(path, source, frame_of, frame))

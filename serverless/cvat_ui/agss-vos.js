@@ -334,13 +334,16 @@
   // src/loop.js
   async function begin(tracker, objects, frame) {
     const states = await tracker.start(frame, objects.map((object) => object.start));
-    objects.forEach((object, i) => {
-      object.state = states[i];
-    });
+    objects.forEach((object, i) => follow(object, states[i]));
+  }
+  function follow(object, state) {
+    object.state = state;
+    object.ended = !state;
   }
   async function advance(tracker, objects, frame, image) {
     const followed = objects.filter((object) => object.state && !object.given.has(frame));
     const drawn = objects.filter((object) => object.given.get(frame)?.mask);
+    const ended = objects.filter((object) => object.ended && !object.given.has(frame));
     const none = { states: [], shapes: [] };
     const reply = followed.length ? await tracker.step(frame, followed.map((object) => object.state)) : none;
     const masks = reply.shapes.map((shape) => shape && checkedMask(shape.points, image));
@@ -348,17 +351,17 @@
     return () => {
       objects.filter((object) => object.given.has(frame)).forEach((object) => {
         object.state = null;
+        object.ended = false;
       });
-      drawn.forEach((object, i) => {
-        object.state = started[i];
-      });
+      drawn.forEach((object, i) => follow(object, started[i]));
+      ended.forEach((object) => record(object, frame, null));
       followed.forEach((object, i) => {
-        object.state = reply.states[i];
+        follow(object, reply.states[i]);
         record(object, frame, masks[i], reply.shapes[i]?.score);
       });
     };
   }
-  function record(object, frame, points, score) {
+  function record(object, frame, points, score = void 0) {
     if (object.taken.has(frame)) return;
     if (!points) object.lost.push(frame);
     else if (object.kind === "track") object.rings.set(frame, ringOf(decodeMask(points)));
@@ -388,11 +391,9 @@
     return done;
   }
 
-  // src/polygons.js
+  // src/outlines.js
   var REACH = 100;
   var SAMPLES = 48;
-  var PULL = 1;
-  var STAY = 0.1;
   function outlineOf(ring) {
     const points = [];
     for (let i = 0; i < ring.length; i += 2) {
@@ -487,6 +488,43 @@
     }
     return sum2;
   }
+
+  // src/pairing.js
+  var MARGIN = 0.5;
+  function paired(one, two) {
+    if (one.length !== two.length) return false;
+    const [a, b] = [relative(one), relative(two)];
+    const margin = MARGIN / Math.min(lengthOf(one), lengthOf(two));
+    return a.every((value, i) => {
+      const meant = Math.abs(value - b[i]) + margin;
+      return (i === 0 || meant < Math.abs(value - b[i - 1])) && (i === a.length - 1 || meant < Math.abs(value - b[i + 1]));
+    });
+  }
+  function edges(ring) {
+    const n = ring.length;
+    return Array.from({ length: n / 2 }, (_, i) => {
+      const dx = ring[(2 * i + 2) % n] - ring[2 * i];
+      const dy = ring[(2 * i + 3) % n] - ring[2 * i + 1];
+      return Math.sqrt(dx * dx + dy * dy);
+    });
+  }
+  var lengthOf = (ring) => edges(ring).reduce((total, length) => total + length);
+  function relative(ring) {
+    const sums = [];
+    edges(ring).forEach((length, i) => sums.push((i ? sums[i - 1] : 0) + (length + 1e-9)));
+    return [0, ...sums].map((value) => value / sums[sums.length - 1]);
+  }
+  function bestStart(one, two) {
+    const [a, b] = [relative(one), relative(two)];
+    const ahead = a.slice(0, -1).map((value, i) => value - b[i]);
+    const middle = (Math.max(...ahead) + Math.min(...ahead)) / 2;
+    const away = ahead.map((value) => Math.abs(value - middle));
+    return away.indexOf(Math.min(...away));
+  }
+
+  // src/settling.js
+  var PULL = 1;
+  var STAY = 0.1;
   function settled(start2, outline, rounds) {
     let polygon = Float64Array.from(start2);
     const [count2, length] = [polygon.length / 2, outline.length / 2];
@@ -583,23 +621,29 @@
 
   // src/keyframes.js
   var LONGEST = 64;
-  var SHARE = 0.7;
+  var SHARES = [1, 0.7];
   var ROUNDS = 20;
   var PATIENCE = 2;
-  var MARGIN = 0.5;
   function* thinning(frames, rings, tolerance) {
     const keys = [];
     for (let place = 0; place < frames.length; ) {
-      const stretch = new Stretch(frames, rings, place, tolerance);
-      let last = null;
-      for (const key of stretch.keys()) {
-        keys.push({ frame: frames[key.place], points: [...key.points] });
-        last = key;
-        yield;
+      let best = [];
+      for (const share of SHARES) {
+        const found = [];
+        for (const key of new Stretch(frames, rings, place, tolerance, share).keys()) {
+          found.push(key);
+          yield;
+        }
+        if (!best.length || better(found, best, place)) best = found;
       }
-      place = last.place + 1;
+      keys.push(...best.map((key) => ({ frame: frames[key.place], points: [...key.points] })));
+      place = best[best.length - 1].place + 1;
     }
     return keys;
+  }
+  function better(found, best, place) {
+    const [one, two] = [found, best].map((keys) => (keys[keys.length - 1].place - place + 1) / keys.length);
+    return one > two || one === two && found[0].points.length < best[0].points.length;
   }
   function thin(frames, rings, tolerance) {
     const work = thinning(frames, rings, tolerance);
@@ -616,12 +660,12 @@
     frames;
     /** @type {any} */
     rings;
-    constructor(frames, rings, start2, tolerance) {
+    constructor(frames, rings, start2, tolerance, share) {
       Object.assign(this, { frames, rings, start: start2, tolerance });
       this.last = Math.min(start2 + LONGEST, frames.length - 1);
       const first = outlineOf(rings[start2]);
       this.outlines = [first];
-      this.lies = [settled(pointsAt(first, simplified(first, SHARE * tolerance)), first, ROUNDS)];
+      this.lies = [settled(pointsAt(first, simplified(first, share * tolerance)), first, ROUNDS)];
       this.moved = [0, 0];
     }
     /** Keyframes {place, points}, by place in the list of frames. */
@@ -633,8 +677,11 @@
     /** The first two keyframes, both chosen freely; or a single one, with the fewest corners. */
     first() {
       let best = null;
+      let begin2 = 0;
       for (let end = this.start + 1, misses = 0; end <= this.last && misses <= PATIENCE; end += 1) {
-        const lies = this.lie(this.start, end);
+        const carried = this.lie(this.start, end);
+        const turn = bestStart(carried[0], carried[carried.length - 1]);
+        const lies = carried.map((polygon) => turned(polygon, turn));
         const at = this.at(this.start, end);
         const mean = scaled(sum(lies), lies.length);
         const middle = at.reduce((a, b) => a + b) / at.length;
@@ -643,8 +690,11 @@
         const pairs = [[mean, mean], ends, [lies[0], lies[lies.length - 1]]];
         const good = pairs.map((pair) => pair.map(rounded)).find(([one, two]) => this.holds(this.start, end, one, two));
         misses = good ? 0 : misses + 1;
-        if (good) best = [{ place: this.start, points: good[0] }, { place: end, points: good[1] }];
+        if (!good) continue;
+        best = [{ place: this.start, points: good[0] }, { place: end, points: good[1] }];
+        begin2 = turn;
       }
+      this.lies = this.lies.map((polygon) => turned(polygon, begin2));
       const [outline] = this.outlines;
       return best ?? [{ place: this.start, points: pointsAt(outline, simplified(outline, this.tolerance)) }];
     }
@@ -690,35 +740,13 @@
     }
   };
   var sum = (polygons) => polygons.reduce((total, polygon) => total.map((value, i) => value + polygon[i]));
+  var turned = (polygon, by) => Float64Array.of(...polygon.slice(2 * by), ...polygon.slice(0, 2 * by));
   var scaled = (polygon, by) => polygon.map((value) => value / by);
   var along = (polygon, slope, by) => polygon.map((value, i) => value + slope[i] * by);
   var rounded = (polygon) => polygon.map((value) => Math.floor(value * 10 + 0.5) / 10);
   function slopeOf(at, lies, from) {
     const above = sum(lies.map((polygon, row) => polygon.map((value, i) => at[row] * (value - from[i]))));
     return scaled(above, at.reduce((total, value) => total + value * value, 0));
-  }
-  function paired(one, two) {
-    if (one.length !== two.length) return false;
-    const [a, b] = [relative(one), relative(two)];
-    const margin = MARGIN / Math.min(lengthOf(one), lengthOf(two));
-    return a.every((value, i) => {
-      const meant = Math.abs(value - b[i]) + margin;
-      return (i === 0 || meant < Math.abs(value - b[i - 1])) && (i === a.length - 1 || meant < Math.abs(value - b[i + 1]));
-    });
-  }
-  function edges(ring) {
-    const n = ring.length;
-    return Array.from({ length: n / 2 }, (_, i) => {
-      const dx = ring[(2 * i + 2) % n] - ring[2 * i];
-      const dy = ring[(2 * i + 3) % n] - ring[2 * i + 1];
-      return Math.sqrt(dx * dx + dy * dy);
-    });
-  }
-  var lengthOf = (ring) => edges(ring).reduce((total, length) => total + length);
-  function relative(ring) {
-    const sums = [];
-    edges(ring).forEach((length, i) => sums.push((i ? sums[i - 1] : 0) + (length + 1e-9)));
-    return [0, ...sums].map((value) => value / sums[sums.length - 1]);
   }
 
   // src/result.js
@@ -982,6 +1010,7 @@
       this.keys = [];
       this.lost = [];
       this.state = null;
+      this.ended = false;
       this.drawn = drawn;
     }
     /** As people can find it; a group that it got in this run counts only once something is saved with it. */

@@ -150,3 +150,9 @@ def test_the_table_that_the_button_is_held_to_as_well(entry):
 def test_what_only_trembles_needs_hardly_any_keyframes():
     [entry] = [entry for entry in TABLE if entry["case"] == "stands and trembles"]
     assert [key["frame"] for key in entry["keys"]] == [0, 12, 13]
+
+
+def test_what_leaves_the_picture_keeps_its_vertices_while_its_outline_shrinks():
+    """CVAT counts places along the outline from the first vertex; that one must lie where little else moves."""
+    [entry] = [entry for entry in TABLE if entry["case"] == "leaves the picture"]
+    assert len(entry["keys"]) <= 6

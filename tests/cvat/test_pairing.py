@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agss_model.cvat.pairing import paired, relative
+from agss_model.cvat.pairing import best_start, paired, relative
 
 SQUARE = np.array([[0, 0], [40, 0], [40, 40], [0, 40]], float)
 
@@ -38,3 +38,13 @@ def test_the_neighbours_decide_as_all_vertices_would(seed, count):
     meant = np.diagonal(apart) + 0.5 / perimeter
     np.fill_diagonal(apart, np.inf)
     assert paired(one, two) is bool((meant < apart.min(1)).all())
+
+
+def test_the_start_is_where_half_of_what_grows_lies_before_and_half_behind():
+    tall = SQUARE * [1, 2]
+    turned = [np.roll(ring, -best_start(SQUARE, tall), axis=0) for ring in (SQUARE, tall)]
+    apart = [np.abs(relative(one) - relative(two)).max() for one, two in ((SQUARE, tall), turned)]
+    assert apart[1] <= apart[0]
+    assert apart[1] == min(
+        np.abs(relative(np.roll(SQUARE, n, axis=0)) - relative(np.roll(tall, n, axis=0))).max() for n in range(4)
+    )

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from agss_model.cli.main import app
 from agss_model.cvat import server as cvat_server
+from agss_model.cvat.address import full_address
 from agss_model.cvat.server import CvatError, connect, read_token
 from agss_model.errors import ConfigError
 
@@ -207,3 +208,35 @@ def test_a_password_in_the_address_is_refused_and_not_shown():
     with pytest.raises(ConfigError, match="--host holds a user or password") as caught:
         cvat_server.connect("http://me:secret@127.0.0.1:1", token=TOKEN)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("localhost:8080", "http://localhost:8080"),
+        ("127.0.0.1", "http://127.0.0.1"),
+        ("[::1]:8080", "http://[::1]:8080"),
+        ("cvat.localhost", "http://cvat.localhost"),
+        ("https://localhost", "https://localhost"),
+        ("cvat.example.org", "https://cvat.example.org"),
+        ("localhost.example.org:80", "https://localhost.example.org:80"),
+        ("10.0.0.7:8080", "https://10.0.0.7:8080"),
+    ],
+)
+def test_without_a_scheme_only_this_machine_is_spoken_to_in_the_clear(written, meant):
+    assert full_address(written) == meant
+
+
+def test_a_server_on_this_machine_needs_no_scheme():
+    with FakeCvat([np.zeros((8, 8, 3), np.uint8)]) as cvat:
+        server = connect(cvat.url.removeprefix("http://"), token=TOKEN)
+        assert server.host == cvat.url
+
+
+def test_a_server_that_speaks_no_https_is_told_from_one_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(cvat_server.time, "sleep", lambda seconds: None)
+    with (
+        FakeCvat([np.zeros((8, 8, 3), np.uint8)]) as cvat,
+        pytest.raises(CvatError, match=r"SSLError.*write http://127\.0\.0\.1:"),
+    ):
+        connect(cvat.url.replace("http://", "https://"), token=TOKEN)

@@ -82,7 +82,7 @@ def test_names_become_different_folder_names(tmp_path):
         ("nowhere", "does not exist"),
         ("empty", "no source of annotated videos"),
         ("davis2016_dev", "for evaluation"),
-        ("export.zip", "unpack it"),
+        ("export.zip", "damaged ZIP file"),
         ("clip.mp4", r"clip\.mp4 is no annotations\.xml; give that file"),
         ("cvat:host/tasks/x", "no place on a server"),
         ("fiftyone:name", "names no field"),

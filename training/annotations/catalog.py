@@ -15,8 +15,9 @@ from training.annotations.videos import TeamVideo
 from training.data.evaluation_data import refuse_evaluation_data
 
 HELP = (
-    "A folder in DAVIS' or YouTube-VOS' layout; a CVAT for video 1.1 export (annotations.xml or its folder, the video "
-    "beside it, or annotations.xml::VIDEO); cvat:HOST/tasks/ID, /jobs/ID or /projects/ID; fiftyone:NAME/FIELD."
+    "A folder in DAVIS' or YouTube-VOS' layout; a CVAT for video or images 1.1 export (annotations.xml, its folder or "
+    "ZIP, the video beside it, or annotations.xml::VIDEO); "
+    "cvat:HOST/tasks/ID, /jobs/ID or /projects/ID; fiftyone:NAME/FIELD."
 )
 
 
@@ -74,9 +75,7 @@ def _open_path(path: Path, media: Path | None) -> tuple[list[TeamVideo], list[Pr
     refuse_evaluation_data(path)
     if media is not None:
         refuse_evaluation_data(media)
-    if path.suffix.lower() == ".zip":
-        raise MediaError(f"{path} is packed; unpack it, put the video beside annotations.xml and give the folder")
-    if path.is_file() and path.suffix.lower() != ".xml":
+    if path.is_file() and path.suffix.lower() not in (".xml", ".zip"):
         raise MediaError(f"{path} is no {XML}; give that file, or the folder with it and the video")
     if path.is_file() or (path / XML).is_file():
         return read_export(path, media), []

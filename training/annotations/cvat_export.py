@@ -1,4 +1,4 @@
-"""CVAT exports ("CVAT for video 1.1") with the video or the images they were made for."""
+"""CVAT exports ("CVAT for video 1.1", "CVAT for images 1.1") with the video or the images they were made for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_export(path: Path, media: Path | None = None) -> list[TeamVideo]:
     """Videos of an export.
 
     Args:
-        path: the XML, or the unpacked folder with `annotations.xml` in it.
+        path: the XML, the ZIP as it was downloaded, or the unpacked folder with `annotations.xml` in it.
         media: the video or the folder of images; by default what lies beside the XML: the file the export names, the
             folder `images`, or the only video.
 

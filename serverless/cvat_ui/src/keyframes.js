@@ -2,13 +2,14 @@
  * Few keyframes of a polygon track for many outlines. The same as `agss_model/cvat/keyframes.py`, which says how it is
  * done, with the same results; tests/cvat/cases/keyframes.json holds both to it.
  */
-import { fits, outlineOf, pointsAt, settled, shift, simplified } from './polygons.js';
+import { outlineOf, pointsAt, shift, simplified } from './outlines.js';
+import { bestStart, paired } from './pairing.js';
+import { fits, settled } from './settling.js';
 
 const LONGEST = 64; // frames of a stretch, which bounds memory
-const SHARE = 0.7; // of the tolerance that leaving out corners may use up; the rest is for movement
+const SHARES = [1.0, 0.7]; // of the tolerance that leaving out corners may use up; few corners are paired for longer
 const ROUNDS = 20;
 const PATIENCE = 2; // frames that may fail before no further one is tried
-const MARGIN = 0.5; // pixels along the outline
 
 /**
  * Keyframes [{frame, points}] for frames (ascending) in which an object is seen without interruption: in each, the polygon
@@ -20,16 +21,25 @@ const MARGIN = 0.5; // pixels along the outline
 export function* thinning(frames, rings, tolerance) {
     const keys = [];
     for (let place = 0; place < frames.length;) {
-        const stretch = new Stretch(frames, rings, place, tolerance);
-        let last = null;
-        for (const key of stretch.keys()) {
-            keys.push({ frame: frames[key.place], points: [...key.points] });
-            last = key;
-            yield;
+        let best = [];
+        for (const share of SHARES) {
+            const found = [];
+            for (const key of new Stretch(frames, rings, place, tolerance, share).keys()) {
+                found.push(key);
+                yield;
+            }
+            if (!best.length || better(found, best, place)) best = found;
         }
-        place = last.place + 1;
+        keys.push(...best.map((key) => ({ frame: frames[key.place], points: [...key.points] })));
+        place = best[best.length - 1].place + 1;
     }
     return keys;
+}
+
+/** Whether keyframes from a place on last longer each, or as long with fewer corners. */
+function better(found, best, place) {
+    const [one, two] = [found, best].map((keys) => (keys[keys.length - 1].place - place + 1) / keys.length);
+    return one > two || (one === two && found[0].points.length < best[0].points.length);
 }
 
 /** All of it at once. */
@@ -47,12 +57,12 @@ class Stretch {
     /** @type {any} */ frames;
     /** @type {any} */ rings;
 
-    constructor(frames, rings, start, tolerance) {
+    constructor(frames, rings, start, tolerance, share) {
         Object.assign(this, { frames, rings, start, tolerance });
         this.last = Math.min(start + LONGEST, frames.length - 1);
         const first = outlineOf(rings[start]);
         this.outlines = [first];
-        this.lies = [settled(pointsAt(first, simplified(first, SHARE * tolerance)), first, ROUNDS)];
+        this.lies = [settled(pointsAt(first, simplified(first, share * tolerance)), first, ROUNDS)];
         this.moved = [0, 0];
     }
 
@@ -66,8 +76,11 @@ class Stretch {
     /** The first two keyframes, both chosen freely; or a single one, with the fewest corners. */
     first() {
         let best = null;
+        let begin = 0;
         for (let end = this.start + 1, misses = 0; end <= this.last && misses <= PATIENCE; end += 1) {
-            const lies = this.lie(this.start, end);
+            const carried = this.lie(this.start, end);
+            const turn = bestStart(carried[0], carried[carried.length - 1]);
+            const lies = carried.map((polygon) => turned(polygon, turn));
             const at = this.at(this.start, end);
             const mean = scaled(sum(lies), lies.length);
             const middle = at.reduce((a, b) => a + b) / at.length;
@@ -76,8 +89,11 @@ class Stretch {
             const pairs = [[mean, mean], ends, [lies[0], lies[lies.length - 1]]];
             const good = pairs.map((pair) => pair.map(rounded)).find(([one, two]) => this.holds(this.start, end, one, two));
             misses = good ? 0 : misses + 1;
-            if (good) best = [{ place: this.start, points: good[0] }, { place: end, points: good[1] }];
+            if (!good) continue;
+            best = [{ place: this.start, points: good[0] }, { place: end, points: good[1] }];
+            begin = turn;
         }
+        this.lies = this.lies.map((polygon) => turned(polygon, begin));
         const [outline] = this.outlines;
         return best ?? [{ place: this.start, points: pointsAt(outline, simplified(outline, this.tolerance)) }];
     }
@@ -128,6 +144,7 @@ class Stretch {
 }
 
 const sum = (polygons) => polygons.reduce((total, polygon) => total.map((value, i) => value + polygon[i]));
+const turned = (polygon, by) => Float64Array.of(...polygon.slice(2 * by), ...polygon.slice(0, 2 * by));
 const scaled = (polygon, by) => polygon.map((value) => value / by);
 const along = (polygon, slope, by) => polygon.map((value, i) => value + slope[i] * by);
 const rounded = (polygon) => polygon.map((value) => Math.floor(value * 10 + 0.5) / 10);
@@ -136,33 +153,4 @@ const rounded = (polygon) => polygon.map((value) => Math.floor(value * 10 + 0.5)
 function slopeOf(at, lies, from) {
     const above = sum(lies.map((polygon, row) => polygon.map((value, i) => at[row] * (value - from[i]))));
     return scaled(above, at.reduce((total, value) => total + value * value, 0));
-}
-
-/** Whether CVAT pairs vertex i of both polygons, for every i; the same as `agss_model/cvat/pairing.py`. */
-export function paired(one, two) {
-    if (one.length !== two.length) return false;
-    const [a, b] = [relative(one), relative(two)];
-    const margin = MARGIN / Math.min(lengthOf(one), lengthOf(two));
-    return a.every((value, i) => {
-        const meant = Math.abs(value - b[i]) + margin;
-        return (i === 0 || meant < Math.abs(value - b[i - 1])) && (i === a.length - 1 || meant < Math.abs(value - b[i + 1]));
-    });
-}
-
-function edges(ring) {
-    const n = ring.length;
-    return Array.from({ length: n / 2 }, (_, i) => {
-        const dx = ring[(2 * i + 2) % n] - ring[2 * i];
-        const dy = ring[(2 * i + 3) % n] - ring[2 * i + 1];
-        return Math.sqrt(dx * dx + dy * dy);
-    });
-}
-
-const lengthOf = (ring) => edges(ring).reduce((total, length) => total + length);
-
-/** Relative length along a closed ring at each vertex, and 1 at the end. */
-function relative(ring) {
-    const sums = [];
-    edges(ring).forEach((length, i) => sums.push((i ? sums[i - 1] : 0) + (length + 1e-9)));
-    return [0, ...sums].map((value) => value / sums[sums.length - 1]);
 }

@@ -6,9 +6,13 @@ import { ringOf } from './rings.js';
 /** Starts every object. */
 async function begin(tracker, objects, frame) {
     const states = await tracker.start(frame, objects.map((object) => object.start));
-    objects.forEach((object, i) => {
-        object.state = states[i];
-    });
+    objects.forEach((object, i) => follow(object, states[i]));
+}
+
+/** A tracker gives an object up by a state of null; it is lost from there on, until a person draws it again. */
+function follow(object, state) {
+    object.state = state;
+    object.ended = !state;
 }
 
 /**
@@ -18,6 +22,7 @@ async function begin(tracker, objects, frame) {
 async function advance(tracker, objects, frame, image) {
     const followed = objects.filter((object) => object.state && !object.given.has(frame));
     const drawn = objects.filter((object) => object.given.get(frame)?.mask);
+    const ended = objects.filter((object) => object.ended && !object.given.has(frame));
     const none = { states: [], shapes: [] };
     const reply = followed.length ? await tracker.step(frame, followed.map((object) => object.state)) : none;
     const masks = reply.shapes.map((shape) => shape && checkedMask(shape.points, image));
@@ -25,18 +30,18 @@ async function advance(tracker, objects, frame, image) {
     return () => {
         objects.filter((object) => object.given.has(frame)).forEach((object) => {
             object.state = null;
+            object.ended = false;
         });
-        drawn.forEach((object, i) => {
-            object.state = started[i];
-        });
+        drawn.forEach((object, i) => follow(object, started[i]));
+        ended.forEach((object) => record(object, frame, null));
         followed.forEach((object, i) => {
-            object.state = reply.states[i];
+            follow(object, reply.states[i]);
             record(object, frame, masks[i], reply.shapes[i]?.score);
         });
     };
 }
 
-function record(object, frame, points, score) {
+function record(object, frame, points, score = undefined) {
     if (object.taken.has(frame)) return;
     if (!points) object.lost.push(frame);
     else if (object.kind === 'track') object.rings.set(frame, ringOf(decodeMask(points)));

@@ -6,7 +6,7 @@ import { checkedMask, decodeMask, encodeMask, maskOfPolygon } from './masks.js';
 import { Notices, spans } from './notices.js';
 import { framesBetween } from './objects.js';
 import { Page } from './page.js';
-import { outlineOf, simplified } from './polygons.js';
+import { outlineOf, simplified } from './outlines.js';
 import { ringOf } from './rings.js';
 import { NAME } from './settings.js';
 import { addStyle } from './style.js';

@@ -55,6 +55,7 @@ export class Tracked {
         this.keys = []; // {frame, points} chosen among them
         this.lost = []; // frames
         this.state = null;
+        this.ended = false; // given up by the tracker
         this.drawn = drawn;
     }
 

@@ -4,7 +4,7 @@ import {
 } from './authorship.js';
 import { thinning } from './keyframes.js';
 import { decodeMask } from './masks.js';
-import { outlineOf, pointsAt, simplified } from './polygons.js';
+import { outlineOf, pointsAt, simplified } from './outlines.js';
 import { ringOf } from './rings.js';
 
 export const emptyCollection = () => ({ shapes: [], tags: [], tracks: [] });

@@ -7,8 +7,6 @@
 
 const REACH = 100; // squared pixels beyond which a point tells nothing about how an outline moved
 const SAMPLES = 48;
-const PULL = 1; // of a vertex to the outline
-const STAY = 0.1; // and to where it is
 
 /** All corners of pixels that a ring along the borders of pixels passes, one pixel apart. */
 export function outlineOf(ring) {
@@ -59,7 +57,7 @@ function fromLine(points, i, one, two) {
     return x * x + y * y;
 }
 
-const clip = (share) => (share < 0 ? 0 : share > 1 ? 1 : share);
+export const clip = (share) => (share < 0 ? 0 : share > 1 ? 1 : share);
 
 /** Points of an outline at places, as a polygon. */
 export const pointsAt = (outline, places) => Float64Array.from(places.flatMap((i) => [outline[2 * i], outline[2 * i + 1]]));
@@ -114,105 +112,4 @@ function cost(some, by, outline) {
         sum += nearest;
     }
     return sum;
-}
-
-/** The vertices moved to where their edges lie best on an outline (least squares, a step for all at a time). */
-export function settled(start, outline, rounds) {
-    let polygon = Float64Array.from(start);
-    const [count, length] = [polygon.length / 2, outline.length / 2];
-    for (let round = 0; round < rounds; round += 1) {
-        const feet = feetOf(polygon, outline);
-        const weight = new Float64Array(count).fill(STAY);
-        const pull = new Float64Array(2 * count);
-        for (const ahead of [0, 1]) {
-            for (let row = 0; row < length; row += 1) {
-                const at = row * count + feet.nearest[row];
-                const vertex = (feet.nearest[row] + ahead) % count;
-                const by = ahead ? feet.share[at] : 1 - feet.share[at];
-                weight[vertex] += by;
-                pull[2 * vertex] += by * feet.x[at];
-                pull[2 * vertex + 1] += by * feet.y[at];
-            }
-        }
-        const moved = new Float64Array(2 * count);
-        for (let i = 0; i < count; i += 1) {
-            const nearest = nearestTo(polygon, i, outline).place;
-            for (const axis of [0, 1]) {
-                const way = pull[2 * i + axis] + PULL * (outline[2 * nearest + axis] - polygon[2 * i + axis]);
-                moved[2 * i + axis] = polygon[2 * i + axis] + way / (weight[i] + PULL);
-            }
-        }
-        polygon = moved;
-    }
-    return polygon;
-}
-
-/** Of every point of the outline (rows) to every edge: squared distance, share along the edge, and the way. */
-function feetOf(polygon, outline) {
-    const [count, length] = [polygon.length / 2, outline.length / 2];
-    const [away, share, x, y] = [0, 0, 0, 0].map(() => new Float64Array(count * length));
-    const nearest = new Int32Array(length);
-    for (let edge = 0; edge < count; edge += 1) {
-        const next = (edge + 1) % count;
-        const dx = polygon[2 * next] - polygon[2 * edge];
-        const dy = polygon[2 * next + 1] - polygon[2 * edge + 1];
-        let squared = dx * dx + dy * dy;
-        if (!(squared > 0)) squared = 1;
-        for (let row = 0; row < length; row += 1) {
-            const at = row * count + edge;
-            const wayX = outline[2 * row] - polygon[2 * edge];
-            const wayY = outline[2 * row + 1] - polygon[2 * edge + 1];
-            share[at] = clip((wayX * dx + wayY * dy) / squared);
-            x[at] = wayX - share[at] * dx;
-            y[at] = wayY - share[at] * dy;
-            away[at] = x[at] * x[at] + y[at] * y[at];
-            if (edge > 0 && away[at] < away[row * count + nearest[row]]) nearest[row] = edge;
-        }
-    }
-    return { away, share, x, y, nearest };
-}
-
-function nearestTo(polygon, vertex, outline) {
-    let [place, least] = [0, Infinity];
-    for (let row = 0; row < outline.length / 2; row += 1) {
-        const away = squaredTo(polygon, vertex, outline, row);
-        if (away < least) [place, least] = [row, away];
-    }
-    return { place, least };
-}
-
-function squaredTo(polygon, vertex, outline, row) {
-    const x = outline[2 * row] - polygon[2 * vertex];
-    const y = outline[2 * row + 1] - polygon[2 * vertex + 1];
-    return x * x + y * y;
-}
-
-/** Whether polygon and outline are nowhere further apart than a tolerance; see `fits` in outlines.py for why. */
-export function fits(polygon, outline, tolerance) {
-    const [count, length, most] = [polygon.length / 2, outline.length / 2, tolerance * tolerance];
-    const { away, nearest } = feetOf(polygon, outline);
-    if (nearest.some((edge, row) => away[row * count + edge] > most)) return false;
-    const vertices = Array.from({ length: count }, (_, vertex) => nearestTo(polygon, vertex, outline));
-    if (vertices.some(({ least }) => least > most)) return false;
-    const first = vertices.reduce((best, { least }, i) => (least < vertices[best].least ? i : best), 0);
-    const start = vertices[first].place;
-    let reached = new Uint8Array(length + 1);
-    reached[0] = 1;
-    for (let step = 0; step < count; step += 1) {
-        const edge = (first + step) % count;
-        const onward = new Uint8Array(length + 1);
-        let going = false;
-        let any = false;
-        for (let place = 0; place <= length; place += 1) {
-            const row = (start + place) % length;
-            going = away[row * count + edge] <= most && (going || reached[place] === 1);
-            if (going && squaredTo(polygon, (edge + 1) % count, outline, row) <= most) {
-                onward[place] = 1;
-                any = true;
-            }
-        }
-        if (!any) return false;
-        reached = onward;
-    }
-    return reached[length] === 1;
 }

@@ -1,0 +1,96 @@
+"""Exports as they are downloaded: packed, and "CVAT for images 1.1"."""
+
+from __future__ import annotations
+
+import zipfile
+
+import pytest
+from test_cvat import CONTRACT, SQUARE, mask_of, mask_track, rle
+from test_cvat import export as export_video
+
+from agss_model.cvat import read_cvat_xml
+from agss_model.errors import MediaError
+
+MASK = mask_of(1, 1)
+
+
+def packed(path, **files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("_xml", ".xml"), content)
+    return path
+
+
+def image(number, shapes="", width=48, height=32):
+    return f'<image id="{number}" name="{number}.png" width="{width}" height="{height}">{shapes}</image>\n'
+
+
+def mask(source="manual", group=""):
+    group = f' group_id="{group}"' if group else ""
+    return f'<mask label="cat" source="{source}" occluded="0" {rle(MASK)} z_order="0"{group}></mask>'
+
+
+POLYGON = f'<polygon label="dog" source="manual" occluded="0" points="{SQUARE}" z_order="0"></polygon>'
+
+
+def export(path, images, mode="annotation"):
+    """A task of single images, whose head names no size."""
+    path.write_text(
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version><meta><task><id>3</id>'
+        f"<name>pictures</name><size>4</size><mode>{mode}</mode></task></meta>\n{images}</annotations>"
+    )
+    return path
+
+
+def test_the_recorded_exports_say_the_same_in_both_forms():
+    of_images, of_video = (read_cvat_xml(CONTRACT / f"{form}_1.1.xml")[0] for form in ("images", "video"))
+    assert [entry.label for entry in of_images.objects] == [entry.label for entry in of_video.objects]
+    for frame in range(7):
+        assert (of_images.label_map(frame, "all") == of_video.label_map(frame, "all")).all()
+    thing = next(entry.id for entry in of_images.objects if entry.label == "quay")
+    assert all(thing not in of_images.known(frame) for frame in range(7))
+    assert any("6 polygons count as interpolated" in problem.text for problem in of_images.problems)
+
+
+@pytest.mark.parametrize("name", ["video_1.1.xml", "images_1.1.xml"])
+def test_a_zip_is_read_as_it_was_downloaded(tmp_path, name):
+    path = packed(tmp_path / "a.zip", annotations_xml=(CONTRACT / name).read_text())
+    assert len(read_cvat_xml(path)[0].objects) == len(read_cvat_xml(CONTRACT / name)[0].objects) == 3
+
+
+def test_tasks_of_images_have_a_size_and_drawn_polygons(tmp_path):
+    images = image(0, mask(group=4) + POLYGON) + image(1) + image(3, mask(source="auto", group=4))
+    video = read_cvat_xml(export(tmp_path / "a.xml", images))[0]
+    assert (video.width, video.height, video.frame_count) == (48, 32, 4)
+    assert video.frames() == (0,)
+    assert video.frames("all") == (0, 3)
+    assert (video.mask(4, 0) == MASK).all()
+    assert video.label_map(0).max() > 0
+    assert len(video.known(0)) == 2
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (image(0) + image(1, width=50), r"line 4: image 1 of task 'pictures' has 50x32 pixels .* 48x32"),
+        (image(4), r"image 4 is none of task 'pictures', which has 4 frames"),
+        (image(0, POLYGON.replace("12.00", "x")), r"<polygon> of image 0: points is no list of numbers"),
+        (image(0, POLYGON.replace('label="dog"', "")), "<polygon> of image 0 has no label"),
+        (image(0) + mask_track(1, 0, MASK), "side by side"),
+        ("", "original_size/width of task 'pictures' is missing.*Export tasks of images as 'CVAT for images 1.1'"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path, images, message):
+    with pytest.raises(MediaError, match=message):
+        read_cvat_xml(export(tmp_path / "a.xml", images))
+
+
+def test_a_zip_without_annotations_or_damaged_is_refused(tmp_path):
+    with pytest.raises(MediaError, match=r"has no annotations\.xml; export as"):
+        read_cvat_xml(packed(tmp_path / "a.zip", labels_xml="<x/>"))
+    good = packed(tmp_path / "b.zip", annotations_xml=export_video(tmp_path / "a.xml", "").read_text() + " " * 5000)
+    data = bytearray(good.read_bytes())
+    data[60:80] = b"\xff" * 20
+    (tmp_path / "c.zip").write_bytes(data)
+    with pytest.raises(MediaError, match=r"c\.zip is a damaged ZIP file"):
+        read_cvat_xml(tmp_path / "c.zip")
