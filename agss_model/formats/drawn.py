@@ -1,4 +1,4 @@
-"""What people bring besides mask images: COCO JSON, LabelMe JSON, YOLO text and CVAT's XML, as label maps by frame."""
+"""What people bring besides mask images, as label maps by frame: COCO, Datumaro, LabelMe JSON, YOLO text, CVAT XML."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from agss_model.errors import AgssError, MaskError, MediaError
+from agss_model.files import refuse_pipe
 from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
 from agss_model.results import id_type
@@ -141,6 +142,7 @@ def explaining(path: Path, read: Callable[[], Drawn]) -> Drawn:
         MediaError: the file is missing, too large or not what it should be.
         AgssError: as the reader says.
     """
+    refuse_pipe(path)
     try:
         if path.is_file() and path.stat().st_size > LARGEST:
             raise MediaError(f"{path} has more than {LARGEST >> 20} MiB; export fewer frames")
