@@ -46,12 +46,14 @@ class Drawn:
         labels: class by object.
         absent: by frame the objects that are said not to be there.
         notes: sentences on what was taken for granted.
+        boxes: objects that were only boxed, whose masks are guesses.
     """
 
     label_maps: dict[int, LabelMap]
     labels: dict[int, str] = field(default_factory=dict)
     absent: dict[int, frozenset[int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    boxes: int = 0
 
 
 def put_together(shapes: Mapping[int, list[Shape]], source: FrameSource, what: str) -> Drawn:
@@ -78,7 +80,7 @@ def put_together(shapes: Mapping[int, list[Shape]], source: FrameSource, what: s
             notes.append(f"objects of frame {number} in {what} share {hidden} pixels; they go to the one drawn last.")
     if boxes:
         notes.append(f"{boxes} objects in {what} are boxes; each object was looked for in its box.")
-    return Drawn(maps, {i: label for i, label in labels.items() if i is not None}, notes=tuple(notes))
+    return Drawn(maps, {i: label for i, label in labels.items() if i is not None}, notes=tuple(notes), boxes=boxes)
 
 
 def identified(shapes: Mapping[int, list[Shape]], what: str) -> dict[int, list[Shape]]:

@@ -124,10 +124,11 @@ def read_datumaro(
             number = frame
         entries = sorted(item["annotations"], key=lambda entry: entry.get("z_order") or 0)
         found = [_datumaro_shape(entry, names, source) for entry in entries if entry["type"] in _DATUMARO]
-        if found and number is None:
+        if not found:
+            continue
+        if number is None:
             raise MaskError(f"item {item['id']} is neither a frame number nor that of an image of the clip")
-        if found:
-            shapes[int(number)] = _joined(found)
+        shapes[int(number)] = _joined(found)
     return shapes
 
 

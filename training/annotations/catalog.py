@@ -10,13 +10,15 @@ from pathlib import Path
 from agss_model.cvat import Problem
 from agss_model.errors import ConfigError, MediaError
 from training.annotations.cvat_export import XML, read_export
+from training.annotations.drawn_files import KNOWN, read_drawn_video
 from training.annotations.folders import is_folder_dataset, read_folder
 from training.annotations.videos import TeamVideo
 from training.data.evaluation_data import refuse_evaluation_data
 
 HELP = (
     "A folder in DAVIS' or YouTube-VOS' layout; a CVAT for video 1.1 export (annotations.xml or its folder, the video "
-    "beside it, or annotations.xml::VIDEO); cvat:HOST/tasks/ID, /jobs/ID or /projects/ID; fiftyone:NAME/FIELD."
+    "beside it, or annotations.xml::VIDEO); COCO, Datumaro or LabelMe JSON or YOLO outlines, as FILE::CLIP; "
+    "cvat:HOST/tasks/ID, /jobs/ID or /projects/ID; fiftyone:NAME/FIELD."
 )
 
 
@@ -76,12 +78,16 @@ def _open_path(path: Path, media: Path | None) -> tuple[list[TeamVideo], list[Pr
         refuse_evaluation_data(media)
     if path.suffix.lower() == ".zip":
         raise MediaError(f"{path} is packed; unpack it, put the video beside annotations.xml and give the folder")
-    if path.is_file() and path.suffix.lower() != ".xml":
-        raise MediaError(f"{path} is no {XML}; give that file, or the folder with it and the video")
-    if path.is_file() or (path / XML).is_file():
+    if path.suffix.lower() == ".xml" or (path / XML).is_file():
         return read_export(path, media), []
     if is_folder_dataset(path):
         return read_folder(path)
+    if media is not None:
+        return read_drawn_video(path, media), []
+    if path.suffix.lower() in (".json", ".txt"):
+        raise MediaError(f"{path} does not say which clip it was drawn on; write {path}::CLIP")
+    if path.is_file():
+        raise MediaError(f"{path} is no {XML}; give that file, or the folder with it and the video, or: {KNOWN}")
     raise ConfigError(f"{path} is no source of annotated videos. {HELP}")
 
 
