@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from agss_model.errors import AgssError, ConfigError
+from agss_model.errors import AgssError, ConfigError, install
 from agss_model.words import printable
 
 TOKEN_VARIABLE = "CVAT_ACCESS_TOKEN"  # noqa: S105 - the name of a variable
@@ -242,7 +242,7 @@ def connect(
         from cvat_sdk.core.client import AccessTokenCredentials, Client, Config, PasswordCredentials
         from cvat_sdk.core.exceptions import InvalidHostException
     except ImportError as error:
-        raise ConfigError("This command needs cvat-sdk: pip install 'agss-vos[cvat]'.") from error
+        raise ConfigError(f"This command needs cvat-sdk: {install('cvat')}.") from error
     if "@" in host:
         raise ConfigError("--host holds a user or password, which others may see; name --user, and the address alone.")
     try:
