@@ -1,12 +1,13 @@
 """From a few points on an object and beside it to the object.
 
 Which way finds most, on the first frames of ten DAVIS-2016 sequences with three points on the object and two beside it:
-mean overlap with the object's true mask.
+mean overlap with the object's true mask. The last line is of three draws of points on nine of them (0.31 to 0.80);
+without a network it is 0.37.
 
     nearer to a point on it than to one beside it or the border       0.25
     the same, by colours from there on (GrabCut)                      0.44
     looks more like a point on it (the network's features), nearness  0.56
-    the same, by colours from there on, where these do not go astray  MEASURED
+    the same, by colours from there on, where these do not go astray  0.61
 """
 
 from __future__ import annotations
