@@ -28,3 +28,13 @@ class ConfigError(AgssError):
 
 class OutputError(AgssError):
     """A place that cannot be written, or that holds something else."""
+
+
+def install(extra: str) -> str:
+    """How to get an optional part; the package is not on PyPI.
+
+    Example:
+        >>> install("cvat")
+        'pip install ".[cvat]" in a clone of this project'
+    """
+    return f'pip install ".[{extra}]" in a clone of this project'

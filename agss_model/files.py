@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from agss_model.errors import OutputError
+from agss_model.errors import MediaError, OutputError
 
 _BLOCK = 1 << 20
 _LEFTOVER = re.compile(r"\..*\.[0-9a-f]{16}\.part")
@@ -27,6 +27,16 @@ def sha256_of(path: Path) -> str:
         while block := file.read(_BLOCK):
             digest.update(block)
     return digest.hexdigest()
+
+
+def refuse_pipe(path: Path) -> None:
+    """Refuse what is there and neither a file nor a folder: whoever opened a pipe would wait for somebody to write.
+
+    Raises:
+        MediaError: it is a pipe, a socket or a device.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise MediaError(f"{path} is a pipe or device and no file; save what comes from it, and give the file")
 
 
 @contextlib.contextmanager

@@ -9,14 +9,18 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from agss_model.errors import MediaError
 
 MAX_SCANS = 100
 """Scans taken of one JPEG; encoders write one or about ten, and a separate one for each detail is fifty."""
-_SEGMENT = re.compile(rb"\xff([\x02-\xcf\xda-\xfe])")  # markers with a length; between them lie coded pixels
-_SCAN = 0xDA
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")  # of the end, or with a length; between them lie coded pixels
+_END, _SCAN = 0xD9, 0xDA
+_TIFF_COMPRESSION, _TIFF_JPEG = 259, (6, 7)
+_TIFF_PIECES = ((273, 279), (324, 325))  # offsets and lengths of strips, and of tiles
 
 
 class HugePictureError(MediaError):
@@ -56,20 +60,44 @@ def read_header(data: bytes, what: str, formats: tuple[str, ...]) -> PictureHead
             with Image.open(io.BytesIO(data), formats=formats) as image:
                 jpeg = image.format in ("JPEG", "MPO")
                 header = PictureHeader(image.size, 1 if jpeg else getattr(image, "n_frames", 1))
+                scans = jpeg_scans(data) if jpeg else tiff_scans(image, lambda at, size: data[at : at + size])
     except Image.DecompressionBombError as error:
         raise HugePictureError(f"{what} is too large: {error}") from error
     except Exception as error:  # Pillow's parsers raise nearly anything for hostile headers
         raise MediaError(f"{what} is not an image or is damaged; export it again as PNG or JPEG") from error
-    if jpeg and jpeg_scans(data) > MAX_SCANS:
-        raise MediaError(f"{what} has more than {MAX_SCANS} scans to decode; export it again as baseline JPEG")
+    check_scans(scans, what)
     return header
+
+
+def check_scans(scans: int, what: str) -> None:
+    """Refuse a JPEG that would take minutes.
+
+    Raises:
+        MediaError: more than `MAX_SCANS`.
+    """
+    if scans > MAX_SCANS:
+        raise MediaError(f"{what} has more than {MAX_SCANS} scans to decode; export it again as baseline JPEG")
 
 
 def jpeg_scans(data: bytes) -> int:
     """Scans of a JPEG, counted up to one more than `MAX_SCANS`; what looks like one inside of a segment is none."""
     scans, place = 0, 0
-    while scans <= MAX_SCANS and (marker := _SEGMENT.search(data, place)):
+    while scans <= MAX_SCANS and (marker := _MARKER.search(data, place)) and marker[1][0] != _END:
         scans += marker[1][0] == _SCAN
         length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
         place = marker.end() + max(2, length)
     return scans
+
+
+def tiff_scans(image: Any, read: Callable[[int, int], bytes]) -> int:  # noqa: ANN401 - Pillow's images have no tags
+    """Most scans of the JPEGs that the present page of a TIFF is made of; 0 where it, or the picture, is none.
+
+    Args:
+        image: of Pillow, at the page.
+        read: gives bytes of the file from an offset on.
+    """
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(_TIFF_COMPRESSION) not in _TIFF_JPEG:
+        return 0
+    pieces = [piece for one, two in _TIFF_PIECES for piece in zip(tags.get(one, ()), tags.get(two, ()), strict=False)]
+    return max((jpeg_scans(read(int(at), int(size))) for at, size in pieces), default=0)

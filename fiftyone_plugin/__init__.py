@@ -8,4 +8,4 @@ from __future__ import annotations
 
 PLUGIN = "@agss/vos"
 """Name of the plugin; operators are `@agss/vos/track_objects` and so on."""
-INSTALL = 'pip install "agss-vos[fiftyone]"'
+INSTALL = 'pip install ".[fiftyone]" in a clone of the project'

@@ -80,7 +80,7 @@ def database():
 def _program() -> str:
     fiftyone = importlib.util.find_spec("fiftyone")
     if fiftyone is None:
-        pytest.skip('needs FiftyOne: pip install "agss-vos[fiftyone]"')
+        pytest.skip('needs FiftyOne: pip install ".[fiftyone]"')
     packaged = [Path(place) / "db" / "bin" / "mongod" for place in fiftyone.submodule_search_locations or ()]
     found = next((str(path) for path in packaged if path.is_file()), None) or shutil.which("mongod")
     if found is None:

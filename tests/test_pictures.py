@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
 import time
+from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -74,3 +77,61 @@ def test_a_picture_that_claims_too_many_pixels_is_told_apart():
     claim[18:26] = (100_000).to_bytes(4, "little") * 2
     with pytest.raises(HugePictureError):
         read_header(bytes(claim), "it", ("BMP",))
+
+
+def tiff(*jpegs, size=(1024, 1024)):
+    """A TIFF whose pages are JPEGs."""
+    data, link = b"II*\0\0\0\0\0", 4
+    for jpeg in jpegs:
+        at = len(data)
+        data += jpeg + b"\0" * (len(jpeg) % 2)
+        here = len(data)
+        data = data[:link] + struct.pack("<I", here) + data[link + 4 :]
+        tags = {
+            256: (4, 1, size[1]), 257: (4, 1, size[0]), 258: (3, 3, here + 2 + 12 * 9 + 4), 259: (3, 1, 7),
+            262: (3, 1, 6), 273: (4, 1, at), 277: (3, 1, 3), 278: (4, 1, size[0]), 279: (4, 1, len(jpeg)),
+        }  # fmt: skip
+        entries = b"".join(struct.pack("<HHII", tag, *value) for tag, value in sorted(tags.items()))
+        data += struct.pack("<H", 9) + entries
+        link = len(data)
+        data += b"\0\0\0\0" + struct.pack("<HHH", 8, 8, 8)
+    return data
+
+
+def motion_jpeg(path, *jpegs, size=(1024, 1024)):
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = size[1], size[0], "yuvj420p"
+        for number, jpeg in enumerate(jpegs):
+            packet = av.Packet(jpeg)
+            packet.stream, packet.pts, packet.dts = stream, number, number
+            packet.time_base, packet.is_keyframe = Fraction(1, 25), True
+            container.mux(packet)
+
+
+@pytest.mark.parametrize("name", ["one.tif", "stack.tif", "clip.avi", "clip.mkv", "clip.mjpeg", "0.jpg"])
+def test_a_jpeg_inside_of_another_file_is_counted_too(tmp_path, name):
+    good, bad = encoded(size=(1024, 1024)), many_scans(2000, (1024, 1024))
+    path = tmp_path / name
+    if name.endswith(".tif"):
+        path.write_bytes(tiff(bad) if name == "one.tif" else tiff(good, bad))
+    elif name == "clip.mjpeg":
+        path.write_bytes(bad + good)
+    elif name == "0.jpg":
+        path.write_bytes(bad)
+    else:
+        motion_jpeg(path, good, bad)
+    began = time.process_time()
+    with pytest.raises(MediaError, match="more than 100 scans"):
+        open_source(path)
+    assert time.process_time() - began < 3
+
+
+def test_pictures_of_few_scans_inside_of_other_files_are_read(tmp_path):
+    good = encoded(size=(64, 96), progressive=True)
+    (tmp_path / "stack.tif").write_bytes(tiff(good, good, size=(64, 96)))
+    motion_jpeg(tmp_path / "clip.avi", *[good] * 150, size=(64, 96))
+    (tmp_path / "raw.mjpeg").write_bytes(encoded(size=(64, 96)) * 150)
+    for name, count in (("clip.avi", 150), ("raw.mjpeg", 150), ("stack.tif", 2)):
+        with open_source(tmp_path / name) as source:
+            assert (len(source), source.size) == (count, (96, 64))

@@ -13,7 +13,7 @@ from rich.table import Table
 from agss_model.cli.console import note, stderr, stdout
 from agss_model.cvat import Include
 from agss_model.engines.loading import pick_device, set_threads
-from agss_model.errors import ConfigError, MediaError, OutputError
+from agss_model.errors import ConfigError, MediaError, OutputError, install
 from agss_model.files import write_bytes, write_json
 from training.annotations.catalog import open_catalog
 from training.annotations.inspection import Found, contact_sheet, inspect
@@ -199,4 +199,4 @@ def _say(text: str) -> None:
 def _need_extra() -> None:
     """Say what to install before anything is begun."""
     if importlib.util.find_spec("accelerate") is None:
-        raise ConfigError("Training needs accelerate: pip install 'agss-vos[train]'")
+        raise ConfigError(f"Training needs accelerate: {install('train')}")

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from agss_model.cli.console import stdout
 from agss_model.ranges import spans
+from agss_model.runs.keyframes import SUFFIXES
 from agss_model.runs.run import Outcome, Run
 from agss_model.runs.scores import Row
 from agss_model.runs.summary import Look, look_first
@@ -23,8 +24,8 @@ def print_report(run: Run, outcome: Outcome, masks: Path | None = None, words: S
     Args:
         run: the run.
         outcome: what it came to.
-        masks: what `--masks` named; None where the command takes none.
-        words: of the command.
+        masks: what `--masks` named; None where the objects came from boxes or points.
+        words: of the command; none where it has nothing to correct.
     """
     console, traces = stdout(), run.folder.settled
     if outcome.standing == "complete":
@@ -49,36 +50,41 @@ def print_report(run: Run, outcome: Outcome, masks: Path | None = None, words: S
         console.print(
             f"No score is low; the lowest is {worst.score:.2f} (object {worst.object_id}, frame {worst.frame})."
         )
-    if looks and masks is not None:
+    if looks and words:
         console.print(_next_step(looks[0], run, masks, words))
 
 
-def _next_step(look: Look, run: Run, masks: Path, command: Sequence[str]) -> str:
+def _next_step(look: Look, run: Run, masks: Path | None, command: Sequence[str]) -> str:
     """One line: the mask to draw, and the command that takes it in."""
-    name = f"{look.worst_frame:05d}.png"
-    words = [word for word in command if word != "--overwrite"]
-    folder = masks if masks.is_dir() else masks.with_name(f"{masks.stem}_masks")
-    place = f"draw object {look.object_id} into {folder / name}"
-    if not masks.is_dir():
-        first = f"{min(run.keyframes.label_maps):05d}.png"
-        place = f"copy {masks} to {folder / first}, {place}"
-        words = [_other_masks(word, masks, folder) for word in _without_frame(words)]
-    return f"To correct frame {look.worst_frame}, {place}, then: {shlex.join(['agss', *words])}"
+    words, settled, prepare = [word for word in command if word != "--overwrite"], run.folder.settled, ""
+    folder = masks if masks is not None and masks.is_dir() and _holds_images(masks) else None
+    if folder is None:  # masks of a frame each go into a folder of their own
+        image = masks is not None and masks.suffix.lower() in SUFFIXES
+        folder = (
+            masks.with_name(f"{masks.stem}_masks") if image and masks else settled.root.with_name("masks_to_correct")
+        )
+        drawn = sorted(run.keyframes.label_maps)
+        prepare = (
+            f"copy {masks} to {folder / settled.mask(drawn[0]).name}, "
+            if image
+            else f"copy {', '.join(str(settled.mask(number)) for number in drawn)} into {folder}, "
+        )
+        words = [*_without(words, ("--masks", "--box", "--points", "--frame")), "--masks", str(folder)]
+    place = f"draw object {look.object_id} into {folder / settled.mask(look.worst_frame).name}"
+    return f"To correct frame {look.worst_frame}, {prepare}{place}, then: {shlex.join(['agss', *words])}"
 
 
-def _other_masks(word: str, masks: Path, folder: Path) -> str:
-    if word == str(masks):
-        return str(folder)
-    return f"--masks={folder}" if word == f"--masks={masks}" else word
+def _holds_images(folder: Path) -> bool:
+    return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
 
 
-def _without_frame(words: list[str]) -> list[str]:
-    """Masks in a folder have their frames in their names."""
+def _without(words: list[str], options: tuple[str, ...]) -> list[str]:
+    """The command without some of its options and their values."""
     kept, skip = list[str](), False
     for word in words:
-        if not skip and word != "--frame" and not word.startswith("--frame="):
+        if not skip and word.partition("=")[0] not in options:
             kept.append(word)
-        skip = word == "--frame"
+        skip = not skip and word in options
     return kept
 
 

@@ -13,7 +13,8 @@ from agss_model.cli.console import ConsoleReport, error, note
 from agss_model.cli.report import print_json, print_report
 from agss_model.clips import Direction
 from agss_model.engines.loading import default_weights, load_engine, set_threads
-from agss_model.errors import MediaError, OutputError
+from agss_model.errors import ConfigError, MediaError, OutputError
+from agss_model.runs.hints import hinted
 from agss_model.runs.keyframes import read_keyframes
 from agss_model.runs.run import Names, Outcome, Run, make_run
 from agss_model.runs.showing import Overlay
@@ -32,21 +33,35 @@ def track(
         Path,
         typer.Argument(help="A video file, a folder of images, or several images in one file.", show_default=False),
     ],
+    out: Annotated[Path, typer.Option(help="Output folder. An unfinished run in it is continued.")],
     masks: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             help="A mask image whose values are object ids, or a folder of them, named by frame number from 0 or like "
-            "images. Or COCO JSON, LabelMe JSON, YOLO text, CVAT XML."
+            "images. Or COCO, Datumaro or LabelMe JSON, YOLO text, CVAT XML.",
+            show_default=False,
         ),
-    ],
-    out: Annotated[Path, typer.Option(help="Output folder. An unfinished run in it is continued.")],
+    ] = None,
+    box: Annotated[
+        list[str] | None,
+        typer.Option(help="For a first look: an object in a box, 1=x,y,w,h; may be repeated.", show_default=False),
+    ] = None,
+    points: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='For a first look: points on an object and beside it, "1=+x,y;-x,y"; may be repeated.',
+            show_default=False,
+        ),
+    ] = None,
     direction: Annotated[
         Direction,
         typer.Option(help="forward from the first mask, backward from the last, or both, fused between masks."),
     ] = "forward",
     frame: Annotated[
         int | None,
-        typer.Option(help="Frame of a single mask.", show_default="the number in its name, else 0"),
+        typer.Option(
+            help="Frame of a single mask, of boxes and points.", show_default="the number in its name, else 0"
+        ),
     ] = None,
     first: Annotated[
         int | None, typer.Option("--from", help="First frame that gets a mask.", show_default="the clip's")
@@ -83,9 +98,15 @@ def track(
     Writes masks/ (an indexed PNG per frame), scores.csv, overlay.mp4 and run.json into the output folder. The same
     command again continues an interrupted run.
     """
+    hints = box or [], points or []
     _check_apart(source, masks, out, overwrite=overwrite)
     with _opened(source, partial=partial) as clip:
-        keyframes = read_keyframes(masks, clip, frame)
+        if masks is not None and not any(hints):
+            keyframes = read_keyframes(masks, clip, frame)
+        elif masks is None and any(hints):
+            keyframes = hinted(*hints, clip, frame, load_engine(weights, flow, device, threads, max_side=max_side))
+        else:
+            raise ConfigError("say where the objects are, with --masks or, for a first look, with --box and --points")
         for sentence in (*clip.notes, *keyframes.doubtful):
             note(sentence)
         if adapt is not None:
@@ -116,15 +137,15 @@ def _opened(source: Path, *, partial: bool) -> IndexedFrames:
         raise MediaError(f"{damage}; --partial tracks what can be decoded") from damage
 
 
-def _check_apart(source: Path, masks: Path, out: Path, *, overwrite: bool) -> None:
+def _check_apart(source: Path, masks: Path | None, out: Path, *, overwrite: bool) -> None:
     """Refuse to make a run from what another one wrote, or to replace one by what is made from inside its folder."""
     for option, path in (("SOURCE", source), ("--masks", masks)):
-        if overwrite and path.resolve().is_relative_to(out.resolve()):
+        if overwrite and path is not None and path.resolve().is_relative_to(out.resolve()):
             raise OutputError(
                 f"{option} {path} lies inside --out {out}, whose run would be replaced; move it elsewhere first"
             )
     written = Traces(out)
-    if written.is_run() and masks.resolve().is_relative_to(written.masks.resolve()):
+    if masks is not None and written.is_run() and masks.resolve().is_relative_to(written.masks.resolve()):
         raise OutputError(
             f"--masks {masks} is what the run in {out} wrote, not what you drew; copy the masks that you "
             "corrected into another folder"

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agss_model.cvat.address import advice, full_address
-from agss_model.errors import AgssError, ConfigError
+from agss_model.errors import AgssError, ConfigError, install
 from agss_model.words import printable
 
 TOKEN_VARIABLE = "CVAT_ACCESS_TOKEN"  # noqa: S105 - the name of a variable
@@ -242,7 +242,9 @@ def connect(
         from cvat_sdk.core.client import AccessTokenCredentials, Client, Config, PasswordCredentials
         from cvat_sdk.core.exceptions import InvalidHostException
     except ImportError as error:
-        raise ConfigError("This command needs cvat-sdk: pip install 'agss-vos[cvat]'.") from error
+        raise ConfigError(f"This command needs cvat-sdk: {install('cvat')}.") from error
+    if "@" in host:
+        raise ConfigError("--host holds a user or password, which others may see; name --user, and the address alone.")
     try:
         client = Client(full_address(host), config=Config(verify_ssl=not insecure), check_server_version=False)
     except InvalidHostException as error:

@@ -20,6 +20,7 @@ from agss_model.cvat.meta import TaskMeta
 from agss_model.cvat.records import VideoAnnotations
 from agss_model.cvat.tracks import TrackReader
 from agss_model.errors import AgssError, MediaError
+from agss_model.files import refuse_pipe
 
 MAX_BYTES = 4 << 30
 MAX_DEPTH = 16
@@ -44,6 +45,7 @@ def read_cvat_xml(path: str | Path) -> list[VideoAnnotations]:
             damaged; the message names file and line.
     """
     path = Path(path)
+    refuse_pipe(path)
     try:
         reader = _Reader(path)
         with _opened(path) as file:
@@ -98,7 +100,7 @@ class _Reader:
             self._parser.Parse(block, last)
         except (LookupError, UnicodeError) as error:
             raise self._wrong("is in an encoding that cannot be read; export it again") from error
-        except ValueError as error:
+        except (ValueError, ArithmeticError) as error:
             raise self._wrong(f"cannot be read ({error}); export it again") from error
         except expat.ExpatError as error:
             what = "ends too early" if last else "is damaged or no XML"

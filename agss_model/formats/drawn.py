@@ -1,4 +1,4 @@
-"""What people bring besides mask images: COCO JSON, LabelMe JSON, YOLO text and CVAT's XML, as label maps by frame."""
+"""What people bring besides mask images, as label maps by frame: COCO, Datumaro, LabelMe JSON, YOLO text, CVAT XML."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from agss_model.errors import AgssError, MaskError, MediaError
+from agss_model.files import refuse_pipe
 from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
 from agss_model.results import id_type
@@ -45,12 +46,14 @@ class Drawn:
         labels: class by object.
         absent: by frame the objects that are said not to be there.
         notes: sentences on what was taken for granted.
+        boxes: objects that were only boxed, whose masks are guesses.
     """
 
     label_maps: dict[int, LabelMap]
     labels: dict[int, str] = field(default_factory=dict)
     absent: dict[int, frozenset[int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    boxes: int = 0
 
 
 def put_together(shapes: Mapping[int, list[Shape]], source: FrameSource, what: str) -> Drawn:
@@ -77,7 +80,7 @@ def put_together(shapes: Mapping[int, list[Shape]], source: FrameSource, what: s
             notes.append(f"objects of frame {number} in {what} share {hidden} pixels; they go to the one drawn last.")
     if boxes:
         notes.append(f"{boxes} objects in {what} are boxes; each object was looked for in its box.")
-    return Drawn(maps, {i: label for i, label in labels.items() if i is not None}, notes=tuple(notes))
+    return Drawn(maps, {i: label for i, label in labels.items() if i is not None}, notes=tuple(notes), boxes=boxes)
 
 
 def identified(shapes: Mapping[int, list[Shape]], what: str) -> dict[int, list[Shape]]:
@@ -141,6 +144,7 @@ def explaining(path: Path, read: Callable[[], Drawn]) -> Drawn:
         MediaError: the file is missing, too large or not what it should be.
         AgssError: as the reader says.
     """
+    refuse_pipe(path)
     try:
         if path.is_file() and path.stat().st_size > LARGEST:
             raise MediaError(f"{path} has more than {LARGEST >> 20} MiB; export fewer frames")

@@ -79,6 +79,8 @@ def _read_file(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | 
     content = json.loads(path.read_text(encoding="utf-8")) if path.suffix.lower() == ".json" else {}
     if "annotations" in content:
         shapes = read_coco(content, source, frame_of, frame)
+    elif "items" in content:
+        shapes = read_datumaro(content, source, frame_of, frame)
     else:
         number = frame_of(path) if frame is None else frame
         shapes = {number or 0: _shapes_of_one(path, source)}
@@ -107,6 +109,53 @@ def read_coco(
         box = None if mask is not None else tuple(map(float, entry["bbox"]))
         shapes.setdefault(int(number), []).append(Shape(_coco_id(entry), label, mask, box))  # type: ignore[arg-type]
     return shapes
+
+
+def read_datumaro(
+    content: Mapping[str, Any], source: FrameSource, frame_of: FrameOf, frame: int | None = None
+) -> dict[int, list[Shape]]:
+    """Shapes of a Datumaro file: masks, polygons and boxes; ids as `track_id` or `instance_id`, else the group."""
+    names = [str(entry["name"]) for entry in content["categories"]["label"]["labels"]]
+    shapes: dict[int, list[Shape]] = {}
+    for item in content["items"]:
+        number = frame_of(Path(f"{item['id']}.jpg"))
+        number = (item.get("attr") or {}).get("frame") if number is None else number
+        if frame is not None and len(content["items"]) == 1:
+            number = frame
+        entries = sorted(item["annotations"], key=lambda entry: entry.get("z_order") or 0)
+        found = [_datumaro_shape(entry, names, source) for entry in entries if entry["type"] in _DATUMARO]
+        if not found:
+            continue
+        if number is None:
+            raise MaskError(f"item {item['id']} is neither a frame number nor that of an image of the clip")
+        shapes[int(number)] = _joined(found)
+    return shapes
+
+
+_DATUMARO = ("mask", "polygon", "bbox")
+
+
+def _datumaro_shape(entry: Mapping[str, Any], names: list[str], source: FrameSource) -> Shape:
+    label, group = names[entry["label_id"]] if entry.get("label_id") is not None else "", entry.get("group")
+    object_id = _coco_id(entry)
+    if object_id is None and group is not None:
+        object_id = int(group) or None
+    if entry["type"] == "bbox":
+        left, top, width, height = map(float, entry["bbox"])
+        return Shape(object_id, label, None, (left, top, width, height))
+    return Shape(object_id, label, _coco_mask(entry["rle"] if entry["type"] == "mask" else [entry["points"]], source))
+
+
+def _joined(found: list[Shape]) -> list[Shape]:
+    """Shapes of one object of one frame are its parts, as where an outline comes in several polygons."""
+    joined = list[Shape]()
+    for one in found:
+        same = [k for k, other in enumerate(joined) if other.object_id == one.object_id is not None]
+        if same and one.mask is not None and (other := joined[same[0]]).mask is not None:
+            joined[same[0]] = Shape(one.object_id, one.label, one.mask | other.mask)
+        else:
+            joined.append(one)
+    return joined
 
 
 def _coco_id(entry: Mapping[str, Any]) -> int | None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from agss_model.errors import MaskError, MediaError
-from agss_model.files import sha256_of
+from agss_model.files import refuse_pipe, sha256_of
 from agss_model.formats.drawn import Drawn
 from agss_model.formats.reading import read_drawn
 from agss_model.masks.files import read_drawn_map
@@ -84,11 +84,11 @@ def read_keyframes(path: Path, source: FrameSource, frame: int | None = None) ->
     if not (path.is_dir() and any(each.suffix.lower() in SUFFIXES for each in path.iterdir())):
         drawn = read_drawn(path, source, names.frame, frame)
         if drawn is not None:
-            return _checked(path, _of_drawn(drawn))
+            return keyframes_of(drawn, str(path))
     files = _folder(path, frame, names) if path.is_dir() else _single(path, frame, names)
     told = {number: _Told(number, found, source) for number, found in sorted(files.items())}
     return _checked(
-        path,
+        str(path),
         Keyframes(
             {number: one.label_map for number, one in told.items() if one.label_map is not None},
             {number: one.sha256 for number, one in told.items()},
@@ -99,15 +99,23 @@ def read_keyframes(path: Path, source: FrameSource, frame: int | None = None) ->
     )
 
 
-def _of_drawn(drawn: Drawn) -> Keyframes:
-    """Each frame is told from others by what is drawn in it, as all are in one file."""
+def keyframes_of(drawn: Drawn, what: str) -> Keyframes:
+    """What is drawn in a clip, as keyframes; each frame is told from others by what is drawn in it.
+
+    Args:
+        drawn: with masks of the clip's size.
+        what: names it in messages.
+
+    Raises:
+        MaskError: no object, or too many.
+    """
     numbers = sorted(drawn.label_maps.keys() | drawn.absent.keys())
     empty = np.zeros(0, np.uint8)
     digests = {n: hashlib.sha256(drawn.label_maps.get(n, empty).tobytes()).hexdigest() for n in numbers}
-    return Keyframes(drawn.label_maps, digests, (), drawn.absent, drawn.notes, drawn.labels)
+    return _checked(what, Keyframes(drawn.label_maps, digests, (), drawn.absent, drawn.notes, drawn.labels))
 
 
-def _checked(path: Path, keyframes: Keyframes) -> Keyframes:
+def _checked(path: str, keyframes: Keyframes) -> Keyframes:
     drawn = frozenset[int]().union(*keyframes.drawn.values())
     if not keyframes.label_maps:
         raise MaskError(f"{path} says only what is absent; draw the objects on at least one frame")
@@ -173,6 +181,7 @@ def read_absent(path: Path) -> frozenset[int]:
         MediaError: the file cannot be read, or is no such note.
     """
     try:
+        refuse_pipe(path)
         if path.stat().st_size > _LARGEST_NOTE:
             raise ValueError(f"it has {path.stat().st_size} bytes")
         content = json.loads(path.read_text(encoding="utf-8"))

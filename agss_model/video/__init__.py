@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from agss_model.errors import MediaError
+from agss_model.files import refuse_pipe
 from agss_model.video.images import IMAGE_SUFFIXES, ImageFrames, image_folder
 from agss_model.video.prefetch import prefetch
 from agss_model.video.source import MAX_SIDE, FrameSource, Image, IndexedFrames
@@ -49,6 +50,7 @@ def open_source(path: str | os.PathLike[str], *, partial: bool = False) -> Index
         return image_folder(path)
     if not path.exists():
         raise MediaError(f"{path} does not exist; give a video file or a folder of images")
+    refuse_pipe(path)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         pages = pages_of(path)
         return ImageStack(path, pages) if len(pages) > 1 else ImageFrames([path], name=path.stem)

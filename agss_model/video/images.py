@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from agss_model.errors import MediaError
+from agss_model.files import refuse_pipe
 from agss_model.pictures import read_header
 from agss_model.video.depth import depth_note, real_bits, to_eight_bits
 from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
@@ -104,6 +105,7 @@ def read_image(path: Path, bits: int = 16) -> Image:
     Raises:
         MediaError: missing, not an image, several in one file, damaged, too large, or of floating point.
     """
+    refuse_pipe(path)
     try:
         data = np.fromfile(path, dtype=np.uint8)
     except OSError as error:

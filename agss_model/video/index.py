@@ -20,6 +20,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from agss_model.errors import MediaError
+from agss_model.pictures import check_scans, jpeg_scans
 
 # Codecs in which each packet is one shown frame. VP8, for one, has packets that are never shown.
 _FRAME_PER_PACKET = frozenset({"h264", "hevc", "mpeg4", "vp9", "av1", "mjpeg", "png", "prores", "dnxhd", "ffv1"})
@@ -27,6 +28,7 @@ _FRAME_PER_PACKET = frozenset({"h264", "hevc", "mpeg4", "vp9", "av1", "mjpeg", "
 _MPEG4_SKIPPED_BYTES = 19
 # Seconds by which the last frame may end before the announced end: rounding, and streams of unequal length.
 _DURATION_SLACK = 0.5
+_JPEG, _LOOKED_AT = b"\xff\xd8", 1 << 26
 # The frame count in an AVI header is often off by a little.
 _AVI_SHARE = 0.98
 
@@ -81,6 +83,7 @@ def open_stream(path: Path, *, whole: bool = True) -> tuple[InputContainer, Vide
         MediaError: not readable, not a video, or only sound.
     """
     try:
+        _check_start(path)
         # An absolute path: FFmpeg would take a colon in a relative one for a protocol.
         container = av.open(str(path.resolve()))
     except (av.error.FFmpegError, OSError) as error:
@@ -97,6 +100,14 @@ def open_stream(path: Path, *, whole: bool = True) -> tuple[InputContainer, Vide
     stream = streams[0]
     stream.thread_type = "AUTO" if whole else "SLICE"
     return container, stream
+
+
+def _check_start(path: Path) -> None:
+    """Look at the first picture of a stream without a container: it is decoded when the file is opened."""
+    with path.open("rb") as file:
+        start = file.read(2)
+        if start == _JPEG:
+            check_scans(jpeg_scans(start + file.read(_LOOKED_AT)), f"the first frame of {path}")
 
 
 def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
@@ -174,6 +185,8 @@ def _scan(container: InputContainer, stream: VideoStream) -> _Packets:
         if packet.dts is not None and packet.time_base:
             packets.end = max(packets.end, float((packet.dts + (packet.duration or 0)) * packet.time_base))
         if packet.stream.index == stream.index and packet.size:
+            if stream.codec_context.name == "mjpeg":
+                check_scans(jpeg_scans(bytes(packet)), f"frame {packets.count} of {container.name}")
             _note(packets, packet)
         elif packet.stream.index == stream.index and packet.dts is not None:
             packets.count += 1  # AVI stores a repeated frame as an empty packet.

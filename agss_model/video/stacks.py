@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.errors import MediaError
+from agss_model.pictures import check_scans, tiff_scans
 from agss_model.video.depth import depth_note, real_bits, to_eight_bits
 from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
 
@@ -75,7 +76,9 @@ class ImageStack(IndexedFrames):
             check_side(self.size, str(path))
             for number, page in enumerate(pages if self._tiff else []):
                 self._image.seek(page)
-                check_same_size(self._image.size, self.size, f"page {number} of {path}")
+                what = f"page {number} of {path}"
+                check_same_size(self._image.size, self.size, what)
+                check_scans(tiff_scans(self._image, self._bytes), what)
         except MediaError:
             raise
         except Exception as error:  # Pillow's parsers raise nearly anything
@@ -87,6 +90,11 @@ class ImageStack(IndexedFrames):
             some = np.unique(np.linspace(0, len(pages) - 1, min(len(pages), _LOOKED_AT)).astype(int)).tolist()
             self._bits = real_bits(self._page(number) for number in some)
         self.notes = tuple(filter(None, [depth_note(self._bits)]))
+
+    def _bytes(self, at: int, size: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(at)
+            return file.read(size)
 
     def __len__(self) -> int:
         """Number of pictures."""

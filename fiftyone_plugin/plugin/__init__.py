@@ -6,7 +6,7 @@ import fiftyone.operators as foo
 import fiftyone.operators.types as types
 from fiftyone.plugins.context import PluginContext
 
-INSTALL = 'pip install "agss-vos[fiftyone]"'
+INSTALL = 'pip install ".[fiftyone]" in a clone of the project'
 OPERATORS = {
     "track_objects": "Track objects",
     "review_queue": "Review tracked objects",

@@ -17,9 +17,9 @@ from agss_model.results import FrameResult
 from serverless.job.drawn import Boxes, Keyframes
 from serverless.job.ledger import Ledger
 from serverless.job.objects import Groups, Key, Target, by_frame, make_targets, match, name_first
-from serverless.job.present import continuable, deleted_since, occupied
+from serverless.job.present import continuable, deleted_since, occupied, said
 from serverless.job.read import Given, JobInfo, read_givens
-from serverless.job.track import Tracking
+from serverless.job.track import Absent, Tracking
 from serverless.job.write import Annotations, shown, touches
 
 Output = Literal["masks", "polygons"]
@@ -98,6 +98,23 @@ class Plan:
             taken |= {(frame, key) for key, frames in self.deleted.items() for frame in frames}
         return taken
 
+    def absent(self, targets: Sequence[Target]) -> Absent:
+        """What people say ends: outside on its track, or deleted, up to where it is drawn again or the last frame."""
+        found: dict[int, set[int]] = {}
+        for target in targets:
+            track = self.continued.get(target.key)
+            told = said(track, self.info) if track is not None else {}
+            gone = {frame for frame, there in told.items() if not there}
+            gone |= set() if self.asked.again else self.deleted.get(target.key, frozenset())
+            drawn = {given.frame for given in self.givens if self.groups.key(given) == target.key}
+            ending = True  # from the next frame on it is drawn, or nothing is
+            for position, frame in reversed(list(enumerate(self.frames))):
+                if frame in drawn or frame not in gone:
+                    ending = frame in drawn
+                elif ending and (position == 0 or self.frames[position - 1] not in gone - drawn):
+                    found.setdefault(position, set()).add(target.number)
+        return {position: frozenset(ids) for position, ids in sorted(found.items())}
+
     def keyframes(self, targets: Sequence[Target], boxes: Boxes) -> Keyframes:
         """What was drawn, by position."""
         return Keyframes(self.givens, self.groups, targets, self.frames, boxes)
@@ -174,7 +191,7 @@ def resolve(plan: Plan, tracking: Tracking, boxes: Boxes) -> list[str]:
         for before, frame in pairwise(frames):
             targets = plan.targets()
             map_before = plan.keyframes(targets, boxes)[place[before]]
-            for result in tracking.follow({place[before]: map_before}, range(place[before], place[frame] + 1)):
+            for result in tracking.follow({place[before]: map_before}, {}, range(place[before], place[frame] + 1)):
                 bar.advance()
                 if frame in loose and result.frame_index == place[frame]:
                     notes += match(_predicted(result, targets, drawn[frame], plan.groups), loose[frame], plan.groups)

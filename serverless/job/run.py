@@ -12,7 +12,10 @@ from agss_model.cli.console import FrameProgress
 from agss_model.cvat.authorship import NEXT, PREVIOUS
 from agss_model.cvat.server import CvatError, Server
 from agss_model.interruption import Interruption
+from agss_model.masks.labels import object_ids
 from agss_model.masks.runs import encode_cvat_mask
+from agss_model.ranges import Part
+from agss_model.ranges import make_plan as make_parts
 from agss_model.results import FrameResult
 from agss_model.runs.scores import Row, rows_of
 from serverless.job.drawn import Boxes, Keyframes
@@ -21,7 +24,7 @@ from serverless.job.objects import Key, Target, origin_of
 from serverless.job.plan import Plan, make_plan, resolve
 from serverless.job.present import occupied
 from serverless.job.shapes import Maker
-from serverless.job.track import Leg, Tracking, make_legs, read_frame
+from serverless.job.track import Absent, Tracking, read_frame
 from serverless.job.tracks import make_tracks
 from serverless.job.write import Writer, read_annotations
 
@@ -74,12 +77,14 @@ def run(server: Server, plan: Plan, tracking: Tracking, ledger: Ledger, model: d
     plan, grouped = _with_groups(server, plan, ledger)
     targets = plan.targets()
     keyframes = plan.keyframes(targets, boxes)
-    legs = make_legs(keyframes, len(plan.frames), plan.asked.direction)
+    absent = plan.absent(targets)
+    drawn = {position: frozenset(object_ids(keyframes[position])) for position in keyframes}
+    legs = make_parts(drawn, len(plan.frames), plan.asked.direction, absent=absent).parts
     resumed = ledger.begin(_fingerprint(server, plan, targets, model))
     if resumed:
         notes.append("an unfinished run is continued.")
     writer = Writer(server, plan.info, plan.annotations, ledger)
-    runner = _Runner(plan, targets, keyframes, tracking, ledger, writer)
+    runner = _Runner(plan, targets, keyframes, absent, tracking, ledger, writer)
     runner.all_legs(legs, resumed=resumed)
     notes += _finish(plan, targets, legs, writer, ledger)
     rows = tuple(found.row for found in ledger.results())
@@ -113,26 +118,27 @@ class _Runner:
         plan: Plan,
         targets: Sequence[Target],
         keyframes: Keyframes,
+        absent: Absent,
         tracking: Tracking,
         ledger: Ledger,
         writer: Writer,
     ) -> None:
         self.plan, self.targets, self.keyframes = plan, {t.number: t for t in targets}, keyframes
-        self.tracking, self.ledger, self.writer = tracking, ledger, writer
+        self.absent, self.tracking, self.ledger, self.writer = absent, tracking, ledger, writer
         self.maker = Maker(plan.info, plan.asked.direction == "backward")
         self.untouchable = plan.untouchable()
         self.forms = {target.number: plan.form(target) for target in targets}
         self.tracked: set[int] = set()
         self._places = {frame: row for row, frame in enumerate(plan.frames)}
-        self.legs: Sequence[Leg] = ()
+        self.legs: Sequence[Part] = ()
         self._put: set[tuple[int, Key]] = set()  # masks of this run
 
-    def all_legs(self, legs: Sequence[Leg], *, resumed: bool) -> None:
+    def all_legs(self, legs: Sequence[Part], *, resumed: bool) -> None:
         """What is left of all legs."""
         self.legs = legs
-        total = sum(len(leg.order or leg.given_out) for leg in legs)
+        total = sum(len(leg.order or leg.frames) for leg in legs)
         progress = self.ledger.progress
-        done = sum(len(leg.order or leg.given_out) for leg in legs[: progress.leg]) + progress.steps
+        done = sum(len(leg.order or leg.frames) for leg in legs[: progress.leg]) + progress.steps
         with Interruption() as stop, FrameProgress("tracking", total, done) as bar:
             for number in range(progress.leg, len(legs)):
                 try:
@@ -144,15 +150,15 @@ class _Runner:
                     self._leg(number, legs[number], stop, bar)
                 resumed = False
 
-    def _leg(self, number: int, leg: Leg, stop: Interruption, bar: FrameProgress) -> None:
+    def _leg(self, number: int, leg: Part, stop: Interruption, bar: FrameProgress) -> None:
         steps = self._start(number, leg)
-        order = leg.order[steps:] if leg.order is not None else leg.given_out
+        order = leg.order[steps:] if leg.order is not None else leg.frames
         if leg.order is None:
-            results = self.tracking.both(self.keyframes, order.start, order.stop)
+            results = self.tracking.both(self.keyframes, self.absent, order.start, order.stop)
         else:
-            results = self.tracking.follow(self.keyframes, order)
+            results = self.tracking.follow(self.keyframes, self.absent, order)
         for block in _blocks(_counted(results, bar), stop):
-            self._hand_over([result for result in block if result.frame_index in leg.given_out])
+            self._hand_over([result for result in block if result.frame_index in leg.frames])
             steps += len(block)
             if leg.order is not None and steps < len(leg.order):
                 self.tracking.save(self.ledger.tracker)
@@ -161,7 +167,7 @@ class _Runner:
                 raise KeyboardInterrupt
         self.ledger.advance(number + 1, 0)
 
-    def _start(self, number: int, leg: Leg) -> int:
+    def _start(self, number: int, leg: Part) -> int:
         """Steps of this leg that are done, with the tracker as it was after them."""
         steps = self.ledger.progress.steps
         if steps and leg.order is not None and self.tracking.restore(self.ledger.tracker, leg.order[steps - 1]):
@@ -175,7 +181,7 @@ class _Runner:
 
     def _recall(self, number: int, done: range) -> None:
         """Which masks of this run there are, after an interruption too."""
-        positions = {*done, *(position for leg in self.legs[:number] for position in leg.given_out)}
+        positions = {*done, *(position for leg in self.legs[:number] for position in leg.frames)}
         frames = {self.plan.frames[position] for position in positions}
         self._put = set()
         self._remember(one for one in self.ledger.results() if one.row.frame in frames)
@@ -239,9 +245,9 @@ def _blocks(results: Iterator[FrameResult], stop: Interruption) -> Iterator[list
         yield block
 
 
-def _finish(plan: Plan, targets: Sequence[Target], legs: Sequence[Leg], writer: Writer, ledger: Ledger) -> list[str]:
+def _finish(plan: Plan, targets: Sequence[Target], legs: Sequence[Part], writer: Writer, ledger: Ledger) -> list[str]:
     """Tracks, where objects are written as such; and what an earlier run wrote in the other form goes."""
-    frames = sorted({plan.frames[position] for leg in legs for position in leg.given_out})
+    frames = sorted({plan.frames[position] for leg in legs for position in leg.frames})
     forms = {target.key: plan.form(target) for target in targets}
     maker = Maker(plan.info, plan.asked.direction == "backward")
     new, old, notes = make_tracks(ledger.results(), targets, plan, frames, maker)
@@ -273,6 +279,7 @@ def _fingerprint(server: Server, plan: Plan, targets: Sequence[Target], model: d
         "drawn": drawn.hexdigest(),
         "objects": [[t.number, *t.key, t.z_order, plan.form(t), _listed(t.changes)] for t in targets],
         "deleted": [] if asked.again else [[*key, sorted(frames)] for key, frames in sorted(plan.deleted.items())],
+        "absent": [[position, sorted(ids)] for position, ids in sorted(plan.absent(targets).items())],
         "model": model,
     }
 

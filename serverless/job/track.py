@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from agss_model.clips import Direction, both_ways, follow, propagate
+from agss_model.clips import both_ways, follow, presence_of, propagate
 from agss_model.cvat.server import CvatError, Server
 from agss_model.engines.loading import Engine
 from agss_model.errors import MaskError, WeightsError
@@ -20,6 +18,7 @@ from agss_model.files import replacing
 from agss_model.masks.labels import LabelMap, object_ids, to_masks
 from agss_model.masks.runs import encode_cvat_mask
 from agss_model.masks.shapes import shape_to_mask
+from agss_model.ranges import Ids
 from agss_model.results import FrameResult, annotated
 from agss_model.tracker import Tracker
 from agss_model.video.images import decode_image
@@ -27,6 +26,8 @@ from agss_model.video.source import Image, IndexedFrames, check_same_size
 from serverless.job.read import JobInfo
 
 Maps = Mapping[int, LabelMap]
+Absent = Mapping[int, Ids]
+"""By position the objects that are not there from then on, until a keyframe shows them again."""
 
 
 class JobFrames(IndexedFrames):
@@ -69,10 +70,10 @@ class Tracking(Protocol):
     def restart(self) -> None:
         """Forget all objects."""
 
-    def follow(self, keyframes: Maps, order: range) -> Iterator[FrameResult]:
+    def follow(self, keyframes: Maps, absent: Absent, order: range) -> Iterator[FrameResult]:
         """Go on along `order`, which may fall; masks of keyframes on the way are taken in."""
 
-    def both(self, keyframes: Maps, start: int, stop: int) -> Iterator[FrameResult]:
+    def both(self, keyframes: Maps, absent: Absent, start: int, stop: int) -> Iterator[FrameResult]:
         """Frames `start` to `stop` - 1 from both directions, fused."""
 
     def save(self, path: Path) -> None:
@@ -98,15 +99,17 @@ class LocalTracking:
         """See `Tracking`."""
         self._tracker = self._engine.tracker()
 
-    def follow(self, keyframes: Maps, order: range) -> Iterator[FrameResult]:
+    def follow(self, keyframes: Maps, absent: Absent, order: range) -> Iterator[FrameResult]:
         """See `Tracking`."""
         given = {position: partial(keyframes.__getitem__, position) for position in keyframes}
-        return follow(self._source, given, self._tracker, order)
+        return follow(self._source, given, self._tracker, order, presence_of(keyframes, absent).gone)
 
-    def both(self, keyframes: Maps, start: int, stop: int) -> Iterator[FrameResult]:
+    def both(self, keyframes: Maps, absent: Absent, start: int, stop: int) -> Iterator[FrameResult]:
         """See `Tracking`."""
         engine = self._engine
-        return propagate(self._source, keyframes, engine.network, start=start, stop=stop, flow=engine.flow)
+        return propagate(
+            self._source, keyframes, engine.network, start=start, stop=stop, absent=absent, flow=engine.flow
+        )
 
     def save(self, path: Path) -> None:
         """See `Tracking`."""
@@ -142,17 +145,17 @@ class FunctionTracking:
         """See `Tracking`."""
         self._states = {}
 
-    def follow(self, keyframes: Maps, order: range) -> Iterator[FrameResult]:
+    def follow(self, keyframes: Maps, absent: Absent, order: range) -> Iterator[FrameResult]:
         """See `Tracking`."""
-        return self._along(self._states, keyframes, order)
+        return self._along(self._states, keyframes, absent, order)
 
-    def both(self, keyframes: Maps, start: int, stop: int) -> Iterator[FrameResult]:
+    def both(self, keyframes: Maps, absent: Absent, start: int, stop: int) -> Iterator[FrameResult]:
         """See `Tracking`."""
 
         def run(keyframes: Maps, order: range, ahead: int | None) -> Iterator[FrameResult]:
-            return self._along({}, keyframes, order)
+            return self._along({}, keyframes, absent, order)
 
-        return both_ways(run, keyframes, start, stop, len(self._frames))
+        return both_ways(run, keyframes, start, stop, len(self._frames), absent)
 
     def save(self, path: Path) -> None:
         """See `Tracking`; states hold what the server signed, so the file is for this user only."""
@@ -170,9 +173,12 @@ class FunctionTracking:
             return False
         return bool(data["position"] == position)
 
-    def _along(self, states: dict[int, Any], keyframes: Maps, order: range) -> Iterator[FrameResult]:
+    def _along(self, states: dict[int, Any], keyframes: Maps, absent: Absent, order: range) -> Iterator[FrameResult]:
         width, height = self._info.size
+        gone = presence_of(keyframes, absent).gone
         for position in order:
+            for number in gone(position) & states.keys():
+                del states[number]
             masks = to_masks(keyframes[position]) if position in keyframes else {}
             tracked = [number for number in states if number not in masks]
             result = FrameResult(position, (), np.zeros((height, width), np.uint8), {})
@@ -234,46 +240,3 @@ def read_function(server: Server, function: str) -> int:
     if about.get("kind") != "tracker" or "mask" not in (about.get("supported_shape_types") or ()):
         raise CvatError(f"Function {function} does not track masks; deploy AGSS-VOS, or name it with --function-id.")
     return int(about.get("version") or 0)
-
-
-@dataclass(frozen=True)
-class Leg:
-    """A part of a run that needs nothing of the others.
-
-    Attributes:
-        given_out: positions that this leg is for.
-        order: the way through them, which begins at a keyframe; None where both directions are fused.
-    """
-
-    given_out: range
-    order: range | None
-
-
-def make_legs(keyframes: Maps, count: int, direction: Direction) -> list[Leg]:
-    """Parts of a run, as `agss_model.clips` cuts it.
-
-    Args:
-        keyframes: (H, W) label maps by position, at least one.
-        count: frames in all.
-        direction: which way to track.
-    """
-    places = sorted(keyframes)
-    if direction == "forward":
-        return [Leg(range(places[0], count), range(places[0], count))]
-    if direction == "backward":
-        return [Leg(range(places[-1] + 1), range(places[-1], -1, -1))]
-    drawn = {place: frozenset(object_ids(keyframes[place])) for place in places}
-    every = frozenset[int]().union(*drawn.values())
-    complete = [place for place in places if drawn[place] == every]
-    legs = (_leg(places, low, high) for low, high in pairwise([-1, *complete, count]))
-    return [leg for leg in legs if leg.given_out]
-
-
-def _leg(places: list[int], low: int, high: int) -> Leg:
-    given_out = range(max(low, 0), high)
-    here = [place for place in places if low <= place <= high]
-    if here == [low]:
-        return Leg(given_out, given_out)
-    if here == [high]:
-        return Leg(given_out, range(high, given_out.start - 1, -1))
-    return Leg(given_out, None)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from agss_model.errors import AgssError, MaskError, MediaError
+from agss_model.formats.coco import encode
 from agss_model.formats.reading import read_drawn
 from agss_model.formats.registry import export
 from agss_model.formats.tracked import Tracked
@@ -149,3 +150,31 @@ def test_frames_and_sizes_of_another_clip_are_refused(tmp_path):
     small.size = (20, 20)
     with pytest.raises(MaskError, match="40x30"):
         read_drawn(tmp_path / "out" / "annotations.xml", small, by_number)
+
+
+def test_datumaro_is_read_with_masks_polygons_boxes_and_ids(tmp_path):
+    truth = {1: np.zeros(SIZE[::-1], bool), 2: np.zeros(SIZE[::-1], bool)}
+    truth[1][2:9, 3:12] = True
+    truth[2][12:18, 20:26] = True
+    counts = encode(truth[1])
+    ring = [20, 12, 26, 12, 26, 18, 20, 18]
+    items = [
+        {
+            "id": "frame_000002",
+            "attr": {"frame": 2},
+            "annotations": [
+                {"type": "mask", "label_id": 1, "attributes": {"track_id": 5}, "group": 0, "rle": counts, "z_order": 0},
+                {"type": "polygon", "label_id": 0, "attributes": {}, "group": 6, "points": ring, "z_order": 1},
+                {"type": "points", "label_id": 0, "points": [1, 1]},
+            ],
+        },
+        {"id": "frame_000003", "annotations": []},
+    ]
+    labels = {"label": {"labels": [{"name": "car"}, {"name": "person"}]}}
+    (tmp_path / "datumaro.json").write_text(json.dumps({"info": {}, "categories": labels, "items": items}))
+    keyframes = read_keyframes(tmp_path / "datumaro.json", Clip())
+    [(number, label_map)] = keyframes.label_maps.items()
+    assert number == 2
+    assert keyframes.labels == {5: "person", 6: "car"}
+    assert np.array_equal(label_map == 5, truth[1])
+    assert np.array_equal(label_map == 6, truth[2])

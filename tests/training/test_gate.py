@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -171,3 +172,29 @@ def test_names_in_the_page_are_text(tmp_path, drifting):
     text = page(compare(weights, weights, sets, say=lambda line: None))
     assert "<script>" not in text
     assert "<b>x" not in text
+
+
+@pytest.mark.parametrize("name", ["a$^$b", "$x_{", r"a\$b", "\udcff\x1b[31m", "x" * 5000, "日本", "<b>&", ""])
+def test_no_name_ends_a_run_or_is_more_than_text(name):
+    from training.team import gate_report
+
+    result = SimpleNamespace(name=name, JF=0.5, corrections=1, frames={0: 0.4, 3: 0.7}, judged=2)
+    found = SimpleNamespace(old=(result,), new=(result,))
+    assert gate_report._plot(found).startswith("data:image/png")
+    assert gate_report._curves(found, 0.75).startswith("data:image/png")
+
+
+def test_dollars_are_shown_as_they_are():
+    import matplotlib.text
+
+    from training.team import gate_report
+
+    text = matplotlib.text.Text(text=gate_report._plain("a$^$b"))
+    assert text._preprocess_math(text.get_text()) == ("a$^$b", False)
+
+
+def test_a_plot_of_thousands_of_videos_is_drawn():
+    from training.team import gate_report
+
+    figure, _ = gate_report._figure(1, 2000, 1)
+    assert gate_report._inline(figure).startswith("data:image/png")

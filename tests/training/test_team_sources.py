@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_names_become_different_folder_names(tmp_path):
     [
         ("nowhere", "does not exist"),
         ("empty", "no source of annotated videos"),
-        ("davis2016_dev", "for evaluation"),
+        ("davis2016_dev", "no source of annotated videos"),
         ("export.zip", "damaged ZIP file"),
         ("clip.mp4", r"clip\.mp4 is no annotations\.xml; give that file"),
         ("cvat:host/tasks/x", "no place on a server"),
@@ -193,3 +194,27 @@ def test_untouched_predictions_alone_are_refused(tmp_path):
     (source / "annotations.xml").write_text(text)
     with pytest.raises(MediaError, match="no frame was touched by a human"):
         prepare(lambda: open_catalog([str(source)]), tmp_path / "data", {})
+
+
+def test_what_tracking_reads_is_read_here_with_its_clip(tmp_path):
+    root = make_videos(tmp_path / "set", ["a"], frames=4)
+    clip = root / "JPEGImages" / "a"
+    ring = [4, 4, 20, 4, 20, 30, 4, 30]
+    entry = {"id": 1, "image_id": 1, "category_id": 1, "track_id": 3, "bbox": [4, 4, 16, 26], "segmentation": [ring]}
+    coco = {
+        "images": [{"id": 1, "file_name": "00002.jpg", "width": 80, "height": 48}],
+        "annotations": [entry],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    path = tmp_path / "coco.json"
+    path.write_text(json.dumps(coco))
+    [video] = open_catalog([f"{path}::{clip}"]).videos
+    assert (video.truth.frames(), video.truth.known(2), video.labels) == ((2,), (3,), {3: "person"})
+    assert (video.truth.label_map(2) == 3).sum() == 16 * 26
+    with video.open() as source:
+        assert len(source) == 4
+    with pytest.raises(MediaError, match=r"which clip it was drawn on; write .*coco\.json::CLIP"):
+        open_catalog([str(path)])
+    path.write_text(json.dumps(coco | {"annotations": [entry | {"segmentation": []}]}))
+    with pytest.raises(MediaError, match="1 boxes; training needs masks"):
+        open_catalog([f"{path}::{clip}"])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from little_data import make_stills, make_videos
 
 from agss_model.errors import ConfigError, MediaError
+from training.data import evaluation_data
 from training.data.clips import ClipShape
 from training.data.evaluation_data import refuse_evaluation_data
 from training.data.video_clips import VideoClips, open_videos, sub_sequence
@@ -110,27 +111,71 @@ def test_a_later_object_enters_later(tmp_path):
     assert clips.entry.tolist() == [[0, 2], [0, 2]]
 
 
-@pytest.mark.parametrize("name", ["davis2016_dev", "multi_dev"])
-def test_evaluation_data_is_never_trained_on(tmp_path, name):
-    root = make_videos(tmp_path / name, ["a"])
+@pytest.fixture
+def measured_on(tmp_path, monkeypatch):
+    """Says of the sequences of a folder that scores are measured on them."""
+    record = tmp_path / "frames.txt"
+
+    def note(*sequences):
+        evaluation_data._recorded.cache_clear()
+        images = [image for sequence in sequences for image in sequence.iterdir()]
+        record.write_text(" ".join(map(evaluation_data.digest, images)))
+
+    monkeypatch.setattr(evaluation_data, "_RECORDED", record)
+    yield note
+    evaluation_data._recorded.cache_clear()
+
+
+def test_evaluation_data_is_never_trained_on_whatever_it_is_called(tmp_path, measured_on):
+    root = make_videos(tmp_path / "sets" / "mine", ["a"])
+    measured_on(root / "JPEGImages" / "a")
     run = from_dict({"sources": [{"kind": "davis"}], "validation_videos": 0}, "test")
     link = tmp_path / "harmless"
     link.symlink_to(root, target_is_directory=True)
-    for folder in (root, link, tmp_path, root / "JPEGImages"):
-        with pytest.raises(ConfigError, match=name):
+    (root / "JPEGImages" / "a" / "00000.jpg").unlink()  # a part of it is told as well
+    for folder in (root, link, root / "JPEGImages", root / "JPEGImages" / "a"):
+        with pytest.raises(ConfigError, match="scores are measured on"):
             refuse_evaluation_data(folder)
     for folder in (root, link):
-        with pytest.raises(ConfigError, match=name):
+        with pytest.raises(ConfigError, match="scores are measured on"):
             open_sources(run, folder)
 
 
-def test_sequences_that_scores_are_measured_on_are_left_out_under_any_folder(tmp_path):
+@pytest.mark.parametrize("name", ["davis2016_dev", "multi_dev", "video_dev"])
+def test_a_folder_of_ones_own_may_be_called_anything(tmp_path, name):
+    root = make_videos(tmp_path / name, ["camel", "dog"])
+    refuse_evaluation_data(root)
+    assert open_videos(root, "davis")[1] == 0
+
+
+@pytest.mark.parametrize("name", ["davis2016_dev", "multi_dev", "video_dev"])
+def test_the_shared_evaluation_data_is_refused_under_another_name(shared_data, tmp_path, name):
+    (tmp_path / "mine").symlink_to(shared_data / name, target_is_directory=True)
+    with pytest.raises(ConfigError, match="scores are measured on"):
+        refuse_evaluation_data(tmp_path / "mine")
+    sequences = {path.name for path in (shared_data / name / "JPEGImages").iterdir()}
+    for sequence in sequences:
+        images = sorted((shared_data / name / "JPEGImages" / sequence).iterdir())
+        assert evaluation_data.is_evaluation(images[len(images) // 2 :])
+
+
+def test_sequences_that_scores_are_measured_on_are_left_out_of_a_set(tmp_path, measured_on):
     root = make_videos(tmp_path / "davis", ["bear", "blackswan", "schoolgirls"])
+    for number, name in enumerate(["blackswan", "schoolgirls"]):  # pictures of the three are the same otherwise
+        for path in (root / "JPEGImages" / name).iterdir():
+            path.write_bytes(path.read_bytes() + bytes([number]))
+    measured_on(root / "JPEGImages" / "blackswan", root / "JPEGImages" / "schoolgirls")
     sequences, kept = open_videos(root, "davis")
     assert [sequence.name for sequence in sequences] == ["bear"]
     assert kept == 2
-    with pytest.raises(MediaError, match="evaluation sequences only"):
-        open_videos(make_videos(tmp_path / "more", ["camel"]), "davis")
+
+
+@pytest.mark.parametrize("line", ["boat", "/JPEGImages/480p/boat/00000.jpg /Annotations/480p/boat/00000.png"])
+def test_the_data_sets_own_list_of_validation_sequences_is_kept_to(tmp_path, line):
+    root = make_videos(tmp_path / "davis", ["bear", "boat"])
+    (root / "ImageSets" / "2016").mkdir(parents=True)
+    (root / "ImageSets" / "2016" / "val.txt").write_text(line + "\n")
+    assert [sequence.name for sequence in open_videos(root, "davis")[0]] == ["bear"]
 
 
 def test_the_data_sets_own_list_of_training_sequences_is_kept_to(tmp_path):

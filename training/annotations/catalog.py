@@ -10,13 +10,15 @@ from pathlib import Path
 from agss_model.cvat import Problem
 from agss_model.errors import ConfigError, MediaError
 from training.annotations.cvat_export import XML, read_export
+from training.annotations.drawn_files import KNOWN, read_drawn_video
 from training.annotations.folders import is_folder_dataset, read_folder
 from training.annotations.videos import TeamVideo
 from training.data.evaluation_data import refuse_evaluation_data
 
 HELP = (
     "A folder in DAVIS' or YouTube-VOS' layout; a CVAT for video or images 1.1 export (annotations.xml, its folder or "
-    "ZIP, the video beside it, or annotations.xml::VIDEO); "
+    "ZIP, the video beside it, or annotations.xml::VIDEO); COCO, Datumaro or LabelMe JSON or YOLO outlines, as "
+    "FILE::CLIP; "
     "cvat:HOST/tasks/ID, /jobs/ID or /projects/ID; fiftyone:NAME/FIELD."
 )
 
@@ -75,12 +77,16 @@ def _open_path(path: Path, media: Path | None) -> tuple[list[TeamVideo], list[Pr
     refuse_evaluation_data(path)
     if media is not None:
         refuse_evaluation_data(media)
-    if path.is_file() and path.suffix.lower() not in (".xml", ".zip"):
-        raise MediaError(f"{path} is no {XML}; give that file, or the folder with it and the video")
-    if path.is_file() or (path / XML).is_file():
+    if path.suffix.lower() in (".xml", ".zip") or (path / XML).is_file():
         return read_export(path, media), []
     if is_folder_dataset(path):
         return read_folder(path)
+    if media is not None:
+        return read_drawn_video(path, media), []
+    if path.suffix.lower() in (".json", ".txt"):
+        raise MediaError(f"{path} does not say which clip it was drawn on; write {path}::CLIP")
+    if path.is_file():
+        raise MediaError(f"{path} is no {XML}; give that file, or the folder with it and the video, or: {KNOWN}")
     raise ConfigError(f"{path} is no source of annotated videos. {HELP}")
 
 

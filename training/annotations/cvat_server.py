@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import numpy as np
-from PIL import Image as Pillow
-from PIL import ImageOps, UnidentifiedImageError
-
 from agss_model.cvat import Names, Task, from_cvat_api
 from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, CvatError, Server, connect
 from agss_model.errors import ConfigError, MediaError
-from agss_model.video.source import FrameSource, Image, IndexedFrames, check_same_size, check_side
+from agss_model.video.images import decode_image
+from agss_model.video.source import FrameSource, Image, IndexedFrames, check_same_size
 from training.annotations.videos import TeamVideo
 
 USER_VARIABLE = "CVAT_USERNAME"
@@ -151,12 +147,8 @@ class ServerFrames(IndexedFrames):
         """See `FrameSource.read`."""
         what = f"frame {self._check(index)} of {self.name}"
         try:
-            with Pillow.open(io.BytesIO(self._fetch(index))) as image:
-                check_side(image.size, what)
-                picture = np.asarray(ImageOps.exif_transpose(image).convert("RGB"), dtype=np.uint8)
+            picture = decode_image(self._fetch(index), what)
         except CvatError as error:
             raise MediaError(f"{what} cannot be fetched: {error}") from error
-        except (UnidentifiedImageError, OSError, Pillow.DecompressionBombError) as error:
-            raise MediaError(f"{what} is no image: {error}") from error
         check_same_size((picture.shape[1], picture.shape[0]), self.size, what)
         return picture

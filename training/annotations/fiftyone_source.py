@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agss_model.cvat import AnnotatedObject, Appearance, Problem, Shape, VideoAnnotations
-from agss_model.errors import ConfigError, MaskError, MediaError
+from agss_model.errors import ConfigError, MaskError, MediaError, install
 from agss_model.masks.runs import encode_cvat_mask
 from agss_model.video import open_source
 from training.annotations.videos import TeamVideo
@@ -39,7 +39,7 @@ def read_fiftyone(place: str) -> list[TeamVideo]:
     try:
         import fiftyone as fo
     except ImportError as error:
-        raise ConfigError("Reading a FiftyOne dataset needs FiftyOne: pip install 'agss-vos[fiftyone]'") from error
+        raise ConfigError(f"Reading a FiftyOne dataset needs FiftyOne: {install('fiftyone')}") from error
     from fiftyone_plugin.data.clips import find_clips
     from fiftyone_plugin.data.fields import field_of, label_fields
 

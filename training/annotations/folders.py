@@ -11,7 +11,7 @@ from agss_model.evaluation.layouts import Layout, Sequence, open_dataset
 from agss_model.masks.labels import LabelMap
 from agss_model.video.images import ImageFrames, read_image
 from training.annotations.videos import TeamVideo
-from training.data.evaluation_data import EVALUATION_SEQUENCES, refuse_evaluation_data
+from training.data.evaluation_data import is_evaluation, refuse_evaluation_data, validation_names
 from training.data.known import Known, read_known
 
 
@@ -43,7 +43,8 @@ def read_folder(root: Path) -> tuple[list[TeamVideo], list[Problem]]:
     layout = layout_of(root)
     known = read_known(root)
     found = open_dataset(root, layout)
-    usable = [sequence for sequence in found if layout != "davis" or sequence.name not in EVALUATION_SEQUENCES]
+    named = validation_names(root)
+    usable = [one for one in found if one.name not in named and not is_evaluation(one.frames)]
     if not usable:
         raise MediaError(f"{root} holds evaluation sequences only; they are never trained on")
     held = len(found) - len(usable)

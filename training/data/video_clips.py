@@ -17,7 +17,7 @@ from agss_model.errors import MaskError, MediaError
 from agss_model.evaluation.layouts import Layout, Sequence, open_dataset, read_image_set
 from agss_model.video.images import read_image
 from training.data.clips import Clips, ClipShape, first_seen, join, pack
-from training.data.evaluation_data import EVALUATION_SEQUENCES, refuse_evaluation_data
+from training.data.evaluation_data import is_evaluation, refuse_evaluation_data, validation_names
 from training.data.tint import tint
 from training.data.video_config import VideoConfig
 
@@ -44,7 +44,8 @@ def open_videos(root: Path, layout: Layout, names_file: str = "") -> tuple[list[
         names_file = next((name for name in TRAIN_LISTS if (root / name).is_file()), "")
     names = read_image_set(root / names_file) if names_file else None
     found = open_dataset(root, layout, names)
-    usable = [sequence for sequence in found if layout != "davis" or sequence.name not in EVALUATION_SEQUENCES]
+    named = validation_names(root)
+    usable = [one for one in found if one.name not in named and not is_evaluation(one.frames)]
     if not usable:
         raise MediaError(f"{root} holds evaluation sequences only; they are never trained on.")
     return usable, len(found) - len(usable)

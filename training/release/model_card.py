@@ -75,7 +75,7 @@ def model_card(
     """The card as Markdown; with the gate's record instead of scores where there is one."""
     sections = [
         f"# Weights `{name}`\n\n{_facts(weights, sha256, config, training)}",
-        f"## Training data\n\n{_data(training)}",
+        f"## Training data\n\n{_data(training, UNSEEN_OF_TEAM if gate else UNSEEN)}",
         f"## Training\n\n{_run(training)}",
         f"## Scores\n\n{_gate(gate) if gate else _scores(scores)}",
         f"## Limits\n\n{_limits(training)}",
@@ -106,14 +106,18 @@ def _facts(weights: Path, sha256: str, config: AgssConfig, training: Training) -
     return "\n".join(f"- {what}: {value}" for what, value in lines)
 
 
-def _data(training: Training) -> str:
+UNSEEN = "Nothing of `davis2016_dev`, `multi_dev` or `video_dev` was trained on."
+UNSEEN_OF_TEAM = "The videos that the gate measures on were kept out of training."
+
+
+def _data(training: Training, kept: str) -> str:
     counts = training.provenance["data"]
     table = "\n".join(f"| {name} | {count} |" for name, count in counts.items())
     kinds = ", ".join(sorted({source.kind for source in training.run.sources}))
     held = f" {training.run.validation_stills} more stills were kept for validation." if "stills" in kinds else ""
     return (
         f"Sources: {kinds}. Stills become clips by synthesis (`training/synthesis/`); every count is of stills or "
-        f"sequences.{held} Nothing of `davis2016_dev` or `multi_dev` was trained on.\n\n"
+        f"sequences.{held} {kept}\n\n"
         f"| set | count |\n|---|---|\n{table}\n| all | {sum(counts.values())} |"
     )
 

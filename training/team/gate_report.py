@@ -11,15 +11,18 @@ from typing import Any
 import cv2
 import numpy as np
 
-from agss_model.errors import ConfigError
+from agss_model.errors import ConfigError, install
 from agss_model.files import write_bytes
 from agss_model.masks.labels import LabelMap
 from agss_model.overlay import Image, draw_overlay
+from agss_model.words import printable
 from training.team.gate import Compared, Verdict, mean_jf, total
 from training.team.measure import Result
 
 WORST = 6
 PICTURE_SIDE = 420
+LARGEST_PLOT = 30_000  # dots; Matplotlib ends at 65,535
+LONGEST_NAME = 40  # in plots
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #1c1c1c }
@@ -41,7 +44,7 @@ def write_report(path: Path, verdict: Verdict) -> None:
         MediaError: a frame cannot be read again.
     """
     text = page(verdict)
-    write_bytes(path, text.encode())
+    write_bytes(path, text.encode(errors="replace"))  # names of files can hold bytes that are no text
 
 
 def page(verdict: Verdict) -> str:
@@ -101,14 +104,23 @@ def _figure(width: float, height: float, columns: int) -> tuple[Any, Any]:
     try:
         import matplotlib.figure
     except ImportError as error:
-        raise ConfigError("The gate's page needs Matplotlib: pip install 'agss-vos[train]'") from error
+        raise ConfigError(f"The gate's page needs Matplotlib: {install('train')}") from error
     make: Any = matplotlib.figure.Figure
     figure = make(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
+def _plain(name: str) -> str:
+    """A name as text in a plot: dollars are no mathematics, and what no font can show is a mark."""
+    return _shortened(printable(name)).replace("$", r"\$")
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
+
+
 def _plot(found: Compared) -> str:
-    names = [result.name for result in found.old]
+    names = [_plain(result.name) for result in found.old]
     places = np.arange(len(names))
     figure, axes = _figure(10, 1.2 + 0.32 * len(names), 2)
     for axis, title, value in (
@@ -135,7 +147,7 @@ def _curves(found: Compared, wanted: float, most: int = 6) -> str:
             axis.plot(frames, [result.frames[frame] for frame in frames], marker=".", markersize=3, color=colour)
         axis.axhline(wanted, color="#a11212", linewidth=0.7)
         axis.set_ylim(-0.02, 1.02)
-        axis.set_title(old.name, fontsize=9)
+        axis.set_title(_plain(old.name), fontsize=9)
         axis.set_xlabel("frame", fontsize=8)
     axes[0].set_ylabel("lowest IoU")
     return _inline(figure)
@@ -143,7 +155,8 @@ def _curves(found: Compared, wanted: float, most: int = 6) -> str:
 
 def _inline(figure: Any) -> str:  # noqa: ANN401 - matplotlib.figure.Figure
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    dots = min(110.0, LARGEST_PLOT / max(figure.get_size_inches()))
+    figure.savefig(buffer, format="png", dpi=dots)
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 

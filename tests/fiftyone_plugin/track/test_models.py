@@ -37,7 +37,7 @@ def walkers(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not installed("onnx"), reason='needs ONNX Runtime: pip install "agss-vos[onnx]"')
+@pytest.mark.skipif(not installed("onnx"), reason='needs ONNX Runtime: pip install ".[onnx]"')
 def test_a_faster_engine_runs_it_where_there_is_one_and_the_masks_are_torchs(walkers):
     data, size = walkers
     network = load_network("lite", "cpu")
