@@ -243,8 +243,6 @@ def connect(
         from cvat_sdk.core.exceptions import InvalidHostException
     except ImportError as error:
         raise ConfigError(f"This command needs cvat-sdk: {install('cvat')}.") from error
-    if "@" in host:
-        raise ConfigError("--host holds a user or password, which others may see; name --user, and the address alone.")
     try:
         client = Client(full_address(host), config=Config(verify_ssl=not insecure), check_server_version=False)
     except InvalidHostException as error:
