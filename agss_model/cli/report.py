@@ -12,10 +12,10 @@ from rich.table import Table
 
 from agss_model.cli.console import stdout
 from agss_model.ranges import spans
+from agss_model.review import Look, look_first
 from agss_model.runs.keyframes import SUFFIXES
 from agss_model.runs.run import Outcome, Run
 from agss_model.runs.scores import Row
-from agss_model.runs.summary import Look, look_first
 
 
 def print_report(run: Run, outcome: Outcome, masks: Path | None = None, words: Sequence[str] = ()) -> None:
