@@ -32,6 +32,7 @@ class Look:
         worst_frame: where that is.
         lost: frames in which it was lost.
         reasons: why, the most frequent first.
+        best_frame: where a correction mends most: how wrong the mask is there times how much of the stretch follows.
         gain: what a correction there is expected to mend, in frames' worth of intersection over union.
     """
 
@@ -42,7 +43,8 @@ class Look:
     worst_frame: int
     lost: int
     reasons: tuple[str, ...]
-    gain: float = 0.0
+    best_frame: int
+    gain: float
 
     def __str__(self) -> str:
         """A line for people."""
@@ -119,6 +121,7 @@ def _look(stretch: list[Row], own: list[Row]) -> Look:
         worst_frame=worst.frame,
         lost=sum(row.lost for row in stretch),
         reasons=tuple(reasons),
+        best_frame=max(enumerate(stretch), key=lambda place: (1 - place[1].score) * (len(stretch) - place[0]))[1].frame,
         gain=round(_gain(stretch, own), 4),
     )
 

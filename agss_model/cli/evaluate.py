@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
 import typer
@@ -30,6 +31,7 @@ from agss_model.evaluation import (
     open_dataset,
     write_results,
 )
+from agss_model.evaluation.corrections import STRATEGIES, curve
 from agss_model.evaluation.trust import Judged, judged, together
 from agss_model.files import check_writable, write_json
 from agss_model.masks.labels import LabelMap
@@ -46,6 +48,10 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Keep the predicted masks in this folder.", show_default=False)
     ] = None,
+    corrections: Annotated[
+        int,
+        typer.Option(min=0, max=100, help="Also simulate so many: chosen by list, truth, ruler."),
+    ] = 0,
     adapt: options.Adapt = None,
     weights: options.Weights = None,
     flow: options.Flow = None,
@@ -80,8 +86,10 @@ def evaluate(
     mean, trust = mean_score(scores), together(judgements)
     _print_table(scores, mean, clock)
     _print_trust(trust)
+    curves = correction_curves(chosen, loaded, corrections) if corrections else {}
+    _print_curves(curves)
     if json is not None:
-        told = {"adapt_minutes": adapt, "trust": None if trust is None else asdict(trust)}
+        told = {"adapt_minutes": adapt, "trust": None if trust is None else asdict(trust), "corrections": curves}
         write_json(json, _record(scores, mean, clock, loaded) | told)
 
 
@@ -173,6 +181,36 @@ def _evaluate(sequence: Sequence, engine: Engine, clock: Stopwatch, out: Path | 
             for _ in predictions():
                 pass
     return scorer.result(), judged(rows, scorer.ious())
+
+
+def correction_curves(chosen: Iterable[Sequence], engine: Engine, count: int) -> dict[str, list[float]]:
+    """By who chooses the frame, the mean over sequences of the mean IoU after 0, 1, ... corrections.
+
+    A sequence in which nothing is left to correct stays as good as it is.
+    """
+    curves: dict[str, list[list[float]]] = {strategy: [] for strategy in STRATEGIES}
+    for sequence in chosen:
+        numbers = range(min(sequence.first_masks), len(sequence.frames))
+
+        def track(
+            given: Mapping[int, Callable[[], LabelMap]], sequence: Sequence = sequence, numbers: range = numbers
+        ) -> Iterator[FrameResult]:
+            with ImageFrames(sequence.frames, name=sequence.name) as source:
+                yield from follow(source, given, engine.tracker(), numbers)
+
+        for strategy in STRATEGIES:
+            values = curve(sequence, track, strategy, count)
+            curves[strategy].append(values + values[-1:] * (count + 1 - len(values)))
+    return {strategy: [fmean(step) for step in zip(*found, strict=True)] for strategy, found in curves.items()}
+
+
+def _print_curves(curves: Mapping[str, list[float]]) -> None:
+    if not curves:
+        return
+    table = Table("mean IoU after corrections", *map(str, range(len(next(iter(curves.values()))))))
+    for strategy, values in curves.items():
+        table.add_row(strategy, *(f"{value:.3f}" for value in values))
+    stdout().print(table)
 
 
 def _record(scores: list[SequenceScore], mean: ObjectScore, clock: Stopwatch, engine: Engine) -> dict[str, Any]:
