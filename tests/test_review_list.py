@@ -85,9 +85,9 @@ def test_what_goes_on_long_comes_before_what_is_worse_and_short():
 
 
 def test_a_mask_that_a_person_gave_ends_what_a_correction_would_mend():
-    early = [row(0, 0.4), *(row(n, 0.6) for n in range(1, 20))]
+    early = [row(0, 0.4), *(row(n, 0.7) for n in range(1, 20))]
     settled = [row(0, 0.4, object_id=2), row(1, 1.0, object_id=2, human=True)]
-    settled += [row(n, 0.6, object_id=2) for n in range(2, 20)]
+    settled += [row(n, 0.7, object_id=2) for n in range(2, 20)]
     assert frames(look_first(early + settled)) == [(1, 0, 0), (2, 0, 0)]
 
 

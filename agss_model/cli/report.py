@@ -70,8 +70,8 @@ def _next_step(look: Look, run: Run, masks: Path | None, command: Sequence[str])
             else f"copy {', '.join(str(settled.mask(number)) for number in drawn)} into {folder}, "
         )
         words = [*_without(words, ("--masks", "--box", "--points", "--frame")), "--masks", str(folder)]
-    place = f"draw object {look.object_id} into {folder / settled.mask(look.worst_frame).name}"
-    return f"To correct frame {look.worst_frame}, {prepare}{place}, then: {shlex.join(['agss', *words])}"
+    place = f"draw object {look.object_id} into {folder / settled.mask(look.best_frame).name}"
+    return f"To correct frame {look.best_frame}, {prepare}{place}, then: {shlex.join(['agss', *words])}"
 
 
 def _holds_images(folder: Path) -> bool:
