@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -67,10 +68,14 @@ def curve(sequence: Sequence, track: Track, strategy: Strategy, count: int) -> l
         frame = _choice(found, sequence.annotations.keys() - given.keys(), strategy, (number + 1) / (count + 1))
         if frame is None:
             break
-        given[frame] = lambda index=frame: sequence.truth_and_void(index)[0]
+        given[frame] = partial(_truth, sequence, frame)
         found = _tracked(sequence, track, given)
         values.append(found.mean)
     return values
+
+
+def _truth(sequence: Sequence, frame: int) -> LabelMap:
+    return sequence.truth_and_void(frame)[0]
 
 
 def _tracked(sequence: Sequence, track: Track, given: Mapping[int, Callable[[], LabelMap]]) -> Tracked:
