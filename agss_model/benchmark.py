@@ -34,7 +34,7 @@ ObjectSize = Literal["small", "typical", "large"]
 TimeKind = Literal["wall", "processor"]
 """What a user waits, or what all threads of this process worked, which a busy machine hardly changes."""
 _NOW: dict[TimeKind, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
-MODULES = ("flow", "warp", "agnostic", "specific", "decoder", "labels")
+MODULES = ("flow", "warp", "agnostic", "specific", "decoder", "score", "labels")
 _SHARE = {"small": 0.05, "typical": 0.12, "large": 0.25}  # of the frame's width
 
 

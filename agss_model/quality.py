@@ -12,6 +12,7 @@ from torch import Tensor
 
 from agss_model.extent import ends, spans
 from agss_model.losses import soft_iou
+from agss_model.scoring import Trust
 
 LOST = "lost"
 JUMP = "jump"
@@ -20,6 +21,11 @@ CHANGED = "changed size"
 MOVED = "disagrees with motion"
 BACK = "found again"
 DISAGREE = "forward and backward disagree"
+ANOTHER = "may be another"
+CUT = "the scene changes"
+CROSSING = "meets one alike"
+EVENTS = (BACK, CUT, CROSSING)
+"""What is worth a look where it begins, however good the mask seems."""
 
 MIN_AREA = 3.0
 """Pixels of the carried mask (at 1/4 for `lite`) below which an object counts as gone."""
@@ -31,6 +37,10 @@ NEAR = 4
 """The same in pixels of the carried mask, added, for what is tiny."""
 RETURN_CERTAINTY = 0.6
 """Certainty from which a lost object is believed to be found again."""
+ELSEWHERE = 0.9
+"""Probability of being on something else from which a mask is dropped and the object is lost."""
+RETURN_ELSEWHERE = 0.8
+"""The same for an object that was lost."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,9 @@ class Quality:
         change: float, area divided by the moved mask's area.
         jumped: bool, far from where it was.
         returned: bool, found again after it was lost.
+        another: bool, lost because what was found does not go with what a person drew.
+        cut: bool, the scene is another than in the frame before.
+        crossing: bool, touches an object that looks like it.
     """
 
     score: Tensor
@@ -54,6 +67,9 @@ class Quality:
     change: Tensor
     jumped: Tensor
     returned: Tensor
+    another: Tensor
+    cut: Tensor
+    crossing: Tensor
 
     def on_cpu(self) -> Quality:
         """The same on the CPU, brought there in one piece: a GPU is waited for once."""
@@ -65,11 +81,14 @@ class Quality:
 
     def reasons(self, index: int) -> tuple[str, ...]:
         """Words for why one object's score is low; empty when nothing stands out."""
+        events = {CUT: bool(self.cut[index]), CROSSING: bool(self.crossing[index])}
         if bool(self.lost[index]):
-            return (LOST, JUMP) if bool(self.jumped[index]) else (LOST,)
+            why = {JUMP: bool(self.jumped[index]), ANOTHER: bool(self.another[index]), CUT: events[CUT]}
+            return (LOST, *(word for word, holds in why.items() if holds))
         change = float(self.change[index])
         found = {
             BACK: bool(self.returned[index]),
+            **events,
             UNCERTAIN: float(self.certainty[index]) < 0.7,
             MOVED: float(self.agreement[index]) < 0.5,
             CHANGED: not 0.6 < change < 1.7,
@@ -99,17 +118,20 @@ def _interval(occupied: Tensor) -> Tensor:
     return spans(occupied, (last - first + 1) * REACH + NEAR)
 
 
-def assess(found: Tensor, within: Tensor, moved: Tensor, was_lost: Tensor) -> Quality:
+def assess(found: Tensor, within: Tensor, moved: Tensor, was_lost: Tensor, trust: Trust | None = None) -> Quality:
     """Judge the masks of one frame.
 
     An object is lost when hardly a pixel is left, when all that was found lies out of its reach (a jump, most often to
-    a look-alike), or when it was lost and what is found now is not clear.
+    a look-alike), when what was found does not go with what a person drew, or when it was lost and what is found now is
+    not clear.
 
     Args:
         found: (N, h, w) float in [0, 1], as carried.
         within: (N, h, w) bool, see `reach`; what was found outside does not count.
         moved: (N, h, w) float in [0, 1], the masks of the frame before, aligned by flow.
         was_lost: (N,) bool, lost in the frame before.
+        trust: of the masks; None for a network without a head for scores, which are then made up of how clear a mask is
+            and how well it goes with the frame before.
     """
     anything = (found > 0.5).sum((-2, -1)) >= MIN_AREA
     probabilities = found * within
@@ -121,10 +143,11 @@ def assess(found: Tensor, within: Tensor, moved: Tensor, was_lost: Tensor) -> Qu
     before = (moved > 0.5).sum((-2, -1)).float()
     gone = area < torch.minimum(before.clamp_min(1) * 0.5, torch.full_like(area, MIN_AREA)).clamp_min(1)
     jumped = gone & anything & ~was_lost
-    unclear = was_lost & ~gone & (certainty < RETURN_CERTAINTY)
-    lost = gone | unclear
-    score = certainty * (0.4 + 0.6 * agreement.sqrt())
-    score = torch.where(was_lost, certainty * 0.6, score)  # nothing to agree with
+    unclear = was_lost & (certainty < RETURN_CERTAINTY)
+    never = torch.zeros_like(was_lost)
+    another = never if trust is None else trust.another > torch.where(was_lost, RETURN_ELSEWHERE, ELSEWHERE)
+    lost = gone | unclear | another
+    score = _guess(certainty, agreement, was_lost) if trust is None else trust.iou
     return Quality(
         score=torch.where(lost, torch.zeros_like(score), score).clamp(0, 1),
         lost=lost,
@@ -133,4 +156,12 @@ def assess(found: Tensor, within: Tensor, moved: Tensor, was_lost: Tensor) -> Qu
         change=area / before.clamp_min(1),
         jumped=jumped,
         returned=was_lost & ~lost,
+        another=another & ~gone & ~unclear,
+        cut=never if trust is None else trust.cut,
+        crossing=never if trust is None else trust.crossing,
     )
+
+
+def _guess(certainty: Tensor, agreement: Tensor, was_lost: Tensor) -> Tensor:
+    """A score without a head: there is nothing to agree with for what was lost."""
+    return torch.where(was_lost, certainty * 0.6, certainty * (0.4 + 0.6 * agreement.sqrt()))

@@ -12,16 +12,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from agss_model import tracker_state
+from agss_model.clues import Frame, Observer
 from agss_model.errors import ConfigError, MaskError, MediaError
 from agss_model.flow import FlowEstimator, build_flow
 from agss_model.flow.warp import warp
 from agss_model.frames import Geometry, check_frame, check_mask_size, to_carried, to_image, to_slots, typical_side
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
-from agss_model.memory import Entry, Memory
-from agss_model.network.base import AGSSVOS, Features
+from agss_model.memory import Entry, Memory, Recalled
+from agss_model.network.base import AGSSVOS, Features, Sighting
 from agss_model.parts import without_false_parts
 from agss_model.quality import Quality, assess, reach
 from agss_model.results import FrameResult, annotated, id_type, predicted
+from agss_model.scoring import Trust
 from agss_model.timing import Clock
 
 MAX_OBJECTS = 255
@@ -34,6 +36,10 @@ class Tracker:
     Args:
         network: in eval mode, on the device to be used; several trackers may share one.
         flow: aligns the masks of the frame before; None for what the network's configuration names.
+
+    Attributes:
+        observed: work out `clues` even where the network has no head for scores that needs them.
+        clues: (N, F) float32 of the last tracked frame, see `agss_model.clues`; None where they were not worked out.
 
     Example:
         >>> tracker = Tracker(load_model("lite"))                    # doctest: +SKIP
@@ -58,6 +64,9 @@ class Tracker:
         self._image: Tensor | None = None
         self._features: Features | None = None
         self._result: FrameResult | None = None
+        self._observer = Observer()
+        self.observed = False
+        self.clues: Tensor | None = None
 
     @property
     def object_ids(self) -> tuple[int, ...]:
@@ -230,9 +239,10 @@ class Tracker:
         moved = self._masks
         within = reach(moved, self._lost)
         references = [*held.human, *held.tracked]
-        found = self.network.segment(features, references, held.previous, moved[None], within=within[None])[0]
-        found = without_false_parts(found, self.network, features, held.human)
-        quality = assess(found, within, moved, self._lost)
+        sighting = self.network.see(features, references, held.previous, moved[None], within[None])
+        found = without_false_parts(sighting.masks[0], self.network, features, held.human)
+        with self.clock.measure("score"):
+            quality = assess(found, within, moved, self._lost, self._trust(sighting, found * within, held))
         self._masks = found * (within & ~quality.lost[:, None, None])
         self._lost = quality.lost
         self._remember_tracked(quality)
@@ -241,6 +251,15 @@ class Tracker:
         index = self.frame_index or 0
         self._result = predicted(index, self._ids, label_map, quality)
         return self._result
+
+    def _trust(self, sighting: Sighting, found: Tensor, held: Recalled) -> Trust | None:
+        """What is thought of the masks; None without a head for scores."""
+        head, features = self.network.head, self._features
+        if features is None or not (head or self.observed):
+            return None
+        frame = Frame(self.network, features, sighting, found, self._masks, self._lost, held.human, held.previous)
+        self.clues = self._observer.clues(frame)
+        return head(self.clues) if head is not None and self.clues is not None else None
 
     def _remember_tracked(self, quality: Quality) -> None:
         features = self._features

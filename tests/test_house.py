@@ -16,7 +16,7 @@ PACKAGES = {  # what each may import beside itself
     "training": {"agss_model", "fiftyone_plugin"},  # it learns from FiftyOne's datasets
     "fiftyone_plugin": {"agss_model"},
 }
-TRAINING = ["data", "synthesis", "loop", "annotations", "release", "team"]  # each may import those before it
+TRAINING = ["data", "synthesis", "scores", "loop", "annotations", "release", "team"]  # each may import those before it
 
 
 def modules(package: str) -> dict[str, Path]:

@@ -132,13 +132,13 @@ def test_human_masks_stay_and_tracked_frames_are_few(lite, scene):
 
 def test_human_frames_outweigh_tracked_ones(lite, scene, monkeypatch):
     seen = []
-    segment = type(lite).segment
+    see = type(lite).see
 
     def watched(self, features, references, *rest, **named):
         seen.append([r.weight for r in references])
-        return segment(self, features, references, *rest, **named)
+        return see(self, features, references, *rest, **named)
 
-    monkeypatch.setattr(type(lite), "segment", watched)
+    monkeypatch.setattr(type(lite), "see", watched)
     tracker = Tracker(lite)
     tracker.add(scene.frame(0), scene.masks(0))
     run(tracker, scene, 2, 1)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Any
 
 import typer
@@ -24,13 +26,17 @@ from agss_model.evaluation import (
     Sequence,
     SequenceScore,
     SequenceScorer,
+    Trustworthiness,
     mean_score,
     open_dataset,
     write_results,
 )
+from agss_model.evaluation.corrections import STRATEGIES, curve
+from agss_model.evaluation.trust import Judged, judged, together
 from agss_model.files import check_writable, write_json
 from agss_model.masks.labels import LabelMap
 from agss_model.results import FrameResult
+from agss_model.runs.scores import Row, rows_of
 from agss_model.video.images import ImageFrames
 
 
@@ -42,6 +48,10 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Keep the predicted masks in this folder.", show_default=False)
     ] = None,
+    corrections: Annotated[
+        int,
+        typer.Option(min=0, max=100, help="Also simulate so many: chosen by list, truth, ruler."),
+    ] = 0,
     adapt: options.Adapt = None,
     weights: options.Weights = None,
     flow: options.Flow = None,
@@ -70,11 +80,17 @@ def evaluate(
 
     loaded = load(weights)
     clock = Stopwatch()
-    scores = score_sequences(chosen, loaded if adapt is None else _learning(loaded, load, adapt), clock, out)
-    mean = mean_score(scores)
+    judgements = list[Judged]()
+    chosen_engine = loaded if adapt is None else _learning(loaded, load, adapt)
+    scores = score_sequences(chosen, chosen_engine, clock, out, judgements)
+    mean, trust = mean_score(scores), together(judgements)
     _print_table(scores, mean, clock)
+    _print_trust(trust)
+    curves = correction_curves(chosen, loaded, corrections) if corrections else {}
+    _print_curves(curves)
     if json is not None:
-        write_json(json, _record(scores, mean, clock, loaded) | {"adapt_minutes": adapt})
+        told = {"adapt_minutes": adapt, "trust": None if trust is None else asdict(trust), "corrections": curves}
+        write_json(json, _record(scores, mean, clock, loaded) | told)
 
 
 def _learning(base: Engine, load: Callable[[str], Engine], minutes: float) -> Callable[[Sequence], Engine]:
@@ -117,6 +133,7 @@ def score_sequences(
     engine: Engine | Callable[[Sequence], Engine],
     clock: Stopwatch,
     out: Path | None = None,
+    judgements: list[Judged] | None = None,
 ) -> list[SequenceScore]:
     """Track and score, and say so after each sequence.
 
@@ -125,6 +142,7 @@ def score_sequences(
         engine: what to track with, or what gives it for a sequence.
         clock: gets the time of tracking.
         out: folder to keep the masks in.
+        judgements: get the tracker's own scores against the truth, one entry a sequence.
 
     Raises:
         AgssError: a file of the data set cannot be used, or `out` cannot be written.
@@ -132,14 +150,17 @@ def score_sequences(
     scores = []
     for sequence in chosen:
         one = engine if isinstance(engine, Engine) else engine(sequence)
-        scores.append(_evaluate(sequence, one, clock, out))
+        score, found = _evaluate(sequence, one, clock, out)
+        scores.append(score)
+        if judgements is not None:
+            judgements.append(found)
         if not is_quiet():
             stderr().print(f"{len(scores)}: {sequence.name}, J&F {scores[-1].JF:.3f}")
     return scores
 
 
-def _evaluate(sequence: Sequence, engine: Engine, clock: Stopwatch, out: Path | None) -> SequenceScore:
-    given = sequence.first_masks
+def _evaluate(sequence: Sequence, engine: Engine, clock: Stopwatch, out: Path | None) -> tuple[SequenceScore, Judged]:
+    given, rows = sequence.first_masks, list[Row]()
     numbers = range(min(given), len(sequence.frames))
     scorer = SequenceScorer(sequence)
     with (
@@ -150,6 +171,7 @@ def _evaluate(sequence: Sequence, engine: Engine, clock: Stopwatch, out: Path | 
         def predictions() -> Iterator[tuple[int, LabelMap]]:
             for result in clock.timed(follow(source, given, engine.tracker(), numbers)):
                 scorer.add(result.frame_index, result.label_map)
+                rows.extend(rows_of(result))
                 progress.advance()
                 yield result.frame_index, result.label_map
 
@@ -158,7 +180,37 @@ def _evaluate(sequence: Sequence, engine: Engine, clock: Stopwatch, out: Path | 
         else:
             for _ in predictions():
                 pass
-    return scorer.result()
+    return scorer.result(), judged(rows, scorer.ious())
+
+
+def correction_curves(chosen: Iterable[Sequence], engine: Engine, count: int) -> dict[str, list[float]]:
+    """By who chooses the frame, the mean over sequences of the mean IoU after 0, 1, ... corrections.
+
+    A sequence in which nothing is left to correct stays as good as it is.
+    """
+    curves: dict[str, list[list[float]]] = {strategy: [] for strategy in STRATEGIES}
+    for sequence in chosen:
+        numbers = range(min(sequence.first_masks), len(sequence.frames))
+
+        def track(
+            given: Mapping[int, Callable[[], LabelMap]], sequence: Sequence = sequence, numbers: range = numbers
+        ) -> Iterator[FrameResult]:
+            with ImageFrames(sequence.frames, name=sequence.name) as source:
+                yield from follow(source, given, engine.tracker(), numbers)
+
+        for strategy in STRATEGIES:
+            values = curve(sequence, track, strategy, count)
+            curves[strategy].append(values + values[-1:] * (count + 1 - len(values)))
+    return {strategy: [fmean(step) for step in zip(*found, strict=True)] for strategy, found in curves.items()}
+
+
+def _print_curves(curves: Mapping[str, list[float]]) -> None:
+    if not curves:
+        return
+    table = Table("mean IoU after corrections", *map(str, range(len(next(iter(curves.values()))))))
+    for strategy, values in curves.items():
+        table.add_row(strategy, *(f"{value:.3f}" for value in values))
+    stdout().print(table)
 
 
 def _record(scores: list[SequenceScore], mean: ObjectScore, clock: Stopwatch, engine: Engine) -> dict[str, Any]:
@@ -196,3 +248,21 @@ def _print_table(scores: list[SequenceScore], mean: ObjectScore, clock: Stopwatc
     table.add_row("mean over objects", count, f"{mean.J:.3f}", f"{mean.F:.3f}", f"{mean.JF:.3f}")
     stdout().print(table)
     stdout().print(f"{clock.seconds_per_frame:.3f} s per frame for tracking, over {clock.frames} frames")
+
+
+def _print_trust(trust: Trustworthiness | None) -> None:
+    """How far the tracker's own scores can be relied on."""
+    if trust is None:
+        return
+
+    def shown(value: float | None, form: str) -> str:
+        return "none to tell" if value is None else format(value, form)
+
+    table = Table(f"scores of {trust.masks} masks", "", show_header=True)
+    table.add_row("mean score; mean IoU", f"{trust.mean_score:.3f}; {trust.mean_iou:.3f}")
+    table.add_row("calibration error", f"{trust.calibration_error:.3f}")
+    table.add_row("AUC for IoU < 0.5", shown(trust.auc_bad, ".3f"))
+    table.add_row("AUC for IoU < 0.8", shown(trust.auc_poor, ".3f"))
+    table.add_row("of masks below 0.5 named for review", shown(trust.named_bad, ".1%"))
+    table.add_row("of masks above 0.8 named for review", shown(trust.named_good, ".1%"))
+    stdout().print(table)

@@ -12,10 +12,10 @@ from rich.table import Table
 
 from agss_model.cli.console import stdout
 from agss_model.ranges import spans
+from agss_model.review import Look, look_first
 from agss_model.runs.keyframes import SUFFIXES
 from agss_model.runs.run import Outcome, Run
 from agss_model.runs.scores import Row
-from agss_model.runs.summary import Look, look_first
 
 
 def print_report(run: Run, outcome: Outcome, masks: Path | None = None, words: Sequence[str] = ()) -> None:
@@ -70,8 +70,8 @@ def _next_step(look: Look, run: Run, masks: Path | None, command: Sequence[str])
             else f"copy {', '.join(str(settled.mask(number)) for number in drawn)} into {folder}, "
         )
         words = [*_without(words, ("--masks", "--box", "--points", "--frame")), "--masks", str(folder)]
-    place = f"draw object {look.object_id} into {folder / settled.mask(look.worst_frame).name}"
-    return f"To correct frame {look.worst_frame}, {prepare}{place}, then: {shlex.join(['agss', *words])}"
+    place = f"draw object {look.object_id} into {folder / settled.mask(look.best_frame).name}"
+    return f"To correct frame {look.best_frame}, {prepare}{place}, then: {shlex.join(['agss', *words])}"
 
 
 def _holds_images(folder: Path) -> bool:

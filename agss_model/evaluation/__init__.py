@@ -11,6 +11,7 @@ from agss_model.evaluation.sequence import (
     evaluate_sequence,
     mean_score,
 )
+from agss_model.evaluation.trust import Trustworthiness
 
 __all__ = [
     "Layout",
@@ -18,6 +19,7 @@ __all__ = [
     "Sequence",
     "SequenceScore",
     "SequenceScorer",
+    "Trustworthiness",
     "boundary_f",
     "boundary_map",
     "evaluate_sequence",

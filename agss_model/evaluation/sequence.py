@@ -62,6 +62,7 @@ class SequenceScorer:
         self._sequence = sequence
         self._expected = {object_id: sequence.scored_frames(object_id) for object_id in sequence.ids}
         self._values: dict[int, dict[int, tuple[float, float]]] = {object_id: {} for object_id in sequence.ids}
+        self._nowhere: set[tuple[int, int]] = set()
 
     def add(self, index: int, prediction: LabelMap) -> None:
         """Score frame `index`; frames without truth, and the given first masks, are passed over.
@@ -80,7 +81,18 @@ class SequenceScorer:
         validate_label_map(prediction, shape=(truth.shape[0], truth.shape[1]))
         for object_id in wanted:
             ours, theirs = prediction == object_id, truth == object_id
+            if not (ours | theirs).any():
+                self._nowhere.add((object_id, index))
             self._values[object_id][index] = region_similarity(ours, theirs, void), boundary_f(ours, theirs, void=void)
+
+    def ious(self) -> dict[tuple[int, int], float]:
+        """J by object id and frame number, where the object is there or was found; nothing is told by both empty."""
+        return {
+            (object_id, index): j
+            for object_id, values in self._values.items()
+            for index, (j, _) in values.items()
+            if (object_id, index) not in self._nowhere
+        }
 
     def result(self) -> SequenceScore:
         """The scores.

@@ -12,12 +12,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from agss_model.config import AgssConfig
 from agss_model.timing import Clock
+
+if TYPE_CHECKING:
+    from agss_model.scoring import ScoreHead
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -100,6 +104,33 @@ class Reference:
         return replace(self, value=value, known=known, cross=cross)
 
 
+@dataclass(frozen=True)
+class Sighting:
+    """What was found in a frame, and what it was decided by.
+
+    Attributes:
+        masks: (B, N, H, W), as `AGSSVOS.segment` gives them.
+        evidence: (B, N, S + 1, H/s, W/s) float, the share of each cell that the S sources give to each object, and last
+            what they give to the others; None where a network has no sources.
+    """
+
+    masks: Tensor
+    evidence: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How much places look like objects.
+
+    Attributes:
+        share: (B, N, H/s, W/s) float, about from 0 to 1.
+        drawn: (B, N) float, the mean of it over each object's own cells in the references.
+    """
+
+    share: Tensor
+    drawn: Tensor
+
+
 class AGSSVOS(nn.Module, ABC):
     """All objects of a frame in one pass, guided by frames with masks (AGSS-VOS, ICCV 2019).
 
@@ -110,6 +141,7 @@ class AGSSVOS(nn.Module, ABC):
         reads_previous: whether `segment` looks at the frame before; where not, it need not be remembered.
         tells_resemblance: whether there is a `resemblance`.
         sources: of evidence that `segment` can be made to go without; 0 for networks that always use all.
+        head: says how far a mask can be trusted; None where there is none. It is no part of the network's own weights.
         mask_stride: masks that go in and come out are this much smaller than the image (H = H_image / mask_stride).
     """
 
@@ -118,6 +150,7 @@ class AGSSVOS(nn.Module, ABC):
     reads_previous: bool = False
     tells_resemblance: bool = False
     sources: int = 0
+    head: ScoreHead | None = None
 
     def __init__(self, config: AgssConfig) -> None:
         super().__init__()
@@ -158,6 +191,29 @@ class AGSSVOS(nn.Module, ABC):
             (N, Q) float in [0, 1].
         """
         raise NotImplementedError(f"{type(self).__name__} does not tell resemblance; see `tells_resemblance`.")
+
+    def likeness(self, features: Features, references: Sequence[Reference]) -> Likeness | None:
+        """How much each cell looks like each object, by a model of these references alone and wherever it is.
+
+        Args:
+            features: of the frame.
+            references: as for `segment`.
+
+        Returns:
+            None where a network has no such model.
+        """
+        return None
+
+    def see(
+        self,
+        features: Features,
+        references: Sequence[Reference],
+        previous: Reference | None,
+        warped: Tensor,
+        within: Tensor,
+    ) -> Sighting:
+        """What `segment` finds, with what it was decided by; arguments as there."""
+        return Sighting(self.segment(features, references, previous, warped, within=within))
 
     @abstractmethod
     def segment(

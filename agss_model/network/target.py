@@ -20,13 +20,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from agss_model.network.base import Reference
+from agss_model.network.base import Likeness, Reference
 
 RIDGE = 0.17
 """Where the learned ridge starts, in mean squares of a feature: the equations stay solvable whatever the features."""
 SLOPE, THRESHOLD = 8.0, 0.4
 """Where the curve starts that turns a regressed share into evidence between 0 and 1."""
 
+
+SOLUTIONS = 2
+"""Kept: of everything a tracker remembers, and of what a person drew alone."""
 
 _Held = tuple[Tensor, Tensor, Tensor, float]
 """Statistics, known objects and weight of a reference."""
@@ -45,7 +48,7 @@ class TargetModel(nn.Module):
         self.log_ridge = nn.Parameter(torch.tensor(math.log(RIDGE)))
         self.log_slope = nn.Parameter(torch.tensor(math.log(SLOPE)))
         self.threshold = nn.Parameter(torch.tensor(THRESHOLD))
-        self._last: tuple[list[_Held], Tensor] = ([], torch.zeros(0))
+        self._solutions: list[tuple[list[_Held], Tensor]] = []
 
     def look(self, levels: tuple[Tensor, ...]) -> Tensor:
         """Features of each cell: every level pooled to 1/16, their 3x3 means, and a constant.
@@ -95,6 +98,16 @@ class TargetModel(nn.Module):
             share = models.flatten(1, 2) @ looks.flatten(2)
             return share.reshape(*models.shape[:3], *looks.shape[2:])
 
+    def likeness(self, looks: Tensor, references: Sequence[Reference]) -> Likeness:
+        """The mean of `share` over the positions in each cell, without working out each; arguments as there."""
+        with torch.autocast(looks.device.type, enabled=False):
+            models = self._solved(references).mean(2)  # (B, N, D)
+            share = (models @ looks.flatten(2)).unflatten(2, looks.shape[2:])
+            cross = torch.stack([_statistics(r)[1].mean(2) * r.known[..., None] for r in references]).sum(0)
+            # The last feature is a constant, so its product with the masks is their area times a factor.
+            area = cross[..., -1] / self.log_scale[-1].exp()
+            return Likeness(share, (models * cross).sum(2) / area.clamp_min(1e-6))
+
     def solve(self, references: Sequence[Reference]) -> Tensor:
         """The linear models of all objects, (B, N, V, D) float32; zero for an object that no reference knows.
 
@@ -123,10 +136,12 @@ class TargetModel(nn.Module):
         if torch.is_grad_enabled():
             return self.solve(references)
         held = [(*_statistics(r), r.known, r.weight) for r in references]
-        before, models = self._last
-        if len(before) != len(held) or not all(_same(a, b) for a, b in zip(before, held, strict=True)):
-            models = self.solve(references)
-            self._last = (held, models)
+        for place, (before, _) in enumerate(self._solutions):
+            if len(before) == len(held) and all(_same(a, b) for a, b in zip(before, held, strict=True)):
+                self._solutions.append(self._solutions.pop(place))
+                return self._solutions[-1][1]
+        models = self.solve(references)
+        self._solutions = [*self._solutions[1 - SOLUTIONS :], (held, models)]
         return models
 
     def evidence(self, share: Tensor) -> Tensor:

@@ -14,12 +14,14 @@ from agss_model.errors import ConfigError, WeightsError
 from agss_model.files import sha256_of
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS
+from agss_model.scoring import KIND as HEAD
+from agss_model.scoring import ScoreHead
 from agss_model.weights.bundles import RECORD, WEIGHTS, find_bundle, published_names, read_bundle
 from agss_model.weights.files import check_fit, load_into, read_weights
 
 SHIPPED = Path(__file__).parent / "shipped"
 UNTRAINED = ("propagation", "imagenet")  # names of the network that needs no training of ours
-_FLOW_KINDS = ("flownet2c", "flownet2")
+_KINDS = {"flownet2c": "the flow network flownet2c", "flownet2": "the flow network flownet2", HEAD: "a head for scores"}
 
 
 def load_model(name_or_path: str | Path = "lite", device: str | torch.device = "cpu", **overrides: object) -> AGSSVOS:
@@ -42,15 +44,38 @@ def load_model(name_or_path: str | Path = "lite", device: str | torch.device = "
     else:
         path, sha256 = locate(name_or_path)
         state, config, metadata = read_weights(path, sha256)
-        if metadata.get("kind") in _FLOW_KINDS:
-            raise WeightsError(f"{path} holds the flow network {metadata['kind']}, not a segmentation network.")
+        if (kind := metadata.get("kind", "")) in _KINDS:
+            raise WeightsError(f"{path} holds {_KINDS[kind]}, not a segmentation network.")
         config = _override(config, overrides)
         _check_fit(config, state)
         network = build_network(config)
         load_into(network, state)
+        network.head = _head(path, network)
     # Convolutions with few channels take half the time this way, on CPUs and GPUs alike.
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.head = network.head.to(place) if network.head is not None else None
     return network.eval().to(place)
+
+
+def head_beside(weights: Path) -> Path:
+    """Where the head for scores that was fitted on some weights lies."""
+    return weights.with_name(f"{weights.stem}-{HEAD}.safetensors")
+
+
+def _head(weights: Path, network: AGSSVOS) -> ScoreHead | None:
+    """The head for scores of these weights; the shipped one where they have none of their own.
+
+    Raises:
+        WeightsError: it is damaged, or something else.
+    """
+    if not network.sources:
+        return None
+    places = (head_beside(weights), head_beside(SHIPPED / "lite.safetensors"))
+    for place in places:
+        if place.is_file():
+            state, _, metadata = read_weights(place)
+            return ScoreHead.of(state, metadata)
+    return None
 
 
 def shipped_models(folder: Path = SHIPPED) -> dict[str, tuple[Path, str]]:

@@ -11,6 +11,7 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone.operators.message import GeneratedMessage
 
 from agss_model.errors import AgssError, ConfigError
+from agss_model.review import LOW
 from fiftyone_plugin.data.clips import Clip, find_clips
 from fiftyone_plugin.data.collections import readable, unfiltered
 from fiftyone_plugin.data.fields import MASKS, input_field
@@ -27,7 +28,7 @@ from fiftyone_plugin.review.queue import (
 )
 from fiftyone_plugin.review.scores import track_fields
 
-THRESHOLD, LIMIT = 0.5, 200
+THRESHOLD, LIMIT = LOW, 200
 
 
 class ReviewQueue(Base):

@@ -45,7 +45,7 @@ class StepToDoubt(foo.Operator):
         if shown.support:
             found = [entry for entry in found if shown.support[0] <= entry.worst + 1 <= shown.support[1]]
         if not found:
-            ctx.ops.notify("Nothing to look at here: no score below 0.5, nothing lost.")
+            ctx.ops.notify(f"Nothing to look at here: no score below {THRESHOLD}, nothing lost.")
             return
         place = next_place(found, store.get(PLACE), shown.clip.key, int(ctx.params.get("step", 1)))
         store.set(PLACE, [shown.clip.key, found[place].worst])

@@ -13,7 +13,7 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import AgssError
-from agss_model.quality import BACK, DISAGREE, JUMP, LOST
+from agss_model.quality import ANOTHER, DISAGREE, EVENTS, JUMP, LOST
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.columns import read_columns
 from fiftyone_plugin.data.database import guarded
@@ -22,8 +22,8 @@ from fiftyone_plugin.data.identity import ABSENT, IDENTITY, Name, Names, lost_in
 
 JUDGED = ("confidence", "keyframe", "reasons")
 LOW = "low score"
-DOUBTS = (LOST, JUMP, DISAGREE, BACK)
-"""Reasons that are enough by themselves, whatever the score."""
+DOUBTS = (LOST, JUMP, ANOTHER, DISAGREE, *EVENTS)
+"""Reasons that are enough by themselves, whatever the score; of events the frame in which they begin."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,15 @@ def doubts(collection: SampleCollection, clip: Clip, field: Field, threshold: fl
     seen: dict[Name, None] = {}
     found: list[Doubt] = []
     absent: list[tuple[int, list[list[Any]]]] = []
+    before: dict[Name, set[str]] = {}
     for number, labels, lists in read_columns(collection, clip, field, (*IDENTITY, *JUDGED), ABSENT):
         for instance, kind, index, confidence, keyframe, reasons in labels:
             name, score = names.name(instance, kind, index), 1.0 if confidence is None else confidence
             seen[name] = None
-            if not keyframe and (why := _why(score, tuple(reasons or ()), threshold)):
+            going_on = before.get(name, set()) & set(EVENTS)
+            before[name] = set(reasons or ())
+            new = tuple(reason for reason in reasons or () if reason not in going_on)
+            if not keyframe and (why := _why(score, new, threshold)):
                 found.append(Doubt(number, str(name), score, why))
         absent.append((number, lists))
     for number, lists in absent:

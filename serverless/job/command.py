@@ -23,7 +23,7 @@ from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, co
 from agss_model.engines.loading import Engine, default_weights, load_engine, set_threads
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
-from agss_model.runs.summary import look_first
+from agss_model.review import look_first
 from agss_model.words import plural
 from serverless.job.drawn import Boxes
 from serverless.job.ledger import Ledger, default_folder

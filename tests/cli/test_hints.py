@@ -38,7 +38,7 @@ def test_a_box_and_points_become_objects_with_their_ids(agss, clip, tmp_path, we
 
 
 def test_what_to_correct_names_the_masks_of_the_run(agss, clip, tmp_path, monkeypatch):
-    monkeypatch.setattr("agss_model.runs.summary.LOW", 1.1)  # everything is to be looked at
+    monkeypatch.setattr("agss_model.review.LOW", 1.1)  # everything is to be looked at
     x, y, width, height, _ = box_of(clip, 1)
     words = ["--box", f"4={x},{y},{width},{height}", "--overlay", "none", "--to", "2"]
     result = agss("track", clip / "clip.mp4", "--out", tmp_path / "out", *words)

@@ -16,7 +16,6 @@ from agss_model.ranges import make_plan
 from agss_model.results import FrameResult
 from agss_model.runs.recorder import Recorder
 from agss_model.runs.scores import Row, read_rows, rows_of, write_rows
-from agss_model.runs.summary import GAP, LOW, look_first
 from agss_model.runs.traces import Traces
 
 WORDS = st.sampled_from(["lost", "uncertain", "changed size", "disagrees with motion"])
@@ -63,30 +62,6 @@ def test_a_plan_covers_what_can_be_reached_and_begins_at_a_mask(count, data, dir
             assert part.order[0] in keyframes
             assert set(part.frames) <= set(part.order)
             assert all(0 <= number < count for number in part.order)
-
-
-@given(ROWS)
-def test_every_low_score_is_in_a_stretch_to_look_at_and_none_is_named_without_one(rows):
-    looks = look_first(rows, limit=1000)
-    low = {(row.object_id, row.frame): row for row in rows if row.score < LOW and not row.human}
-    covered = {(look.object_id, n) for look in looks for n in range(look.first, look.last + 1)}
-    assert low.keys() <= covered
-    for look in looks:
-        inside = [row for (object_id, n), row in low.items() if object_id == look.object_id
-                  and look.first <= n <= look.last]  # fmt: skip
-        assert {look.first, look.last, look.worst_frame} <= {row.frame for row in inside}
-        assert look.worst == min(row.score for row in inside)
-        gaps = np.diff(sorted(row.frame for row in inside))
-        assert (gaps <= GAP).all()
-
-
-def test_stretches_read_as_sentences():
-    rows = [Row(n, 2, 0.0, True, ("lost",), False, 0) for n in (29, 30, 31)]
-    rows += [Row(45, 6, 0.31, False, ("uncertain",), False, 9), Row(50, 1, 0.9, False, (), False, 9)]
-    assert [str(look) for look in look_first(rows)] == [
-        "frames 29-31: object 2 lost",
-        "frame 45: object 6 doubtful (score 0.31, uncertain)",
-    ]
 
 
 @given(rows=ROWS)

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from rich.table import Table
 from typer.testing import CliRunner
 
+from agss_model import review
 from agss_model.cli.console import PlainConsole, clean
 from agss_model.cli.main import app
 from agss_model.masks import object_ids, read_label_map
 from agss_model.ranges import spans
-from agss_model.runs import summary
 from agss_model.tracker import Tracker
 
 EVIL = (
@@ -102,7 +102,7 @@ def test_quiet_says_nothing_and_json_is_one_object(agss, clip, first_mask, tmp_p
 
 @pytest.mark.parametrize("single", [True, False])
 def test_the_last_line_is_the_command_that_corrects(agss, clip, tmp_path, monkeypatch, single):
-    monkeypatch.setattr(summary, "LOW", 1.01)  # everything is doubtful
+    monkeypatch.setattr(review, "LOW", 1.01)  # everything is doubtful
     folder = tmp_path / "my masks"
     folder.mkdir()
     shutil.copy(clip / "truth" / "00000.png", folder)

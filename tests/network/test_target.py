@@ -158,3 +158,17 @@ def test_without_it_there_are_no_such_layers_and_no_statistics():
     assert features.looks is None
     assert reference.gram is None
     assert reference.cross is None
+
+
+def test_likeness_is_the_mean_share_and_what_it_was_over_the_objects_own_cells():
+    model = TargetModel(CHANNELS)
+    frames = [frame(model, 2, 0), frame(model, 2, 1)]
+    references = [f[0] for f in frames]
+    likeness = model.likeness(frames[0][1], references)
+    torch.testing.assert_close(likeness.share, model.share(frames[0][1], references).mean(2), atol=1e-5, rtol=1e-5)
+    weighed, total = 0, 0
+    for _, looks, value in frames:
+        share = model.share(looks, references).mean(2)
+        weighed += (share * value.mean(2)).sum((2, 3))
+        total += value.mean(2).sum((2, 3))
+    torch.testing.assert_close(likeness.drawn, weighed / total, atol=1e-4, rtol=1e-4)

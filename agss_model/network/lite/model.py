@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from agss_model.config import AgssConfig
 from agss_model.errors import ConfigError
 from agss_model.network import attention
-from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.network.base import AGSSVOS, Features, Likeness, Reference, Sighting
 from agss_model.network.equations import compete_logits, union
 from agss_model.network.lite.agnostic import EVIDENCE_CELLS, AgnosticModule, sources
 from agss_model.network.lite.canvas import Canvas, Everywhere, Region, support
@@ -164,6 +164,31 @@ class LiteAGSSVOS(AGSSVOS):
         """See `AGSSVOS.segment`. Each object is computed only where it can be."""
         with self.clock.measure("agnostic"):
             evidence = self.read(features, references, previous, warped, within, without)
+        return self._decided(features, evidence, valid)
+
+    def see(
+        self,
+        features: Features,
+        references: Sequence[Reference],
+        previous: Reference | None,
+        warped: Tensor,
+        within: Tensor,
+    ) -> Sighting:
+        """See `AGSSVOS.see`."""
+        with self.clock.measure("agnostic"):
+            evidence = self.read(features, references, previous, warped, within)
+        masks = self._decided(features, evidence)
+        return Sighting(masks, evidence.objects.unflatten(2, (-1, EVIDENCE_CELLS)).mean(3))
+
+    def likeness(self, features: Features, references: Sequence[Reference]) -> Likeness | None:
+        """See `AGSSVOS.likeness`."""
+        if self.target is None or features.looks is None:
+            return None
+        return self.target.likeness(features.looks, references)
+
+    def _decided(self, features: Features, evidence: Evidence, valid: Tensor | None = None) -> Tensor:
+        """The masks that the evidence leads to."""
+        with self.clock.measure("agnostic"):
             shared = self.share(features, evidence)
         logits = self.objects(features, shared, evidence.objects)
         return compete_logits(logits, valid, normalised=self.config.use_normalisation)

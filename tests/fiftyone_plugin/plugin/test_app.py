@@ -316,7 +316,7 @@ def test_the_panel_shows_a_sequence_of_images_and_leads_to_the_image(window, app
     window.goto(f"{app}/street")
     window.get_by_text("camera").first.wait_for()
     open_panel(window)
-    window.get_by_text(f"7 objects, {FRAMES} frames, 8 with a score below 0.5").wait_for()
+    window.get_by_text(f"7 objects, {FRAMES} frames, 8 with a score below 0.65").wait_for()
     window.locator(".js-plotly-plot .nsewdrag").first.wait_for(state="attached")
     window.wait_for_timeout(2000)
     look(window, "images")

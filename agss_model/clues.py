@@ -1,0 +1,197 @@
+"""What a frame tells about how far each object's mask can be trusted: a few numbers per object, for all in one pass.
+
+Everything comes from what the tracker holds anyway: the mask, the evidence it was decided by, the mask moved here, the
+frame before, and what a person drew. Nothing is remembered for it, so whatever goes on from a state sees the same
+numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from agss_model.losses import soft_iou
+from agss_model.network.base import AGSSVOS, Features, Reference, Sighting
+from agss_model.shown import Shown, moments
+
+NAMES = (
+    "certainty", "unsure_inside", "unsure_outside", "outline", "agreement", "change",
+    "target", "memory_iou", "previous_iou", "warped_iou", "target_iou", "others", "contact",
+    "alike", "alike_iou", "alike_outside", "alike_ratio", "resembles", "resembles_others",
+    "look", "look_margin", "look_surround", "look_before",
+    "human_area", "human_area_least", "human_spread", "human_aspect", "motion", "cut", "was_lost",
+)  # fmt: skip
+"""The numbers, in order."""
+AGAINST = frozenset(
+    (
+        "unsure_inside", "unsure_outside", "change", "outline", "others", "contact", "alike_outside",
+        "resembles_others", "human_area", "human_area_least", "human_spread", "human_aspect", "motion", "was_lost",
+    )
+)  # fmt: skip
+"""More of these speaks against a mask."""
+_SURE, _UNSURE = 0.8, 0.2
+_FAR = 3.0  # of a logarithm: beyond, more makes no difference
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One tracked frame; N objects, masks at (h4, w4) as carried, cells at (h, w).
+
+    Attributes:
+        network: that tracked it.
+        features: of the frame.
+        sighting: what the network found.
+        found: (N, h4, w4) float in [0, 1], the masks that count.
+        moved: (N, h4, w4) float in [0, 1], the masks of the frame before, aligned by flow.
+        was_lost: (N,) bool, lost in the frame before.
+        human: frames that a person drew.
+        previous: the frame before.
+    """
+
+    network: AGSSVOS
+    features: Features
+    sighting: Sighting
+    found: Tensor
+    moved: Tensor
+    was_lost: Tensor
+    human: Sequence[Reference]
+    previous: Reference | None
+
+
+class Observer:
+    """Works out the numbers of frame after frame; what a person drew is looked at once."""
+
+    def __init__(self) -> None:
+        self._human: tuple[list[Tensor], Shown] | None = None
+
+    def clues(self, frame: Frame) -> Tensor | None:
+        """(N, len(NAMES)) float32, finite; None where the network does not tell enough."""
+        evidence, key, previous = frame.sighting.evidence, frame.features.key, frame.previous
+        if evidence is None or key is None or previous is None or not frame.human:
+            return None
+        inside = frame.found > 0.5
+        stride = inside.shape[-1] // key.shape[-1]
+        cells = F.avg_pool2d(inside.float()[None], stride)[0]
+        told = {
+            **_outline(frame, inside),
+            **_evidence(cells, evidence[0]),
+            **_alike(cells, frame),
+            **_resembling(cells, frame),
+            **_looks(cells, key[0], self._shown(frame.human), Shown.of([previous])),
+            "cut": (key[0] * previous.key[0].float()).sum(0).mean(),
+            "was_lost": frame.was_lost,
+        }
+        every = torch.stack([told[name].float().expand(len(cells)) for name in NAMES], 1)
+        return every.nan_to_num(0.0, 0.0, 0.0)
+
+    def _shown(self, human: Sequence[Reference]) -> Shown:
+        tensors = [tensor for reference in human for tensor in (reference.value, reference.known)]
+        held, shown = self._human or ([], None)
+        if shown is None or len(held) != len(tensors) or any(a is not b for a, b in zip(held, tensors, strict=True)):
+            shown = Shown.of(human)
+            self._human = tensors, shown
+        return shown
+
+
+def _outline(frame: Frame, inside: Tensor) -> dict[str, Tensor]:
+    """How clearly the mask was decided, its outline, and how it goes with the mask moved here."""
+    found, moved = frame.found, frame.moved
+    area = inside.sum((-2, -1)).float()
+    count, side = area.clamp_min(1), area.clamp_min(1).sqrt()
+    sure = (found > _SURE).sum((-2, -1))
+    possible = (found > _UNSURE).sum((-2, -1))
+    edges = (inside[:, 1:] != inside[:, :-1]).sum((-2, -1)) + (inside[:, :, 1:] != inside[:, :, :-1]).sum((-2, -1))
+    before = (moved > 0.5).sum((-2, -1)).clamp_min(1)
+    return {
+        "certainty": (found * inside).sum((-2, -1)) / count * 2 - 1,
+        "unsure_inside": (area - sure) / count,
+        "unsure_outside": ((possible - area) / count).clamp_max(_FAR),
+        "agreement": soft_iou(found[None], moved[None])[0],
+        "change": (count / before).log().abs().clamp_max(_FAR),
+        "outline": (edges / side).log1p(),
+    }
+
+
+def _inside(cells: Tensor, values: Tensor) -> Tensor:
+    """Mean of (..., h, w) values over the (N, h, w) cells of each object, (N,)."""
+    return (values * cells).sum((-2, -1)) / cells.sum((-2, -1)).clamp_min(1e-3)
+
+
+def _evidence(cells: Tensor, evidence: Tensor) -> dict[str, Tensor]:
+    """How the mask goes with each source of evidence, (N, S + 1, h, w), and with the other objects."""
+    nothing = torch.zeros(len(cells), device=cells.device)
+    told = {"target": nothing, "target_iou": nothing}  # of a network without one
+    *sources, others = torch.unbind(evidence, 1)
+    for name, source in zip(("memory", "previous", "warped", "target"), sources, strict=False):
+        told[f"{name}_iou"] = soft_iou(cells[None], source[None].clamp(0, 1))[0]
+    if len(sources) > 3:
+        told["target"] = _inside(cells, sources[3])
+    near = F.max_pool2d((cells.sum(0) - cells)[None], 3, 1, 1)[0]
+    return told | {"others": _inside(cells, others), "contact": _inside(cells, near)}
+
+
+def _alike(cells: Tensor, frame: Frame) -> dict[str, Tensor]:
+    """The mask against where a model of what a person drew, and of nothing else, puts each object."""
+    likeness = frame.network.likeness(frame.features, frame.human)
+    if likeness is None:
+        nothing = torch.zeros(len(cells), device=cells.device)
+        return dict.fromkeys(("alike", "alike_iou", "alike_outside", "alike_ratio"), nothing)
+    alike = likeness.share[0].clamp(0, 1)
+    area = cells.sum((-2, -1)).clamp_min(0.1)
+    inside = _inside(cells, alike)
+    return {
+        "alike": inside,
+        "alike_ratio": (inside / likeness.drawn[0].clamp_min(0.02)).clamp_max(_FAR),
+        "alike_iou": soft_iou(cells[None], alike[None])[0],
+        "alike_outside": ((alike * (1 - cells)).sum((-2, -1)) / area).clamp_max(_FAR),
+    }
+
+
+def _resembling(cells: Tensor, frame: Frame) -> dict[str, Tensor]:
+    """What the cells of the mask were in the frames that a person drew, going by the cells they look most like."""
+    covered = cells.sum(0).flatten() > 0.3
+    if not covered.any():
+        nothing = torch.zeros(len(cells), device=cells.device)
+        return {"resembles": nothing, "resembles_others": nothing}
+    places = covered.nonzero()[:, 0]
+    alike = frame.network.resemblance(frame.features, frame.human, places)
+    share = cells.flatten(1)[:, places]
+    count = share.sum(1).clamp_min(1e-3)
+    own = (share * alike).sum(1)
+    return {"resembles": own / count, "resembles_others": ((share @ alike.sum(0)) - own) / count}
+
+
+def _looks(cells: Tensor, key: Tensor, human: Shown, before: Shown) -> dict[str, Tensor]:
+    """The mean look, size and shape of the mask against those that a person drew, and its place against before."""
+    share = cells.flatten(1)
+    look = F.normalize(share @ key.flatten(1).t(), dim=1)
+    area, place, spread = moments(share, key.shape[-2:])
+    area = area.clamp_min(0.1)
+    all_pairs = torch.einsum("nk,rmk->rnm", look, human.look)  # each mask with each object of each frame
+    unknown = human.known[:, None] == 0
+    slot = torch.eye(len(cells), dtype=torch.bool, device=cells.device)
+    own = all_pairs.masked_fill(unknown | ~slot, -1).amax((0, 2))
+    others = all_pairs.masked_fill(unknown | slot, -1).amax((0, 2))
+    surround = (human.surround @ look.t()).amax(0)
+    others = torch.maximum(others, surround)
+    weight = human.known / human.known.sum(0).clamp_min(1)
+    growth = (area / human.area.clamp_min(0.1)).log()
+    least = growth.abs().masked_fill(human.known == 0, _FAR).amin(0)
+    scale = (spread.prod(-1) / area).log() - (human.spread.prod(-1) / human.area.clamp_min(0.1)).log()
+    aspect = (spread[:, 0] / spread[:, 1]).log() - (human.spread[..., 0] / human.spread[..., 1]).log()
+    step = (place - before.place[0]).norm(dim=1) / spread.prod(-1).sqrt()
+    return {
+        "look": own,
+        "look_margin": own - others,
+        "look_surround": own - surround,
+        "look_before": (look * before.look[0]).sum(1),
+        "human_area": (growth * weight).sum(0).abs().clamp_max(_FAR),
+        "human_area_least": least.clamp_max(_FAR),
+        "human_spread": (scale * weight).sum(0).abs().clamp_max(_FAR),
+        "human_aspect": (aspect * weight).sum(0).abs().clamp_max(_FAR),
+        "motion": torch.where(before.known[0] > 0, step, 0.0).clamp_max(_FAR),
+    }

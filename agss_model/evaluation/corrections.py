@@ -1,0 +1,115 @@
+"""What corrections are worth: a simulated annotator is shown one frame after another and draws the truth there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from agss_model.evaluation.layouts import Sequence
+from agss_model.evaluation.measures import region_similarity
+from agss_model.masks.labels import LabelMap
+from agss_model.results import FrameResult
+from agss_model.review import look_first
+from agss_model.runs.scores import Row, rows_of
+
+Strategy = Literal["list", "worst", "evenly"]
+STRATEGIES: tuple[Strategy, ...] = ("list", "worst", "evenly")
+"""Who chooses the frame: the review list, somebody who knows the truth, or a ruler."""
+
+Track = Callable[[Mapping[int, Callable[[], LabelMap]]], Iterable[FrameResult]]
+"""Tracks a whole sequence from the masks given, by frame number."""
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """One pass over a sequence.
+
+    Attributes:
+        rows: what the tracker said.
+        ious: by object and frame, where it can be judged.
+    """
+
+    rows: list[Row]
+    ious: dict[tuple[int, int], float]
+
+    @property
+    def mean(self) -> float:
+        """Mean IoU over all objects and frames that are judged; what a person gave counts too."""
+        return float(np.mean(list(self.ious.values())))
+
+    def frames(self) -> dict[int, float]:
+        """Mean IoU of every frame that is judged."""
+        found: dict[int, list[float]] = {}
+        for (_, frame), iou in self.ious.items():
+            found.setdefault(frame, []).append(iou)
+        return {frame: float(np.mean(ious)) for frame, ious in found.items()}
+
+
+def curve(sequence: Sequence, track: Track, strategy: Strategy, count: int) -> list[float]:
+    """Mean IoU without corrections and after each one.
+
+    A correction is the truth of one frame, all objects of it; the sequence is then tracked anew. It ends early where
+    nothing is left to correct: the list is empty, or every frame is given.
+
+    Args:
+        sequence: with truth.
+        track: how it is tracked.
+        strategy: who chooses.
+        count: corrections.
+    """
+    given: dict[int, Callable[[], LabelMap]] = dict(sequence.first_masks)
+    found = _tracked(sequence, track, given)
+    values = [found.mean]
+    for number in range(count):
+        frame = _choice(found, sequence.annotations.keys() - given.keys(), strategy, (number + 1) / (count + 1))
+        if frame is None:
+            break
+        given[frame] = partial(_truth, sequence, frame)
+        found = _tracked(sequence, track, given)
+        values.append(found.mean)
+    return values
+
+
+def _truth(sequence: Sequence, frame: int) -> LabelMap:
+    return sequence.truth_and_void(frame)[0]
+
+
+def _tracked(sequence: Sequence, track: Track, given: Mapping[int, Callable[[], LabelMap]]) -> Tracked:
+    scored = {object_id: sequence.scored_frames(object_id) for object_id in sequence.ids}
+    rows, ious = list[Row](), dict[tuple[int, int], float]()
+    for result in track(given):
+        rows += rows_of(result)
+        wanted = [object_id for object_id, frames in scored.items() if result.frame_index in frames]
+        if not wanted:
+            continue
+        truth, void = sequence.truth_and_void(result.frame_index)
+        for object_id in wanted:
+            found = region_similarity(result.label_map == object_id, truth == object_id, void)
+            ious[object_id, result.frame_index] = found
+    return Tracked(rows, ious)
+
+
+def _choice(found: Tracked, free: Collection[int], strategy: Strategy, place: float) -> int | None:
+    """The frame to correct next, None where there is none to choose.
+
+    Args:
+        found: by the last pass.
+        free: frames with a truth that is not given yet.
+        strategy: who chooses.
+        place: of this correction among all, in (0, 1).
+    """
+    judged = {frame: iou for frame, iou in found.frames().items() if frame in free}
+    if not judged:
+        return None
+    if strategy == "worst":
+        return min(judged, key=lambda frame: (judged[frame], frame))
+    if strategy == "evenly":
+        order = sorted(found.frames())
+        wanted = order[0] + place * (order[-1] - order[0])
+        return min(judged, key=lambda frame: (abs(frame - wanted), frame))
+    named = (look.best_frame for look in look_first(found.rows, limit=None))
+    return next((frame for frame in named if frame in free), None)

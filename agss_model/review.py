@@ -1,0 +1,134 @@
+"""Which frames a person should look at first, in plain words: where one correction is worth most.
+
+Frames in which an object's score is low make stretches, and a stretch is one entry. Besides, what changes who is who is
+named once where it begins, however good the masks seem: an object found again, a cut, two alike that meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from agss_model.quality import DISAGREE, EVENTS
+from agss_model.runs.scores import Row
+
+LOW = 0.65
+"""Scores below this are worth a look; of the good masks of training clips that were held out, one in seven has one."""
+GAP = 3
+"""Low stretches of one object that are at most this many frames apart are one stretch; so are events."""
+LATER = 0.3
+"""How much of what goes wrong after a stretch, up to the next mask that a person gave, a correction in it mends."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A stretch of frames in which one object is doubtful.
+
+    Attributes:
+        first: frame number.
+        last: frame number, inclusive.
+        object_id: the object.
+        worst: its lowest score there.
+        worst_frame: where that is.
+        lost: frames in which it was lost.
+        reasons: why, the most frequent first.
+        best_frame: where a correction mends most: how wrong the mask is there times how much of the stretch follows.
+        gain: what a correction there is expected to mend, in frames' worth of intersection over union.
+    """
+
+    first: int
+    last: int
+    object_id: int
+    worst: float
+    worst_frame: int
+    lost: int
+    reasons: tuple[str, ...]
+    best_frame: int
+    gain: float
+
+    def __str__(self) -> str:
+        """A line for people."""
+        return self.line(f"object {self.object_id}")
+
+    def line(self, name: str) -> str:
+        """A line for people who know the object by a name."""
+        frames = f"frame {self.first}" if self.first == self.last else f"frames {self.first}-{self.last}"
+        length = self.last - self.first + 1
+        if self.lost == length:
+            return f"{frames}: {name} lost"
+        parts = [f"score {self.worst:.2f}" + (f" at frame {self.worst_frame}" if length > 1 else "")]
+        parts += [f"lost in {self.lost} of {length}"] if self.lost else []
+        parts += [word for word in self.reasons if word != "lost"]
+        return f"{frames}: {name} doubtful ({', '.join(parts)})"
+
+
+def look_first(rows: Iterable[Row], limit: int | None = 20) -> list[Look]:
+    """Stretches and events, those first where a correction mends most; each frame of an object is in one at most.
+
+    Args:
+        rows: of a whole run; masks that a person gave are passed over.
+        limit: entries returned, None for all.
+    """
+    by_object: dict[int, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: (row.object_id, row.frame)):
+        by_object.setdefault(row.object_id, []).append(row)
+    looks = [look for own in by_object.values() for look in _stretches(own)]
+    covered = {(look.object_id, frame) for look in looks for frame in range(look.first, look.last + 1)}
+    looks += [_look([row], by_object[row.object_id]) for row in _events(by_object, covered)]
+    return sorted(looks, key=lambda look: (-look.gain, look.first, look.object_id))[:limit]
+
+
+def _stretches(own: list[Row]) -> list[Look]:
+    """Of one object, its rows in the order of frames."""
+    stretches: list[list[Row]] = []
+    for row in own:
+        if row.human or (row.score >= LOW and DISAGREE not in row.reasons):
+            continue
+        if stretches and row.frame - stretches[-1][-1].frame <= GAP:
+            stretches[-1].append(row)
+        else:
+            stretches.append([row])
+    return [_look(stretch, own) for stretch in stretches]
+
+
+def _events(by_object: dict[int, list[Row]], covered: set[tuple[int, int]]) -> list[Row]:
+    """Rows in which something begins that is worth a look; of several objects in one frame the most doubtful one."""
+    begun: dict[tuple[str, int], list[Row]] = {}
+    for own in by_object.values():
+        last: dict[str, int] = {}
+        for row in own:
+            for word in set(row.reasons) & set(EVENTS):
+                if row.frame - last.get(word, -GAP - 1) > GAP and not row.human:
+                    begun.setdefault((word, row.frame), []).append(row)
+                last[word] = row.frame
+    chosen: dict[tuple[int, int], Row] = {}
+    for rows in begun.values():
+        if not any((row.object_id, row.frame) in covered for row in rows):
+            row = min(rows, key=lambda row: row.score)
+            chosen[row.object_id, row.frame] = row
+    return list(chosen.values())
+
+
+def _look(stretch: list[Row], own: list[Row]) -> Look:
+    words = [word for row in stretch for word in row.reasons]
+    reasons = sorted(set(words), key=lambda word: (-words.count(word), word))
+    worst = min(stretch, key=lambda row: row.score)
+    return Look(
+        first=stretch[0].frame,
+        last=stretch[-1].frame,
+        object_id=stretch[0].object_id,
+        worst=worst.score,
+        worst_frame=worst.frame,
+        lost=sum(row.lost for row in stretch),
+        reasons=tuple(reasons),
+        best_frame=max(enumerate(stretch), key=lambda place: (1 - place[1].score) * (len(stretch) - place[0]))[1].frame,
+        gain=round(_gain(stretch, own), 4),
+    )
+
+
+def _gain(stretch: list[Row], own: list[Row]) -> float:
+    """What is probably wrong in a stretch, and a part of what is after it until a person says more."""
+    last = stretch[-1].frame
+    told = min((row.frame for row in own if row.human and row.frame > last), default=own[-1].frame + 1)
+    later = sum(1 - row.score for row in own if last < row.frame < told)
+    return sum(1 - row.score for row in stretch) + LATER * later

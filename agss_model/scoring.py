@@ -1,0 +1,93 @@
+"""The head that turns what a frame tells of a mask (`agss_model.clues`) into how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from agss_model.clues import NAMES
+from agss_model.errors import WeightsError
+
+KIND = "scores"
+"""In the metadata of a file of weights: it holds a head, and the clues it was fitted on under `clues`."""
+CUT = 0.65
+"""Mean cosine of a frame's cells with the frame before's below which the scene is another."""
+CONTACT, RIVAL = 0.3, 0.3
+"""Share of the mask's cells beside another object, and share of them that look like others, from which two meet."""
+OUTPUTS = 2
+_CUT, _CONTACT, _OTHERS = (NAMES.index(name) for name in ("cut", "contact", "resembles_others"))
+LIMIT = 4.0
+"""Standard deviations from the mean beyond which a clue says no more."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What the head thinks of N masks.
+
+    Attributes:
+        iou: (N,) float in [0, 1], the intersection over union with the truth that is to be expected.
+        another: (N,) float in [0, 1], how probable it is that the mask is not on the object at all.
+        cut: (N,) bool, the scene is another than in the frame before.
+        crossing: (N,) bool, the mask touches another object's and looks like what was drawn of others.
+    """
+
+    iou: Tensor
+    another: Tensor
+    cut: Tensor
+    crossing: Tensor
+
+
+@dataclass(frozen=True)
+class ScoreHead:
+    """A logistic regression on clues brought to mean 0 and deviation 1.
+
+    Nothing more: what speaks for a mask never speaks against it (`agss_model.clues.AGAINST`), and that carries over to
+    clips and weights it was not fitted on, which a network with hidden layers did not.
+
+    Attributes:
+        mean: (F,) float32.
+        deviation: (F,) float32, above 0.
+        weights: (2, F) float32, of the expected IoU and of being on something else.
+        level: (2,) float32.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    weights: Tensor
+    level: Tensor
+
+    def __call__(self, clues: Tensor) -> Trust:
+        """Judge masks by their clues, (N, F) float32."""
+        known = ((clues - self.mean) / self.deviation).clamp(-LIMIT, LIMIT)
+        iou, another = (known @ self.weights.t() + self.level).sigmoid().unbind(1)
+        touching = clues[:, _CONTACT] > CONTACT
+        return Trust(iou, another, clues[:, _CUT] < CUT, touching & (clues[:, _OTHERS] > RIVAL))
+
+    def to(self, device: torch.device) -> ScoreHead:
+        """The same on a device."""
+        return ScoreHead(**{name: tensor.to(device) for name, tensor in self.state().items()})
+
+    def state(self) -> dict[str, Tensor]:
+        """The tensors by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def of(cls, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> ScoreHead | None:
+        """A head out of a file of weights; None where it was fitted on other clues than today's.
+
+        Raises:
+            WeightsError: the file holds something else.
+        """
+        if metadata.get("kind") != KIND:
+            raise WeightsError(f"These weights hold {metadata.get('kind', 'a network')}, not a head for scores.")
+        if metadata.get("clues") != " ".join(NAMES):
+            return None
+        count = len(NAMES)
+        shapes = {"mean": (count,), "deviation": (count,), "weights": (OUTPUTS, count), "level": (OUTPUTS,)}
+        if state.keys() != shapes.keys() or any(tuple(state[name].shape) != shape for name, shape in shapes.items()):
+            found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+            raise WeightsError(f"A head for scores has tensors {shapes}, this file has {found}; get it again.")
+        return cls(**{name: tensor.float() for name, tensor in state.items()})

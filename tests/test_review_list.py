@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agss_model.quality import BACK, CROSSING, CUT
+from agss_model.review import GAP, LOW, look_first
+from agss_model.runs.scores import Row
+
+ROWS = st.lists(
+    st.builds(
+        Row,
+        frame=st.integers(0, 40),
+        object_id=st.integers(1, 3),
+        score=st.integers(0, 10000).map(lambda n: n / 10000),
+        lost=st.booleans(),
+        reasons=st.lists(st.sampled_from(["lost", "uncertain", BACK, CUT, CROSSING]), max_size=2).map(tuple),
+        human=st.booleans(),
+        area=st.integers(0, 99),
+    ),
+    unique_by=lambda row: (row.frame, row.object_id),
+    max_size=40,
+)
+anyhow = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
+
+
+def row(frame, score, *reasons, object_id=1, human=False):
+    return Row(frame, object_id, score, False, reasons, human, 9)
+
+
+def frames(looks):
+    return [(look.object_id, look.first, look.last) for look in looks]
+
+
+@anyhow
+@given(ROWS)
+def test_every_low_score_is_in_one_stretch_and_no_frame_of_an_object_is_in_two(rows):
+    looks = look_first(rows, limit=None)
+    low = {(r.object_id, r.frame): r for r in rows if r.score < LOW and not r.human}
+    covered = [(look.object_id, n) for look in looks for n in range(look.first, look.last + 1)]
+    assert low.keys() <= set(covered)
+    assert len(covered) == len(set(covered))
+    for look in looks:
+        inside = [r for (object_id, n), r in low.items() if object_id == look.object_id
+                  and look.first <= n <= look.last]  # fmt: skip
+        if not inside:
+            assert look.first == look.last  # an event
+            continue
+        assert {look.first, look.last, look.worst_frame} <= {r.frame for r in inside}
+        assert look.worst == min(r.score for r in inside)
+        assert (np.diff(sorted(r.frame for r in inside)) <= GAP).all()
+    assert [look.gain for look in looks] == sorted((look.gain for look in looks), reverse=True)
+
+
+@anyhow
+@given(ROWS)
+def test_no_event_is_passed_over(rows):
+    """Whatever a reason in `EVENTS` is given for, the frame it begins in is named for one of the objects concerned."""
+    looks = look_first(rows, limit=None)
+    covered = {(look.object_id, n) for look in looks for n in range(look.first, look.last + 1)}
+    for word in (BACK, CUT, CROSSING):
+        having = {(r.object_id, r.frame) for r in rows if word in r.reasons}
+        begun = {
+            (r.object_id, r.frame) for r in rows if word in r.reasons and not r.human
+            and not any((r.object_id, r.frame - k) in having for k in range(1, GAP + 1))
+        }  # fmt: skip
+        for frame in {frame for _, frame in begun}:
+            assert any((object_id, frame) in covered for object_id, n in begun if n == frame)
+
+
+def test_stretches_read_as_sentences():
+    rows = [Row(n, 2, 0.0, True, ("lost",), False, 0) for n in (29, 30, 31)]
+    rows += [row(45, 0.31, "uncertain", object_id=6), row(50, 0.9)]
+    assert [str(look) for look in look_first(rows)] == [
+        "frames 29-31: object 2 lost",
+        "frame 45: object 6 doubtful (score 0.31, uncertain)",
+    ]
+
+
+def test_what_goes_on_long_comes_before_what_is_worse_and_short():
+    short = [row(3, 0.1)]
+    long = [row(n, 0.4, object_id=2) for n in range(10)]
+    assert frames(look_first(short + long)) == [(2, 0, 9), (1, 3, 3)]
+
+
+def test_a_mask_that_a_person_gave_ends_what_a_correction_would_mend():
+    early = [row(0, 0.4), *(row(n, 0.7) for n in range(1, 20))]
+    settled = [row(0, 0.4, object_id=2), row(1, 1.0, object_id=2, human=True)]
+    settled += [row(n, 0.7, object_id=2) for n in range(2, 20)]
+    assert frames(look_first(early + settled)) == [(1, 0, 0), (2, 0, 0)]
+
+
+def test_an_event_is_named_once_where_it_begins_however_good_the_masks():
+    rows = [row(n, 0.9, *([CROSSING] if 5 <= n <= 15 else [])) for n in range(20)]
+    assert frames(look_first(rows)) == [(1, 5, 5)]
+
+
+def test_a_cut_is_named_once_for_all_objects():
+    rows = [row(7, 0.9, CUT), row(7, 0.7, CUT, object_id=2), row(7, 0.8, CUT, object_id=3)]
+    assert frames(look_first(rows)) == [(2, 7, 7)]
+
+
+def test_an_event_in_a_stretch_that_is_named_anyway_is_no_entry_of_its_own():
+    rows = [row(n, 0.2, *([BACK] if n == 4 else [])) for n in range(10)]
+    assert frames(look_first(rows)) == [(1, 0, 9)]

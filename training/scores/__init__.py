@@ -1,0 +1,1 @@
+"""Fitting the head that says how far a mask can be trusted, on what the tracker itself gets right and wrong."""

@@ -1,0 +1,45 @@
+"""Runs the tracker over all lessons and keeps a table of each; what is there is not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from agss_model.engines.loading import Engine
+from agss_model.errors import AgssError
+from training.scores.lessons import Part
+from training.scores.record import Table, run_freely
+
+
+def collect(parts: Iterable[Part], engine: Engine, folder: Path, say: Callable[[str], None], *, most: int = 0) -> int:
+    """Fill a folder with tables, one file a lesson.
+
+    Args:
+        parts: the lessons.
+        engine: what to track with; a folder belongs to one.
+        folder: made if missing.
+        say: gets a line for each lesson.
+        most: tables at most, 0 for one of each lesson.
+
+    Returns:
+        Tables there are now.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for part in parts:
+        if most and count >= most:
+            break
+        path = folder / f"{part.name}.npz"
+        if not path.is_file() or Table.load(path) is None:
+            try:
+                table = run_freely(part.open(), engine)
+            except AgssError as error:  # one clip of many
+                say(f"{part.name}: left out, {error}")
+                continue
+            table.save(path)
+            say(f"{part.name}: {len(table.iou)} masks")
+        count += 1
+    return count
