@@ -99,3 +99,8 @@ def test_what_one_module_takes_from_another_is_there():
             has |= lazy if node.module == "agss_model" else set()
             lacking |= {(str(path.relative_to(ROOT)), node.module, name) for name in names - has}
     assert not lacking
+
+
+def test_no_two_files_of_tests_have_one_name():
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert len(names) == len(set(names)), "pytest imports them as modules without a package"
