@@ -10,7 +10,7 @@ import pytest
 from agss_model.tracker import Tracker
 
 SMALL = ["--size", "96x64", "--frames", "2", "--device", "cpu", "--engine", "torch"]
-PARTS = {"flow", "warp", "agnostic", "specific", "decoder", "labels", "other"}
+PARTS = {"flow", "warp", "agnostic", "specific", "decoder", "score", "labels", "other"}
 
 
 def test_rows_for_every_model_and_count_and_a_plot(agss, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -144,13 +145,14 @@ def test_content_type_with_charset_arrives_as_bytes_and_is_read(function):
 @pytest.fixture
 def blind(function, monkeypatch):
     """Makes the network find nothing, or see again."""
-    see = function.scenes.network.segment
+    see = function.scenes.network.see
 
-    def find_nothing(features, references, previous, warped, *args, **options):
-        return see(features, references, previous, warped, *args, **options) * 0
+    def find_nothing(*args):
+        sighting = see(*args)
+        return replace(sighting, masks=sighting.masks * 0)
 
     def switch(on):
-        monkeypatch.setattr(function.scenes.network, "segment", find_nothing if on else see)
+        monkeypatch.setattr(function.scenes.network, "see", find_nothing if on else see)
 
     return switch
 

@@ -146,8 +146,8 @@ def test_objects_started_on_different_frames_go_on_in_one_pass(function, monkeyp
         _, states = function.follow(clip.frame(t), states)
         states = [*states, *function.start(clip.frame(t), [clip.shapes(t)[t]])]
     passes = []
-    segment = function.scenes.network.segment
-    monkeypatch.setattr(function.scenes.network, "segment", lambda *a, **k: passes.append(1) or segment(*a, **k))
+    see = function.scenes.network.see
+    monkeypatch.setattr(function.scenes.network, "see", lambda *a: passes.append(1) or see(*a))
     for t in range(4, 9):
         shapes, states = function.follow(clip.frame(t), states)
     assert len(passes) == 5
@@ -169,7 +169,7 @@ def test_objects_last_seen_on_different_frames_meet(function):
 
 def test_one_pass_a_frame_however_many_objects(function, monkeypatch):
     function = restarted(function)
-    calls = {"encode": 0, "segment": 0}
+    calls = {"encode": 0, "see": 0}
     network = function.scenes.network
     for name in calls:
         original = getattr(network, name)
@@ -181,11 +181,11 @@ def test_one_pass_a_frame_however_many_objects(function, monkeypatch):
         monkeypatch.setattr(network, name, counted)
     clip = Clip(20, size=(240, 400))
     states = function.start(clip.frame(0), clip.shapes(0))
-    assert calls == {"encode": 0, "segment": 0}
+    assert calls == {"encode": 0, "see": 0}
     _, states = function.follow(clip.frame(1), states)
-    assert calls == {"encode": 2, "segment": 1}  # the first frame is looked at when it is needed first
+    assert calls == {"encode": 2, "see": 1}  # the first frame is looked at when it is needed first
     function.follow(clip.frame(2), states)
-    assert calls == {"encode": 3, "segment": 2}
+    assert calls == {"encode": 3, "see": 2}
 
 
 def test_small_and_large_objects_share_a_working_size_when_they_meet(function):

@@ -9,6 +9,7 @@ import signal
 import numpy as np
 import pytest
 from fake_cvat import TOKEN, FakeCvat, Function
+from stand_ins import let_segment
 from typer.testing import CliRunner
 
 from agss_model.cli.main import app
@@ -34,7 +35,7 @@ FRAMES = 12
 @pytest.fixture
 def engine(lite, monkeypatch):
     """Untrained, the network would lose all objects, so it believes the flow and what it was shown last."""
-    monkeypatch.setattr(lite, "segment", lambda features, references, previous, moved, *rest, **more: moved)
+    let_segment(monkeypatch, lite, lambda features, references, previous, moved, *rest, **more: moved)
     engine = Engine(lite, build_flow("dis"), "believer")
     monkeypatch.setattr(command, "load_engine", lambda *arguments, **more: engine)
     return engine
