@@ -15,6 +15,7 @@ from team_data import little_weights
 from typer.testing import CliRunner
 
 from agss_model.cli.main import app
+from agss_model.engines.loading import set_threads
 from agss_model.errors import ConfigError, MaskError
 from agss_model.masks.files import write_label_map
 from agss_model.weights.files import read_weights
@@ -72,7 +73,7 @@ class Silent:
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-    torch.set_num_threads(1)
+    set_threads(1)  # of OpenCV too, whose flow is not the same on several
     path = tmp_path_factory.mktemp("start") / "start.safetensors"
     little_weights(path)
     return str(path)

