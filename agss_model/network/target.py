@@ -102,7 +102,7 @@ class TargetModel(nn.Module):
         """The mean of `share` over the positions in each cell, without working out each; arguments as there."""
         with torch.autocast(looks.device.type, enabled=False):
             models = self._solved(references).mean(2)  # (B, N, D)
-            share = (models @ looks.flatten(2)).unflatten(2, looks.shape[2:])
+            share = torch.unflatten(models @ looks.flatten(2), 2, looks.shape[2:])
             cross = torch.stack([_statistics(r)[1].mean(2) * r.known[..., None] for r in references]).sum(0)
             # The last feature is a constant, so its product with the masks is their area times a factor.
             area = cross[..., -1] / self.log_scale[-1].exp()

@@ -178,7 +178,7 @@ class LiteAGSSVOS(AGSSVOS):
         with self.clock.measure("agnostic"):
             evidence = self.read(features, references, previous, warped, within)
         masks = self._decided(features, evidence)
-        return Sighting(masks, evidence.objects.unflatten(2, (-1, EVIDENCE_CELLS)).mean(3))
+        return Sighting(masks, torch.unflatten(evidence.objects, 2, (-1, EVIDENCE_CELLS)).mean(3))
 
     def likeness(self, features: Features, references: Sequence[Reference]) -> Likeness | None:
         """See `AGSSVOS.likeness`."""
