@@ -7,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
-from agss_model.errors import ConfigError
+from agss_model.errors import ConfigError, install
 from agss_model.masks.labels import LabelMap
 from agss_model.runs.reporting import Report
 from agss_model.video.source import FrameSource
@@ -51,6 +51,9 @@ def adapted_weights(
         raise ConfigError(f"--adapt is {minutes} minutes; give a number above 0, such as 2.")
     points = list(entry_points(group=ADAPTERS))
     if not points:
-        raise ConfigError('--adapt needs the training parts; install in the clone: pip install ".[train]"')
-    adapter: Adapter = points[0].load()
+        raise ConfigError(f"--adapt needs the training parts: {install('train')}.")
+    try:
+        adapter: Adapter = points[0].load()
+    except ImportError as error:
+        raise ConfigError(f"--adapt needs {error.name}: {install('train')}.") from error
     return adapter(weights, source, label_maps, folder, report, minutes)

@@ -14,6 +14,7 @@ from stand_ins import let_segment
 from team_data import little_weights
 from typer.testing import CliRunner
 
+from agss_model import adaptation
 from agss_model.cli.main import app
 from agss_model.engines.loading import set_threads
 from agss_model.errors import ConfigError, MaskError
@@ -258,3 +259,15 @@ def test_the_command_learns_tracks_and_says_so(start, tmp_path, monkeypatch):
     refused = CliRunner().invoke(app, [*words[:-10], "--adapt", "-1"])
     assert refused.exit_code == 2
     assert "above 0" in refused.output
+
+
+def test_without_the_training_extra_a_sentence_says_what_to_install(tmp_path, monkeypatch):
+    class Point:
+        def load(self):
+            raise ModuleNotFoundError("No module named 'accelerate'", name="accelerate")
+
+    for points, named in (([Point()], "accelerate"), ([], "the training parts")):
+        monkeypatch.setattr(adaptation, "entry_points", lambda group, points=points: points)
+        with pytest.raises(ConfigError, match=rf"needs {named}: pip install") as caught:
+            adaptation.adapted_weights("lite", Clip(), {}, tmp_path, Silent(), 1.0)
+        assert "[train]" in str(caught.value)

@@ -16,7 +16,6 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -190,8 +189,6 @@ def adapted_weights(
     minutes: float,
 ) -> str:
     """See `agss_model.adaptation.Adapter`."""
-    if find_spec("accelerate") is None:
-        raise ConfigError('--adapt needs accelerate; install in the clone: pip install ".[train]"')
     adapted = adapt(weights, source, label_maps, folder, report, AdaptConfig(minutes=minutes))
     report.note(adapted.sentence())
     return adapted.weights
