@@ -92,6 +92,11 @@ class AgssConfig:
         """Plain values for JSON."""
         return dataclasses.asdict(self)
 
+    def changes(self) -> dict[str, Any]:
+        """Plain values of what differs from the preset of the same architecture."""
+        usual = preset(self.architecture).to_dict()
+        return {name: value for name, value in self.to_dict().items() if usual.get(name) != value}
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> AgssConfig:
         """Read what `to_dict` wrote.

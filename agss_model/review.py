@@ -13,7 +13,7 @@ from agss_model.quality import DISAGREE, EVENTS
 from agss_model.runs.scores import Row
 
 LOW = 0.65
-"""Scores below this are worth a look; of the good masks of training clips that were held out, one in seven has one."""
+"""Scores below this are worth a look; of the good masks of training clips that were held out, one in eleven has one."""
 GAP = 3
 """Low stretches of one object that are at most this many frames apart are one stretch; so are events."""
 LATER = 0.3

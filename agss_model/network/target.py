@@ -49,6 +49,7 @@ class TargetModel(nn.Module):
         self.log_slope = nn.Parameter(torch.tensor(math.log(SLOPE)))
         self.threshold = nn.Parameter(torch.tensor(THRESHOLD))
         self._solutions: list[tuple[list[_Held], Tensor]] = []
+        self._likened: tuple[Tensor, Tensor, Tensor] | None = None  # of the last solution that `likeness` used
 
     def look(self, levels: tuple[Tensor, ...]) -> Tensor:
         """Features of each cell: every level pooled to 1/16, their 3x3 means, and a constant.
@@ -101,12 +102,16 @@ class TargetModel(nn.Module):
     def likeness(self, looks: Tensor, references: Sequence[Reference]) -> Likeness:
         """The mean of `share` over the positions in each cell, without working out each; arguments as there."""
         with torch.autocast(looks.device.type, enabled=False):
-            models = self._solved(references).mean(2)  # (B, N, D)
-            share = torch.unflatten(models @ looks.flatten(2), 2, looks.shape[2:])
-            cross = torch.stack([_statistics(r)[1].mean(2) * r.known[..., None] for r in references]).sum(0)
-            # The last feature is a constant, so its product with the masks is their area times a factor.
-            area = cross[..., -1] / self.log_scale[-1].exp()
-            return Likeness(share, (models * cross).sum(2) / area.clamp_min(1e-6))
+            solved = self._solved(references)
+            held, models, drawn = self._likened or (None, solved, solved)
+            if held is not solved:
+                models = solved.mean(2)  # (B, N, D)
+                cross = torch.stack([_statistics(r)[1].mean(2) * r.known[..., None] for r in references]).sum(0)
+                # The last feature is a constant, so its product with the masks is their area times a factor.
+                area = cross[..., -1] / self.log_scale[-1].exp()
+                drawn = (models * cross).sum(2) / area.clamp_min(1e-6)
+                self._likened = solved, models, drawn
+            return Likeness(torch.unflatten(models @ looks.flatten(2), 2, looks.shape[2:]), drawn)
 
     def solve(self, references: Sequence[Reference]) -> Tensor:
         """The linear models of all objects, (B, N, V, D) float32; zero for an object that no reference knows.

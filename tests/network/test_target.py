@@ -172,3 +172,15 @@ def test_likeness_is_the_mean_share_and_what_it_was_over_the_objects_own_cells()
         weighed += (share * value.mean(2)).sum((2, 3))
         total += value.mean(2).sum((2, 3))
     torch.testing.assert_close(likeness.drawn, weighed / total, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_likeness_is_worked_out_again_when_the_references_change_and_only_then():
+    model = TargetModel(CHANNELS)
+    (one, looks, _), (two, _, _) = frame(model, 2, 0), frame(model, 2, 1)
+    first, other = model.likeness(looks, [one]), model.likeness(looks, [one, two])
+    assert not torch.equal(first.drawn, other.drawn)
+    assert model.likeness(looks, [one, two]).drawn is other.drawn
+    again = model.likeness(looks, [one])
+    assert torch.equal(again.drawn, first.drawn)
+    assert torch.equal(again.share, first.share)

@@ -7,7 +7,7 @@ from little_data import draw_still, encode, encode_mask, make_shard, make_stills
 
 from agss_model.errors import ConfigError, MediaError
 from training.data import evaluation_data
-from training.data.stills import load_stills
+from training.data.stills import few_ids, load_stills
 from training.loop.settings import from_dict
 from training.loop.sources import open_sources, split
 from training.synthesis.scenes import cut_out
@@ -105,3 +105,17 @@ def test_held_out_stills_are_not_among_the_others(tmp_path):
     assert used.names + kept.names == pool.names
     assert {i.still for i in kept.instances} == {0, 1}
     assert split(pool, 6)[1] is None
+
+
+def test_ids_of_any_size_become_small_and_of_too_many_the_largest_stay():
+    label_map = np.zeros((4, 600), np.uint16)
+    label_map[:, :300] = np.arange(1000, 1300)
+    label_map[:, 300:560] = np.repeat(np.arange(5, 265), 1)
+    label_map[0, 560:] = 7  # larger than the others, and 5 comes before it
+    few = few_ids(label_map)
+    assert few.dtype == np.uint8
+    assert few.max() == 254
+    assert (few[label_map == 7] == few[0, 560]).all()
+    assert few[0, 560] > 0
+    assert few_ids(np.array([[0, 9], [300, 9]], np.uint16)).tolist() == [[0, 1], [2, 1]]
+    assert not few_ids(np.zeros((2, 2), np.uint8)).any()

@@ -30,6 +30,7 @@ from training.annotations.catalog import Catalog
 from training.annotations.split import Facts, Split, split_videos
 from training.annotations.videos import TeamVideo, check_size
 from training.data.known import FILE
+from training.data.stills import few_ids
 
 TRAIN_SIDE = 960  # longest side of frames to learn from; networks look at no more
 DENSE_GAP = 64  # frames between two annotated ones up to which all are kept
@@ -171,7 +172,7 @@ def _write_video(
     with video.open() as source:
         scale = min(1.0, TRAIN_SIDE / max(source.size)) if learning else 1.0
         for index, picture in _pictures(source, wanted):
-            _write_jpeg(images / f"{index:06d}.jpg", _scaled(picture, scale, cv2.INTER_AREA))
+            _write_jpeg(images / f"{index:06d}.jpg", scaled(picture, scale, cv2.INTER_AREA))
             if learning and index in annotated:
                 _write_still(
                     root / "stills", f"{video.name}-{index:06d}", picture, video.truth.label_map(index, include)
@@ -180,7 +181,7 @@ def _write_video(
     entered: set[int] = set()
     for index in annotated:
         labels = video.truth.label_map(index, include)
-        write_label_map(masks / f"{index:06d}.png", _scaled(labels, scale, cv2.INTER_NEAREST))
+        write_label_map(masks / f"{index:06d}.png", scaled(labels, scale, cv2.INTER_NEAREST))
         entered |= set(object_ids(labels))
         told = set(video.truth.known(index, include))
         if told & entered != entered:
@@ -215,7 +216,8 @@ def _pictures(source: Any, wanted: list[int]) -> Any:  # noqa: ANN401 - iterator
         start = end + 1
 
 
-def _scaled(picture: Any, scale: float, interpolation: int) -> Any:  # noqa: ANN401 - image or label map, as it came
+def scaled(picture: Any, scale: float, interpolation: int) -> Any:  # noqa: ANN401 - image or label map, as it came
+    """A picture or label map at another size, a way of OpenCV to interpolate; the same where `scale` is 1."""
     if scale == 1.0:
         return picture
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
@@ -230,13 +232,10 @@ def _write_jpeg(path: Path, picture: Image) -> None:
 
 
 def _write_still(root: Path, name: str, picture: Image, labels: LabelMap) -> None:
-    """A photograph for synthesis: ids become 1, 2, ... as they must stay below 255."""
-    ids = object_ids(labels)[:254]
-    if not ids:
+    """A photograph for synthesis."""
+    if not labels.any():
         return
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    table = np.zeros(int(labels.max()) + 1, np.uint8)
-    table[list(ids)] = np.arange(1, len(ids) + 1)
     _write_jpeg(root / "images" / f"team__{name}.jpg", picture)
-    write_label_map(root / "masks" / f"team__{name}.png", table[labels])
+    write_label_map(root / "masks" / f"team__{name}.png", few_ids(labels))

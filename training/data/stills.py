@@ -20,6 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from agss_model.errors import MediaError
+from agss_model.masks.labels import LabelMap
 from agss_model.video.images import decode_image
 
 AnyArray = npt.NDArray[np.integer[Any] | np.floating[Any]]  # as OpenCV's stubs have it; here always uint8
@@ -160,6 +161,24 @@ def pool_of(
     labels = torch.stack([torch.from_numpy(mask.copy()) for _, mask, _ in squares])
     extents, names = [extent for _, _, extent in squares], [f"{name}__{row}" for row in range(len(squares))]
     return StillPool(images, labels, extents, names, *_instances(labels, extents, names, smallest))
+
+
+def few_ids(label_map: LabelMap) -> npt.NDArray[np.uint8]:
+    """A label map as a still's mask: its largest objects, numbered from 1 in the order of their ids.
+
+    Args:
+        label_map: (H, W) of any ids.
+
+    Returns:
+        (H, W) uint8, below `IGNORE`.
+    """
+    areas = np.bincount(label_map.ravel())
+    areas[0] = 0
+    largest = np.sort(np.argsort(-areas, kind="stable")[: IGNORE - 1])
+    chosen = largest[areas[largest] > 0]
+    table = np.zeros(len(areas), np.uint8)
+    table[chosen] = np.arange(1, len(chosen) + 1)
+    return np.asarray(table[label_map])
 
 
 def _missing_shards(folder: Path, shards: int | None) -> Counter[str]:

@@ -190,6 +190,13 @@ class RunConfig:
         return self.seed * 1_000_003 + step * processes + rank
 
 
+def clip_size(height: int, width: int, longest: int) -> tuple[int, int]:
+    """(height, width) in multiples of 32 with a picture's proportions, the longer side about `longest`."""
+    scale = longest / max(height, width)
+    rows, columns = (max(32, round(side * scale / 32) * 32) for side in (height, width))
+    return rows, columns
+
+
 def read_run(path: Path, changes: Sequence[str] = ()) -> RunConfig:
     """Read a run's file.
 

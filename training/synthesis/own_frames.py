@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from agss_model.masks.labels import LabelMap, object_ids
+from agss_model.masks.labels import BoolMask, LabelMap
 from agss_model.video.source import Image
-from training.data.stills import IGNORE, StillPool, pool_of
+from training.data.stills import StillPool, few_ids, pool_of
 
 SMALLEST = 0.0003
 """Share of a frame from which on an object is cut out; a clip's own small objects matter."""
-MOST = IGNORE - 1
-"""Objects of one frame that are cut out."""
 FILLED_SIDE = 320
 """Longest side at which holes are filled: what comes in need be plausible, not sharp."""
 MARGIN = 9
@@ -29,13 +27,13 @@ def pool_of_frames(pictures: Sequence[Image], label_maps: Sequence[LabelMap], si
         label_maps: each (H, W), at least one object in one of them.
         size: longest side in pixels.
     """
-    masks = [_few(label_map) for label_map in label_maps]
+    masks = [few_ids(label_map) for label_map in label_maps]
     empty = [filled(picture, mask > 0) for picture, mask in zip(pictures, masks, strict=True)]
     nothing = [np.zeros_like(mask) for mask in masks]
     return pool_of([*pictures, *empty], [*masks, *nothing], "frame", size, SMALLEST)
 
 
-def filled(picture: Image, hole: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> Image:
+def filled(picture: Image, hole: BoolMask) -> Image:
     """A picture whose hole is painted over from its surroundings.
 
     Args:
@@ -51,13 +49,3 @@ def filled(picture: Image, hole: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
     painted = cv2.resize(cv2.inpaint(small, wide, 5, cv2.INPAINT_TELEA), (width, height))
     inside = cv2.resize(wide, (width, height), interpolation=cv2.INTER_NEAREST)[:, :, None] > 0
     return np.where(inside, painted, picture)
-
-
-def _few(label_map: LabelMap) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The largest objects of a frame, numbered from 1."""
-    ids = object_ids(label_map)
-    areas = {i: int((label_map == i).sum()) for i in ids}
-    chosen = sorted(ids, key=lambda i: -areas[i])[:MOST]
-    table = np.zeros(int(label_map.max()) + 1, np.uint8)
-    table[chosen] = np.arange(1, len(chosen) + 1)
-    return np.asarray(table[label_map])

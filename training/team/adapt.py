@@ -20,7 +20,6 @@ from pathlib import Path
 
 import torch
 
-from agss_model.config import preset
 from agss_model.engines import use_engine
 from agss_model.engines.loading import pick_device
 from agss_model.errors import ConfigError
@@ -261,10 +260,9 @@ def _learn(
 def _settings(start: Path, lessons: Lessons, side: int, config: AdaptConfig) -> RunConfig:
     gpu = torch.cuda.is_available()
     _, network, _ = read_weights(start)
-    usual = preset(network.architecture).to_dict()
     return RunConfig(
         preset=network.architecture,
-        network={name: value for name, value in network.to_dict().items() if usual.get(name) != value},
+        network=network.changes(),
         init=str(start),
         seed=config.seed,
         lr=RATE,

@@ -13,16 +13,16 @@ import numpy as np
 from agss_model.errors import MaskError
 from agss_model.masks.labels import LabelMap, object_ids
 from agss_model.video.source import FrameSource, Image
+from training.annotations.prepare import TRAIN_SIDE, scaled
 from training.data.clips import ClipSource
 from training.data.sparse import SparseClips, VideoInMemory
 from training.data.stills import StillPool
 from training.data.video_config import VideoConfig
+from training.loop.settings import clip_size
 from training.loop.sources import Mixture
-from training.synthesis.own_frames import pool_of_frames
+from training.synthesis.own_frames import SMALLEST, pool_of_frames
 from training.synthesis.scenes import StillClips, SynthesisConfig
 
-SIDE = 960
-"""Longest side at which frames are kept; networks look at no more."""
 TOO_SMALL = "no object is large enough to learn from; draw one on a frame where it is larger"
 MOST_FRAMES = 16
 """Human frames that are learned from, spread evenly where there are more."""
@@ -59,9 +59,7 @@ class Lessons:
     def size(self, longest: int) -> tuple[int, int]:
         """(height, width) in multiples of 32 with the clip's proportions."""
         height, width = next(iter(self.label_maps.values())).shape
-        scale = longest / max(height, width)
-        rows, columns = (max(32, round(side * scale / 32) * 32) for side in (height, width))
-        return rows, columns
+        return clip_size(height, width, longest)
 
     def clips(self, side: int, others: StillPool | None = None) -> ClipSource:
         """Clips to learn from: synthetic ones, and of the real change where there is any.
@@ -100,7 +98,7 @@ class Lessons:
         number, near = max(pairs, key=lambda pair: (abs(pair[0] - pair[1]), pair[0]))
         maps = {n: label_map for n, label_map in self.label_maps.items() if n != number}
         ends = {n: self.label_maps[n] for n in (number, near)}
-        config = VideoConfig(reverse=float(number < near), flip=0.0, max_objects=MOST_OBJECTS, minimum=0.0003)
+        config = VideoConfig(reverse=float(number < near), flip=0.0, max_objects=MOST_OBJECTS, minimum=SMALLEST)
         exam = SparseClips([VideoInMemory("the clip", self.pictures, ends)], config)
         return Lessons(self.pictures, maps), exam, f"frame {number}, tracked from frame {near}"
 
@@ -129,21 +127,13 @@ def read_lessons(source: FrameSource, label_maps: Mapping[int, LabelMap]) -> Les
     wanted = set(chosen)
     for one, other in pairwise(chosen):
         wanted.update(_evenly(one, other, BETWEEN + 2))
-    pictures = {number: _small(source.read(number), cv2.INTER_AREA) for number in sorted(wanted)}
-    return Lessons(pictures, {number: _small(label_maps[number], cv2.INTER_NEAREST) for number in chosen})
+    scale = min(1.0, TRAIN_SIDE / max(source.size))
+    pictures = {number: scaled(source.read(number), scale, cv2.INTER_AREA) for number in sorted(wanted)}
+    return Lessons(pictures, {number: scaled(label_maps[number], scale, cv2.INTER_NEAREST) for number in chosen})
 
 
 def _evenly(first: int, last: int, count: int) -> list[int]:
     return sorted({round(number) for number in np.linspace(first, last, count).tolist()})
-
-
-def _small(picture: np.ndarray, interpolation: int) -> np.ndarray:
-    height, width = picture.shape[:2]
-    scale = SIDE / max(height, width)
-    if scale >= 1:
-        return picture
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(picture, size, interpolation=interpolation))
 
 
 def _scenes(pool: StillPool) -> SynthesisConfig:
@@ -154,7 +144,7 @@ def _scenes(pool: StillPool) -> SynthesisConfig:
         pasted=MOST_OBJECTS // 2,
         smallest=0.7 * min(shares),
         largest=min(0.9, 1.4 * max(shares)),
-        minimum=0.0003,
+        minimum=SMALLEST,
         twin=0.2,
         untracked=0.15,
     )

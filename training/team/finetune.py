@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from agss_model.config import AgssConfig, preset
+from agss_model.config import AgssConfig
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.files import write_json
 from agss_model.weights.files import read_weights
@@ -25,7 +25,7 @@ from agss_model.weights.registry import digest_of, locate
 from training.annotations.prepare import Prepared
 from training.data.video_config import VideoConfig
 from training.loop.recurrent import RecurrentConfig
-from training.loop.settings import RunConfig, Source, Stage, from_dict, to_dict
+from training.loop.settings import RunConfig, Source, Stage, clip_size, from_dict, to_dict
 from training.loop.sources import open_sources
 from training.loop.trainer import SHARED, Trainer
 from training.synthesis.scenes import SynthesisConfig
@@ -131,11 +131,10 @@ def _settings(prepared: Prepared, wishes: Wishes, config: AgssConfig, start: Pat
     shape = Stage(
         steps=steps, batch=8 if gpu else 2, size=_clip_size(prepared, wishes.size or (640 if gpu else 448)), frames=4
     )
-    base = preset(config.architecture).to_dict()
     lite = config.architecture == "lite"
     return RunConfig(
         preset=config.architecture,
-        network={name: value for name, value in config.to_dict().items() if base.get(name) != value},
+        network=config.changes(),
         init=str(start),
         seed=wishes.seed,
         lr=RATE,
@@ -179,9 +178,7 @@ def _clip_size(prepared: Prepared, longest: int) -> tuple[int, int]:
     if first is None:
         raise ConfigError(f"{prepared.root} holds no frame to learn from; remove it to prepare it anew")
     height, width = read_image(first).shape[:2]
-    scale = longest / max(height, width)
-    rows, columns = (max(32, round(side * scale / 32) * 32) for side in (height, width))
-    return rows, columns
+    return clip_size(height, width, longest)
 
 
 def _with_steps(run: RunConfig, steps: int) -> RunConfig:

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from agss_model.clips import follow
+from agss_model.evaluation import region_similarity
 from agss_model.masks.labels import LabelMap, object_ids
 from agss_model.network.base import AGSSVOS
 from agss_model.tracker import Tracker
@@ -43,11 +44,7 @@ def round_trip(source: FrameSource, label_maps: Mapping[int, LabelMap], network:
             arrived = result.label_map
         if not arrived.any():
             return 0.0
-    ious = []
-    for object_id in object_ids(truth):
-        ours, theirs = arrived == object_id, truth == object_id
-        ious.append(float((ours & theirs).sum() / (ours | theirs).sum()))
-    return float(np.mean(ious))
+    return float(np.mean([region_similarity(arrived == i, truth == i) for i in object_ids(truth)]))
 
 
 def _same(label_map: LabelMap) -> LabelMap:
