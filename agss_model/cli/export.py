@@ -1,4 +1,4 @@
-"""`agss export`: a finished run in the format of another tool."""
+"""`agss export`: a finished run, or an export of CVAT, in the format of another tool."""
 
 from __future__ import annotations
 
@@ -10,25 +10,36 @@ import typer
 
 from agss_model.cli import options
 from agss_model.cli.console import stdout
-from agss_model.errors import ConfigError
+from agss_model.cvat import Include, read_cvat_xml
+from agss_model.errors import ConfigError, MediaError
+from agss_model.formats.clip import MaskedClip
 from agss_model.formats.registry import FORMATS
 from agss_model.formats.registry import export as write
-from agss_model.formats.tracked import read_run
+from agss_model.formats.tracked import of_annotations, read_run
+from agss_model.video import open_source
+from agss_model.words import plural
 
 Format = Enum("Format", {name: name for name in FORMATS})  # type: ignore[misc]
+TO = typer.Option("--to", help="The format.", show_default=False)
+OUT = typer.Option("--out", help="A new folder.", show_default=False)
+LABEL = typer.Option("--label", help="Class of an object, such as 3=person; may be repeated.", show_default=False)
+SHAPES = typer.Option(
+    "--shapes", help="Of CVAT's shapes: human: drawn by people; interpolated: also what lies between; all: every one."
+)
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="The folder that agss track wrote.", show_default=False)],
-    to: Annotated[Format, typer.Option(help="The format.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="A new folder.", show_default=False)],
-    label: Annotated[
-        list[str] | None,
-        typer.Option(help="Class of an object, such as 3=person; may be repeated.", show_default=False),
-    ] = None,
+    run: Annotated[
+        Path,
+        typer.Argument(help="The folder that agss track wrote, or an export of CVAT (XML or ZIP).", show_default=False),
+    ],
+    to: Annotated[Format, TO],
+    out: Annotated[Path, OUT],
+    label: Annotated[list[str] | None, LABEL] = None,
     source: Annotated[
         Path | None, typer.Option(help="The clip, to write its pictures as well.", show_default=False)
     ] = None,
+    shapes: Annotated[Include, SHAPES] = "all",
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
@@ -36,14 +47,39 @@ def export(
 
     All formats keep every pixel but YOLO's, which has outlines without holes and no object ids.
     """
-    tracked = read_run(run, _labels(label or []), source)
-    write(tracked, to.value, out)
-    stdout().print(f"{len(tracked.frames)} frames and {len(tracked.ids)} objects written to {out}")
+    labels = chosen_labels(label)
+    clip = _of_cvat(run, shapes, labels, source) if run.is_file() else read_run(run, labels, source)
+    write(clip, to.value, out)
+    stdout().print(written(clip, out))
 
 
-def _labels(words: list[str]) -> dict[int, str]:
+def _of_cvat(path: Path, shapes: Include, labels: dict[int, str], source: Path | None) -> MaskedClip:
+    videos = read_cvat_xml(path)
+    if len(videos) != 1:
+        raise MediaError(f"{path} holds {len(videos)} tasks; export one at a time")
+    (video,) = videos
+    clip = None if source is None else open_source(source)
+    if clip is not None and (len(clip), clip.size) != (video.frame_count, (video.width, video.height)):
+        raise MediaError(
+            f"{source} has {len(clip)} frames of {clip.size}, but {path} is about {video.frame_count} of "
+            f"{(video.width, video.height)}; give the clip that was annotated"
+        )
+    return of_annotations(video, shapes, labels, clip)
+
+
+def written(clip: MaskedClip, out: Path) -> str:
+    """A sentence on what was written."""
+    return f"{plural(len(clip.frames), 'frame')} and {plural(len(clip.labels), 'object')} written to {out}"
+
+
+def chosen_labels(words: list[str] | None) -> dict[int, str]:
+    """Classes by object, from words such as "3=person".
+
+    Raises:
+        ConfigError: another form.
+    """
     labels = {}
-    for word in words:
+    for word in words or ():
         number, _, name = word.partition("=")
         if not number.isdecimal() or not name.strip():
             raise ConfigError(f"--label is {word!r}; write the object's id and its class, such as 3=person")

@@ -123,7 +123,7 @@ def open_dataset(root: str | Path, layout: Layout = "davis", names: Iterable[str
     root = Path(root)
     if layout not in get_args(Layout):
         raise MediaError(f"layout {layout!r} is not known; use one of {', '.join(get_args(Layout))}")
-    images, annotations = (_resolution(root / part, layout) for part in ("JPEGImages", "Annotations"))
+    images, annotations = (_resolution(root / part) for part in ("JPEGImages", "Annotations"))
     found = sorted({folder.name for folder in _folders(images)} & {folder.name for folder in _folders(annotations)})
     if not found:
         raise MediaError(
@@ -186,8 +186,8 @@ def write_results(
     return folder
 
 
-def _resolution(folder: Path, layout: Layout) -> Path:
-    return folder / "480p" if layout == "davis" and (folder / "480p").is_dir() else folder
+def _resolution(folder: Path) -> Path:
+    return folder / "480p" if (folder / "480p").is_dir() else folder
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -1,90 +1,30 @@
-"""Masks of a clip, wherever they come from, as the writers of formats take them."""
+"""What is taken away: the masks of a finished run, or of a video annotated in CVAT."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
-import cv2
-
-from agss_model.errors import MediaError, OutputError
-from agss_model.files import explained
+from agss_model.cvat import Include, VideoAnnotations
+from agss_model.errors import MaskError, MediaError, OutputError
+from agss_model.formats.clip import UNNAMED, FrameMasks, MaskedClip, file_name
 from agss_model.masks.files import read_label_map
-from agss_model.masks.labels import BoolMask, LabelMap, to_masks
+from agss_model.masks.labels import to_masks
 from agss_model.runs.marks import wanted_frames
-from agss_model.runs.scores import Row, read_rows
+from agss_model.runs.scores import read_rows
 from agss_model.runs.traces import Traces, by_number
 from agss_model.video import open_source
 from agss_model.video.images import natural_order
 from agss_model.video.source import FrameSource
 
-DEFAULT_LABEL = "object"
 
-
-@dataclass(frozen=True)
-class Tracked:
-    """Label maps of the frames of one clip.
-
-    Attributes:
-        name: of the clip.
-        size: (width, height) in pixels.
-        frames: numbers of the frames with masks, ascending.
-        ids: all objects.
-        read: from a frame number to its (H, W) label map.
-        rows: scores by frame and object.
-        labels: class of each object; `DEFAULT_LABEL` where there is none.
-        stems: from a frame number to the name of its file, without suffix.
-        source: the clip itself, where pictures are wanted too.
-    """
-
-    name: str
-    size: tuple[int, int]
-    frames: range
-    ids: tuple[int, ...]
-    read: Callable[[int], LabelMap]
-    rows: Mapping[tuple[int, int], Row] = field(default_factory=dict)
-    labels: Mapping[int, str] = field(default_factory=dict)
-    stems: Callable[[int], str] = by_number
-    source: FrameSource | None = None
-
-    def label(self, object_id: int) -> str:
-        """Class of an object."""
-        return self.labels.get(object_id, DEFAULT_LABEL)
-
-    @property
-    def classes(self) -> list[str]:
-        """All classes, in the order of their first object; classes count from 1 in COCO, from 0 in YOLO."""
-        return list(dict.fromkeys(self.label(object_id) for object_id in self.ids))
-
-    def masks(self) -> Iterator[tuple[int, dict[int, BoolMask]]]:
-        """The (H, W) mask of each object that is there, frame by frame."""
-        for number in self.frames:
-            yield number, to_masks(self.read(number))
-
-    def write_frames(self, folder: Path) -> None:
-        """Write the pictures as JPEG, where the clip is at hand.
-
-        Raises:
-            OutputError: they cannot be written.
-        """
-        if self.source is None:
-            return
-        with explained(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        images = self.source.frames(self.frames.start, self.frames.stop)
-        for number, image in zip(self.frames, images, strict=True):
-            path = folder / f"{self.stems(number)}.jpg"
-            if not cv2.imwrite(str(path), image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]):
-                raise OutputError(f"cannot write {path}; choose another place, or free some space")
-
-
-def read_run(root: Path, labels: Mapping[int, str], source: Path | None = None) -> Tracked:
+def read_run(root: Path, labels: Mapping[int, str], source: Path | None = None) -> MaskedClip:
     """The masks of a finished run.
 
     Args:
         root: the folder that `agss track` wrote.
-        labels: class by object.
+        labels: class by object, where another than the run has is wanted.
         source: the clip, where pictures are wanted too.
 
     Raises:
@@ -96,25 +36,85 @@ def read_run(root: Path, labels: Mapping[int, str], source: Path | None = None) 
     if record is None or not record.finished:
         raise OutputError(f"{root} holds no finished run; give the folder that agss track wrote with --out")
     about, frames = record.asked["source"], wanted_frames(record.asked)
-    clip = None if source is None else open_source(source)
+    clip = None if source is None else open_source(source, partial=True)
     if clip is not None and (len(clip), list(clip.size)) != (about["frames"], about["size"]):
         raise MediaError(f"{source} is not the clip of {root}: that has {about['frames']} frames of {about['size']}")
-    names = {number: by_number(number) for number in frames}
+    names = {number: by_number(number) for number in range(about["frames"])}
     if record.asked.get("names") == "source":
         stems = sorted((Path(name).stem for name in record.files if name.startswith("masks/")), key=natural_order)
-        names = dict(zip(frames, stems, strict=False))  # a folder's frames are in this order
+        names |= dict(zip(frames, stems, strict=False))  # a folder's frames are in this order
     rows = {(row.frame, row.object_id): row for row in read_rows(traces.scores)}
     ids = sorted({object_id for told in record.asked["masks"].values() for object_id in told["objects"]})
-    if unknown := sorted(labels.keys() - set(ids)):
-        raise MediaError(f"{root} has no object {unknown[0]}; it has {ids}")
-    return Tracked(
+    given = {int(object_id): name for object_id, name in record.asked.get("labels", {}).items()} | dict(labels)
+
+    def each() -> Iterator[FrameMasks]:
+        for number in frames:
+            masks = to_masks(read_label_map(traces.masks / f"{names[number]}.png"))
+            here = {object_id: rows[number, object_id] for object_id in masks if (number, object_id) in rows}
+            human = frozenset(object_id for object_id, row in here.items() if row.human)
+            yield FrameMasks(number, masks, human, {object_id: row.score for object_id, row in here.items()})
+
+    return MaskedClip(
         name=Path(Path(about["name"]).name).stem or "clip",
         size=(about["size"][0], about["size"][1]),
+        count=about["frames"],
         frames=frames,
-        ids=tuple(ids),
-        read=lambda number: read_label_map(traces.masks / f"{names[number]}.png"),
-        rows=rows,
-        labels={int(object_id): name for object_id, name in record.asked.get("labels", {}).items()} | dict(labels),
-        stems=names.__getitem__,
+        labels=labelled(ids, given, str(root)),
+        each=each,
+        part=frames,
+        stem=names.__getitem__,
         source=clip,
     )
+
+
+def of_annotations(
+    annotations: VideoAnnotations,
+    include: Include,
+    labels: Mapping[int, str],
+    source: FrameSource | None = None,
+    part: range | None = None,
+) -> MaskedClip:
+    """The masks of a video annotated in CVAT.
+
+    Args:
+        annotations: as CVAT's readers give them.
+        include: what counts, see `Include`.
+        labels: class by object, where another than CVAT has is wanted.
+        source: the frames, counted as CVAT counts them, where pictures are wanted too.
+        part: the frames that are meant, where these are not all.
+
+    Raises:
+        MaskError: nothing of what counts is drawn.
+        MediaError: a class of an object that there is not.
+    """
+    name = annotations.name
+    frames = annotations.frames(include)
+    if not frames:
+        raise MaskError(f"{name} holds nothing to export; interpolated and automatic shapes count with --shapes all")
+    ids = [entry.id for entry in annotations.objects]
+    given = {entry.id: entry.label for entry in annotations.objects if entry.label} | dict(labels)
+
+    size = (annotations.width, annotations.height)
+    count, told = annotations.frame_count, labelled(ids, given, name)
+    each = partial(masks_of, annotations, include)
+    return MaskedClip(file_name(name), size, count, frames, told, each, part, source=source)
+
+
+def masks_of(annotations: VideoAnnotations, include: Include) -> Iterator[FrameMasks]:
+    """What counts in a video annotated in CVAT, frame by frame; objects keep their whole masks where they overlap."""
+    for number in annotations.frames(include):
+        known = annotations.known(number, include)
+        masks = {object_id: annotations.mask(object_id, number, include) for object_id in known}
+        shown = {object_id: mask for object_id, mask in masks.items() if mask.any()}
+        yield FrameMasks(number, shown, frozenset(annotations.known(number, "interpolated")) & shown.keys())
+
+
+def labelled(ids: list[int], labels: Mapping[int, str], what: str) -> dict[int, str]:
+    """A class for every object.
+
+    Raises:
+        MediaError: a class of an object that there is not.
+    """
+    if unknown := sorted(labels.keys() - set(ids)):
+        raise MediaError(f"{what} has no object {unknown[0]}; it has {ids}")
+    return {object_id: labels.get(object_id, UNNAMED) for object_id in ids}

@@ -12,41 +12,48 @@ from av.video.frame import VideoFrame
 
 from agss_model.cvat import CvatXmlWriter, Task
 from agss_model.errors import ConfigError, OutputError
-from agss_model.formats.tracked import Tracked
+from agss_model.formats.clip import MaskedClip
+from agss_model.formats.names import write_names
 
 
-def write_cvat_video(tracked: Tracked, out: Path) -> None:
-    """`annotations.xml` of "CVAT for video 1.1": masks, grouped by object; what a person drew is `manual`."""
-    width, height = tracked.size
-    task = Task(None, tracked.name, width, height, tracked.frames.stop)
-    labels = {object_id: tracked.label(object_id) for object_id in tracked.ids}
-    out.mkdir(parents=True, exist_ok=True)
-    with CvatXmlWriter(out / "annotations.xml", task, labels) as writer:
-        for number, masks in tracked.masks():
-            for object_id, mask in masks.items():
-                row = tracked.rows.get((number, object_id))
-                writer.put(number, object_id, mask, human=row is not None and row.human)
+def write_cvat_video(clip: MaskedClip, out: Path) -> None:
+    """`annotations.xml` of "CVAT for video 1.1", beside the video or `images/` where the clip is at hand.
+
+    Masks keep every pixel and are grouped by object; where they overlap the smallest is uppermost. What a person drew
+    is `manual`, the rest `auto`.
+    """
+    task = Task(None, clip.name, *clip.size, clip.count, source=clip.write_media(out))
+    if clip.indexes:
+        write_names(out / "objects.json", clip)
+    with CvatXmlWriter(out / "annotations.xml", task, clip.labels) as writer:
+        for frame in clip.each():
+            for layer, (object_id, mask) in enumerate(frame.largest_first()):
+                writer.put(frame.number, object_id, mask, human=object_id in frame.human, z_order=layer)
 
 
-def write_alpha_video(tracked: Tracked, out: Path) -> None:
+def write_alpha_video(clip: MaskedClip, out: Path) -> None:
     """`NAME.mov`: the objects on a transparent ground, exact (PNG in QuickTime, which editing programs read).
+
+    Frames without masks show nothing.
 
     Raises:
         ConfigError: the clip is not at hand.
         OutputError: the file cannot be written.
     """
-    if tracked.source is None:
+    if clip.source is None:
         raise ConfigError("a video of the objects needs the pictures; say where the clip is with --source")
-    rate = Fraction(tracked.source.fps).limit_denominator(1001)
-    path = out / f"{tracked.name}.mov"
+    rate = Fraction(clip.source.fps).limit_denominator(1001)
+    path, span = out / f"{clip.name}.mov", clip.wanted
     try:
-        out.mkdir(parents=True, exist_ok=True)
         with av.open(str(path.resolve()), "w", format="mov") as container:
             stream = container.add_stream("png", rate=rate)
-            stream.width, stream.height, stream.pix_fmt = *tracked.size, "rgba"
-            images = tracked.source.frames(tracked.frames.start, tracked.frames.stop)
-            for place, (number, image) in enumerate(zip(tracked.frames, images, strict=True)):
-                inside = tracked.read(number) > 0
+            stream.width, stream.height, stream.pix_fmt = *clip.size, "rgba"
+            maps = iter(clip.label_maps())
+            following = next(maps, None)
+            for place, image in enumerate(clip.source.frames(span.start, span.stop)):
+                inside = np.zeros(image.shape[:2], np.bool_)
+                if following is not None and following[0] == span[place]:
+                    inside, following = following[1] > 0, next(maps, None)
                 rgba = np.dstack([image * inside[..., None], inside.astype(np.uint8) * 255])
                 frame = VideoFrame.from_ndarray(np.ascontiguousarray(rgba), format="rgba")
                 frame.pts, frame.time_base = place, 1 / rate

@@ -6,13 +6,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-import cv2
-
 from agss_model.masks.files import read_label_map
 from agss_model.overlay import draw_overlay
 from agss_model.runs.folder import RunFolder
 from agss_model.runs.reporting import Report
 from agss_model.runs.scores import Row
+from agss_model.video.images import encode_picture
 from agss_model.video.prefetch import prefetch
 from agss_model.video.source import Image, IndexedFrames
 from agss_model.video.writer import VideoWriter
@@ -77,7 +76,6 @@ def _video(source: IndexedFrames, frames: range, folder: RunFolder) -> Iterator[
 @contextlib.contextmanager
 def _images(folder: RunFolder) -> Iterator[Put]:
     def put(number: int, image: Image) -> None:
-        _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        folder.keep_shown(number, data.tobytes())
+        folder.keep_shown(number, encode_picture(image, quality=_QUALITY))
 
     yield put

@@ -24,6 +24,7 @@ from agss_model.video.stacks import pages_of
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP")
 _WIDE = frozenset({".png", ".tif", ".tiff"})  # can have 16 bits
 _LOOKED_AT = 16  # images from which the range of 16-bit values is learnt
+_ORIENTATION, _EIGHT_BITS = 0x0112, ("1", "L", "P", "RGB")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
@@ -143,6 +144,41 @@ def decode_image(data: bytes, what: str, bits: int = 16) -> Image:
     if image.dtype != np.uint8:
         raise MediaError(f"{what} has {image.dtype} pixels; convert it to 8 or 16 bits per channel")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def encode_picture(image: Image, suffix: str = ".jpg", quality: int = 95) -> bytes:
+    """A picture as the content of a file.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        suffix: ".jpg" or ".png".
+        quality: of a JPEG.
+
+    Raises:
+        MediaError: it cannot be encoded, such as a side above 65535 pixels.
+    """
+    done, data = cv2.imencode(suffix, image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise MediaError(f"a picture of {image.shape[1]}x{image.shape[0]} pixels cannot be written as {suffix}")
+    return data.tobytes()
+
+
+def shown_as_stored(path: Path) -> bool:
+    """Whether any program shows a file as `read_image` does: JPEG or PNG of 8 bits, upright, of one picture.
+
+    Raises:
+        MediaError: it cannot be read.
+    """
+    from PIL import Image as pillow
+
+    if path.suffix.lower() not in (".jpg", ".jpeg", ".png"):
+        return False
+    try:
+        with pillow.open(path) as image:
+            upright = image.getexif().get(_ORIENTATION, 1) in (0, 1)
+            return upright and image.format in ("JPEG", "PNG") and image.mode in _EIGHT_BITS
+    except (OSError, ValueError, SyntaxError) as error:
+        raise MediaError(f"image {path} is damaged ({error}); export it again as PNG or JPEG") from error
 
 
 def natural_order(name: str) -> tuple[tuple[int, str], ...]:

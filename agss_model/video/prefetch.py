@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def prefetch(iterable: Iterable[T], depth: int = 4) -> Iterator[T]:
+def prefetch(iterable: Iterable[T], depth: int = 4) -> Generator[T, None, None]:
     """Yield the items of `iterable`, which is read ahead in a thread, so that decoding overlaps with other work.
 
     An error of the iterable is raised here, after the items before it. Closing this generator (also by leaving its
@@ -26,7 +26,7 @@ def prefetch(iterable: Iterable[T], depth: int = 4) -> Iterator[T]:
     return _read_ahead(iterable, depth)
 
 
-def _read_ahead(iterable: Iterable[T], depth: int) -> Iterator[T]:
+def _read_ahead(iterable: Iterable[T], depth: int) -> Generator[T, None, None]:
     # Each entry is (item, None), or (None, error) as the last one; StopIteration marks the ordinary end.
     entries: queue.Queue[tuple[list[T], BaseException | None]] = queue.Queue(maxsize=depth)
     stopped = threading.Event()

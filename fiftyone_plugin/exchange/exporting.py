@@ -1,4 +1,4 @@
-"""Clips with their masks as files: folders in the DAVIS or YouTube-VOS layout, or tasks of CVAT; masks are exact."""
+"""Clips with their masks as files, by the writers of `agss_model.formats`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
 from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import AgssError, ConfigError, OutputError
+from agss_model.formats.clip import FrameMasks, MaskedClip
+from agss_model.formats.registry import FORMATS, add
 from agss_model.masks.labels import BoolMask
 from fiftyone_plugin.data.authorship import Authors
 from fiftyone_plugin.data.clips import Clip
@@ -19,8 +22,9 @@ from fiftyone_plugin.data.identity import Name, Names, numbered
 from fiftyone_plugin.data.labels import Label, decode_label
 from fiftyone_plugin.data.progress import Progress, count
 from fiftyone_plugin.data.reading import labels_in, read_values
-from fiftyone_plugin.exchange.layouts import FrameMasks, folder_name, place_for
+from fiftyone_plugin.exchange.naming import folder_name
 
+LAYOUTS = tuple(FORMATS)
 Which = Literal["human", "all"]
 
 
@@ -88,16 +92,21 @@ class Exporter:
             clips: to write.
             labels: field with masks.
             root: folder, made if missing; folders of sequences must not be there yet.
-            layout: one of `fiftyone_plugin.exchange.layouts.LAYOUTS`.
-            which: "human": what a human drew, or confirmed by an edit, in label maps only of frames in which that is
-                every object; "all": every mask.
+            layout: one of `LAYOUTS`, or "cvat" for "cvat-video".
+            which: "human": what a human drew, or confirmed by an edit; where the layout says of every object whether it
+                is there, only frames in which that is every object; "all": every mask.
 
         Raises:
             ConfigError: an unknown layout or choice, or no folder.
         """
         if which not in get_args(Which):
             raise ConfigError(f"labels is {which!r}; choose {' or '.join(get_args(Which))}.")
-        self._place = place_for(layout, root)
+        self._layout = "cvat-video" if layout == "cvat" else layout
+        if self._layout not in FORMATS:
+            raise ConfigError(f"layout is {layout!r}; choose {', '.join(LAYOUTS)}.")
+        if not str(root).strip() or str(root) == ".":
+            raise ConfigError("no folder was given; say where to write, such as /data/export.")
+        self._root, self._format = root.expanduser(), FORMATS[self._layout]
         self._collection, self._clips, self._labels, self._which = collection, clips, labels, which
         self.exported = Exported()
 
@@ -123,14 +132,13 @@ class Exporter:
                 self.exported.failed[f"{clip.name} (sample {clip.key})"] = str(error)
         if not self.exported.sequences:
             raise AgssError(f"nothing was written. {self.exported}")
-        self._place.finish()
 
     def _export(self, clip: Clip) -> None:
         survey = self._survey(clip)
         if not survey.chosen:
             self.exported.bare.append(clip.name)
             return
-        most = self._place.most_ids
+        most = self._format.most_ids
         if len(survey.objects) > most:
             raise AgssError(
                 f"{len(survey.objects)} objects are too many for this layout, which holds {most}; split the clip."
@@ -140,11 +148,20 @@ class Exporter:
         if name in self.exported.sequences:
             name = f"{name}_{clip.key[-6:]}"
         with clip.open() as source:
-            frames = self._frames(clip, source.size, ids, survey)
-            self._place.write(clip, name, source, {i: known for known, i in ids.items()}, frames)
+            masked = MaskedClip(
+                name=name,
+                size=source.size,
+                count=len(source),
+                frames=sorted(survey.chosen),
+                labels={i: known.label for known, i in ids.items()},
+                each=lambda: self._frames(clip, source.size, ids, survey),
+                part=range(clip.first, len(source) if clip.last is None else min(clip.last + 1, len(source))),
+                indexes={i: known.index for known, i in ids.items() if known.index is not None and known.index != i},
+                source=source,
+            )
+            add(masked, self._layout, self._root)
         self.exported.sequences.append(name)
         self.exported.frames += len(survey.chosen)
-        self.exported.overlapping = self._place.overlapping
 
     def _survey(self, clip: Clip) -> _Survey:
         """The objects, and the labels in each frame to write."""
@@ -165,7 +182,7 @@ class Exporter:
         if self._which == "all":
             return marked
         drawn = [pair for pair in marked if pair[1]]
-        if len(drawn) == len(marked) or not self._place.whole:
+        if len(drawn) == len(marked) or not self._format.whole:
             return drawn
         self.exported.partial += bool(drawn)
         return []
@@ -185,4 +202,11 @@ class Exporter:
                 masks[object_id] = masks[object_id] | mask if object_id in masks else mask
                 if chosen[label.id]:
                     human.add(object_id)
+            if self._format.flat:
+                self.exported.overlapping += _shared_pixels(masks)
             yield FrameMasks(number, masks, frozenset(human))
+
+
+def _shared_pixels(masks: Mapping[int, BoolMask]) -> int:
+    """Pixels that could be kept for one of their objects only."""
+    return int(np.maximum(sum((mask.astype(np.int64) for mask in masks.values()), np.int64(0)) - 1, 0).sum())

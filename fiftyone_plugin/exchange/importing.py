@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,8 +15,11 @@ from fiftyone.core.collections import SampleCollection
 
 from agss_model.cvat import Include, VideoAnnotations, read_cvat_xml
 from agss_model.errors import AgssError, ConfigError
-from agss_model.evaluation import Sequence, open_dataset
-from agss_model.masks.labels import BoolMask, to_masks
+from agss_model.evaluation import Layout, Sequence, open_dataset
+from agss_model.formats.clip import FrameMasks
+from agss_model.formats.names import Named, read_names
+from agss_model.formats.tracked import masks_of
+from agss_model.masks.labels import to_masks
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.collections import flat, unfiltered
 from fiftyone_plugin.data.database import FRAMES_AT_ONCE, DatabaseError, guarded
@@ -24,8 +27,9 @@ from fiftyone_plugin.data.fields import Field, FieldError, declare, field_of, ou
 from fiftyone_plugin.data.identity import UNNAMED, Name
 from fiftyone_plugin.data.labels import encode_mask, fingerprint
 from fiftyone_plugin.data.progress import Progress
-from fiftyone_plugin.exchange.layouts import LAYOUTS, FrameMasks, read_names
 from fiftyone_plugin.exchange.matching import Matching, frame_in, xml_files
+
+FORMATS = (*get_args(Layout), "cvat")
 
 
 @dataclass
@@ -79,7 +83,7 @@ class Importer:
         Args:
             dataset: with the videos, or with images, or empty to be filled from a folder.
             path: the folder; of CVAT the XML ("CVAT for video 1.1"), its folder, or a folder of such folders.
-            form: one of `fiftyone_plugin.exchange.layouts.LAYOUTS`.
+            form: one of `FORMATS`.
             name: of the field to write, which must not hold labels on these frames.
             include: of CVAT's shapes: "human" for drawn ones, "interpolated" for those in between too, or "all".
             sort_field: orders images that a task of CVAT is about.
@@ -88,15 +92,16 @@ class Importer:
         Raises:
             AgssError: an unknown format, or nothing to read.
         """
-        if form not in LAYOUTS or include not in get_args(Include):
+        if form not in FORMATS or include not in get_args(Include):
             raise ConfigError(
-                f"format {form!r}, shapes {include!r}: choose {', '.join(LAYOUTS)}; {', '.join(get_args(Include))}."
+                f"format {form!r}, shapes {include!r}: choose {', '.join(FORMATS)}; {', '.join(get_args(Include))}."
             )
-        self._dataset, self._name, self._include = dataset, name, include
+        self._dataset, self._name = dataset, name
+        self._include: Include = include  # type: ignore[assignment]
         self._matching = Matching(dataset, sort_field, group_field)
         path = path.expanduser()
         self._items: list[Sequence | Path]
-        self._named: dict[str, dict[int, Name]] = {}
+        self._named: dict[str, dict[int, Named]] = {}
         if form == "cvat":
             self._items = list(xml_files(path))
         else:
@@ -135,13 +140,14 @@ class Importer:
     def _import(self, task: Sequence | VideoAnnotations, item: Sequence | Path) -> None:
         if isinstance(task, Sequence):
             clip = self._matching.of_folder(task)
-            frames, names = _of_sequence(task), self._named.get(task.name, {})
+            known = self._named.get(task.name, {})
+            frames, names = _of_sequence(task), {i: Name(named.label, named.index) for i, named in known.items()}
         else:
             clip = self._matching.of_task(task, Path(str(item)))
             frames = _of_cvat(task, self._include, clip)
             known = read_names(Path(str(item)).parent).get(task.name, {})
-            names = {entry.id: known.get(entry.id, Name(entry.label)) for entry in task.objects}
-            names = {i: Name(entry.label, names[i].index) for i, entry in zip(names, task.objects, strict=True)}
+            nobody = Named("")
+            names = {entry.id: Name(entry.label, known.get(entry.id, nobody).index) for entry in task.objects}
             self.imported.notes += [f"{task.name}: {problem.text}" for problem in task.problems]
         view = unfiltered(flat(self._dataset))
         target = output_field(view, self._name)
@@ -226,18 +232,6 @@ def _of_sequence(sequence: Sequence) -> Iterator[FrameMasks]:
         yield FrameMasks(number, masks, frozenset(masks))
 
 
-def _of_cvat(annotations: VideoAnnotations, include: str, clip: Clip) -> Iterator[FrameMasks]:
-    """Objects keep their own masks where they overlap."""
-    for index in annotations.frames(include):  # type: ignore[arg-type]
-        masks: dict[int, BoolMask] = {}
-        human = set()
-        for entry in annotations.objects:
-            appearance = entry.appearances.get(index)
-            if appearance is None or not appearance.counts(include):  # type: ignore[arg-type]
-                continue
-            if appearance.human:
-                human.add(entry.id)
-            for shape in appearance.shapes:
-                mask = shape.mask(annotations.width, annotations.height)
-                masks[entry.id] = masks[entry.id] | mask if entry.id in masks else mask
-        yield FrameMasks(frame_in(clip, annotations, index), masks, frozenset(human))
+def _of_cvat(annotations: VideoAnnotations, include: Include, clip: Clip) -> Iterator[FrameMasks]:
+    for frame in masks_of(annotations, include):
+        yield replace(frame, number=frame_in(clip, annotations, frame.number))

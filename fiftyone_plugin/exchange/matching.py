@@ -13,7 +13,9 @@ from agss_model.video.images import image_folder
 from fiftyone_plugin.data.clips import Clip, find_clips
 from fiftyone_plugin.data.collections import flat
 from fiftyone_plugin.data.database import guarded
-from fiftyone_plugin.exchange.layouts import IMAGES, XML, folder_name
+from fiftyone_plugin.exchange.naming import folder_name
+
+XML, IMAGES = "annotations.xml", "images"
 
 SEQUENCE, NUMBER = "sequence", "frame_number"
 """Fields of samples that are made for the frames of a folder."""

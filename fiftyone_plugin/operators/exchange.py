@@ -14,9 +14,8 @@ from agss_model.errors import ConfigError
 from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.collections import readable
 from fiftyone_plugin.data.fields import MASKS, input_field
-from fiftyone_plugin.exchange.exporting import Exporter, Which
-from fiftyone_plugin.exchange.importing import Importer
-from fiftyone_plugin.exchange.layouts import LAYOUTS
+from fiftyone_plugin.exchange.exporting import LAYOUTS, Exporter, Which
+from fiftyone_plugin.exchange.importing import FORMATS, Importer
 from fiftyone_plugin.operators.common import Base, Job, ask_order, choose, choose_field, chosen_order
 
 
@@ -26,7 +25,7 @@ class ExportTraining(Base):
     NAME = "export_training"
     LABEL = "Export for training"
     ICON = "export"
-    DESCRIPTION = "Exact masks as folders in the DAVIS or YouTube-VOS layout, or as CVAT's video XML"
+    DESCRIPTION = "Exact masks for DAVIS, YouTube-VOS, COCO, YOLO, CVAT, LabelMe or a video editor"
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Add field, folder and layout to the form."""
@@ -34,11 +33,12 @@ class ExportTraining(Base):
         inputs.str("export_dir", label="Folder", required=True, description="On the machine that runs FiftyOne")
         choose(
             inputs, "layout", LAYOUTS, "Layout", default="davis",
-            description="davis, youtube-vos: images and label maps; cvat: the video with \"CVAT for video 1.1\" XML",
+            description="davis, youtube-vos: images and label maps; cvat-video: the video with CVAT's XML; others: a "
+            "folder for each clip",
         )  # fmt: skip
         choose(
             inputs, "labels", get_args(Which), "Masks", default="human",
-            description="human: what a human drew, in label maps only where that is every object; all: every mask",
+            description="human: what a human drew, and but for CVAT only where that is every object; all: every mask",
         )  # fmt: skip
         ask_order(inputs, view)
 
@@ -69,10 +69,12 @@ class ExportTraining(Base):
             sample_collection: a dataset or view.
             label_field: holds the masks.
             export_dir: a folder; sequences that are there already are not overwritten.
-            layout: "davis" or "youtube-vos": each frame as an image, each frame with masks as a label map; "cvat": for
-                each video a folder with `annotations.xml` ("CVAT for video 1.1") and the video, linked or copied.
-            labels: "human" for what a human drew, in label maps only of frames in which that is every object; "all"
-                for every mask.
+            layout: "davis" or "youtube-vos": each frame as an image, each frame with masks as a label map;
+                "cvat-video": for each video a folder with `annotations.xml` ("CVAT for video 1.1") and the video,
+                linked or copied; "coco", "coco-video", "yolo", "labelme", "rle-json", "alpha-video": a folder for each
+                clip, as `agss export` writes it.
+            labels: "human" for what a human drew, and but for CVAT and "rle-json" only in frames in which that is every
+                object; "all" for every mask.
             sort_field: orders images.
             group_field: tells sequences of images apart.
             delegate: queue it instead of running it now.
@@ -106,7 +108,7 @@ class ImportAnnotations(Base):
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Add path, format and field to the form."""
         inputs.str("path", label="Folder or file", required=True, description="On the machine that runs FiftyOne")
-        choose(inputs, "format", LAYOUTS, "Format", default="cvat")
+        choose(inputs, "format", FORMATS, "Format", default="cvat")
         inputs.str("label_field", label="Write to", default="ground_truth", required=True)
         if ctx.params.get("format", "cvat") == "cvat":
             choose(

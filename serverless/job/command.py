@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,37 +17,36 @@ from agss_model.cli import options
 from agss_model.cli.console import ConsoleReport, note, stderr, stdout
 from agss_model.clips import Direction
 from agss_model.cvat.keyframes import MOST, TOLERANCE
-from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, connect, read_token
+from agss_model.cvat.server import Server
 from agss_model.engines.loading import Engine, default_weights, load_engine, set_threads
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
 from agss_model.review import look_first
 from agss_model.words import plural
+from serverless.job import access
 from serverless.job.drawn import Boxes
+from serverless.job.export import export
 from serverless.job.ledger import Ledger, default_folder
 from serverless.job.plan import Asked, Output, Plan, make_plan
 from serverless.job.read import read_job
 from serverless.job.run import Outcome, run
-from serverless.job.track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_frame, read_function
+from serverless.job.track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_function
 from serverless.job.write import read_annotations, touches
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
 def register(app: typer.Typer) -> None:
-    """Add `agss cvat track`."""
+    """Add `agss cvat track` and `agss cvat export`."""
     cvat = typer.Typer(no_args_is_help=True, help="Work on the annotations of a CVAT server.")
     cvat.command()(track)
+    cvat.command()(export)
     app.add_typer(cvat, name="cvat")
-
-    @cvat.callback()
-    def _alone() -> None:  # without it, typer would fold a group of one command into that command
-        pass
 
 
 def track(
-    host: Annotated[str, typer.Option(help="Address of the CVAT server.", show_default=False)],
-    job: Annotated[int, typer.Option(help="Number of the job, as in its address in CVAT.", show_default=False)],
+    host: access.Host,
+    job: access.JobNumber,
     first: Annotated[
         int | None, typer.Option("--from", help="First frame, as CVAT shows it.", show_default="the job's")
     ] = None,
@@ -78,15 +75,10 @@ def track(
     ] = "local",
     function_id: Annotated[str, typer.Option(help="Id of that function.")] = "agss-vos",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
-    token_file: Annotated[
-        Path | None, typer.Option(help="File with an access token.", show_default=f"${TOKEN_VARIABLE}")
-    ] = None,
-    user: Annotated[
-        str | None,
-        typer.Option(help=f"User, where there is no token; the password comes from ${PASSWORD_VARIABLE} or a prompt."),
-    ] = None,
-    org: Annotated[str | None, typer.Option(help="Short name of the organization of the job.")] = None,
-    insecure: Annotated[bool, typer.Option("--insecure", help="Accept any certificate.")] = False,
+    token_file: access.TokenFile = None,
+    user: access.User = None,
+    org: access.Org = None,
+    insecure: access.Insecure = False,
     state: Annotated[
         Path | None, typer.Option(help="Folder for the record of this job.", show_default="with your other state")
     ] = None,
@@ -105,8 +97,7 @@ def track(
     beside theirs. The same command again continues an interrupted run, or replaces what it wrote before; what somebody
     has edited since is theirs and stays too.
     """
-    token = read_token(token_file) if user is None else None
-    server = connect(host, token=token, login=_login(token_file, user, host), org=org, insecure=insecure)
+    server = access.sign_in(host, token_file, user, org, insecure=insecure)
     info = read_job(server, job)
     every, again = keyframes == "all", deleted == "again"
     asked = Asked(first, last, direction, output, tolerance, every=every, again=again)
@@ -131,26 +122,6 @@ def track(
     _report(plan, outcome)
 
 
-def _login(token_file: Path | None, user: str | None, host: str) -> tuple[str, str] | None:
-    """User and password, where there is no token.
-
-    Raises:
-        ConfigError: neither is there.
-    """
-    if user is None:
-        if read_token(token_file) is None:
-            raise ConfigError(
-                f"CVAT needs a sign-in: put an access token into ${TOKEN_VARIABLE} or --token-file, or name --user."
-            )
-        return None
-    password = os.environ.get(PASSWORD_VARIABLE)
-    if not password:
-        if not sys.stdin.isatty():
-            raise ConfigError(f"The password of {user} is missing; put it into ${PASSWORD_VARIABLE}.")
-        password = str(typer.prompt(f"Password of {user} at {host}", hide_input=True, err=True))
-    return user, password
-
-
 def _tracking(
     server: Server, plan: Plan, model: str, function: str, load: Callable[[], Engine]
 ) -> tuple[Tracking, dict[str, Any]]:
@@ -171,8 +142,8 @@ def _tracking(
 
 def _learned(server: Server, plan: Plan, ledger: Ledger, weights: str, minutes: float) -> str:
     """Weights that have learned from what people drew in the job."""
-    drawn = plan.keyframes(plan.targets(), Boxes(partial(read_frame, server, plan.info)))
     source = JobFrames(server, plan.info, plan.frames)
+    drawn = plan.keyframes(plan.targets(), Boxes(source.picture))
     return adapted_weights(weights, source, drawn, ledger.folder / "adapted", ConsoleReport(), minutes)
 
 

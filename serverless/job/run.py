@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from agss_model.cli.console import FrameProgress
@@ -24,7 +23,7 @@ from serverless.job.objects import Key, Target, origin_of
 from serverless.job.plan import Plan, make_plan, resolve
 from serverless.job.present import occupied
 from serverless.job.shapes import Maker
-from serverless.job.track import Absent, Tracking, read_frame
+from serverless.job.track import Absent, JobFrames, Tracking
 from serverless.job.tracks import make_tracks
 from serverless.job.write import Writer, read_annotations
 
@@ -72,7 +71,7 @@ def run(server: Server, plan: Plan, tracking: Tracking, ledger: Ledger, model: d
         AgssError: of any kind; the same command continues.
         KeyboardInterrupt: it was interrupted; the same command continues.
     """
-    boxes = Boxes(partial(read_frame, server, plan.info))
+    boxes = Boxes(JobFrames(server, plan.info).picture)
     notes = resolve(plan, tracking, boxes)
     plan, grouped = _with_groups(server, plan, ledger)
     targets = plan.targets()

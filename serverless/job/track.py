@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from agss_model.clips import both_ways, follow, presence_of, propagate
+from agss_model.cvat.remote import ServerFrames
 from agss_model.cvat.server import CvatError, Server
 from agss_model.engines.loading import Engine
 from agss_model.errors import MaskError, WeightsError
@@ -21,8 +22,6 @@ from agss_model.masks.shapes import shape_to_mask
 from agss_model.ranges import Ids
 from agss_model.results import FrameResult, annotated
 from agss_model.tracker import Tracker
-from agss_model.video.images import decode_image
-from agss_model.video.source import Image, IndexedFrames, check_same_size
 from serverless.job.read import JobInfo
 
 Maps = Mapping[int, LabelMap]
@@ -30,7 +29,7 @@ Absent = Mapping[int, Ids]
 """By position the objects that are not there from then on, until a keyframe shows them again."""
 
 
-class JobFrames(IndexedFrames):
+class JobFrames(ServerFrames):
     """Frames of a job in full quality, by position; deleted ones are left out.
 
     Args:
@@ -39,29 +38,8 @@ class JobFrames(IndexedFrames):
         frames: number of the frame at each position.
     """
 
-    def __init__(self, server: Server, info: JobInfo, frames: Sequence[int]) -> None:
-        self.name, self.size, self.fps = f"job {info.job}", info.size, 25.0
-        self.frames_of_job, self._server, self._info = tuple(frames), server, info
-
-    def __len__(self) -> int:
-        return len(self.frames_of_job)
-
-    def read(self, index: int) -> Image:
-        """See `FrameSource.read`."""
-        return read_frame(self._server, self._info, self.frames_of_job[self._check(index)])
-
-
-def read_frame(server: Server, info: JobInfo, number: int) -> Image:
-    """A frame in full quality by its number in CVAT, (H, W, 3) uint8 RGB.
-
-    Raises:
-        MediaError: it cannot be decoded, or has another size than the job says.
-        CvatError: the server refuses.
-    """
-    what = f"frame {number} of job {info.job}"
-    image = decode_image(server.frame(info.job, number), what)
-    check_same_size((image.shape[1], image.shape[0]), info.size, what)
-    return image
+    def __init__(self, server: Server, info: JobInfo, frames: Sequence[int] = ()) -> None:
+        super().__init__(partial(server.frame, info.job), f"job {info.job}", info.size, frames)
 
 
 class Tracking(Protocol):

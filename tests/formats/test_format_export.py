@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
+from dataclasses import replace
 
-import av
 import cv2
 import numpy as np
 import pytest
+from format_readers import READERS, alpha
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
-from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
+from stand_ins import masked_clip
 
 from agss_model.cvat import read_cvat_xml
 from agss_model.errors import AgssError, OutputError
 from agss_model.evaluation import open_dataset
-from agss_model.formats.registry import FORMATS, export
-from agss_model.formats.tracked import Tracked
+from agss_model.formats.clip import FrameMasks
+from agss_model.formats.names import read_names
+from agss_model.formats.registry import FORMATS, add, export
 from agss_model.masks import object_ids, polygons_to_mask
 from agss_model.masks.polygons import Polygon
-from agss_model.runs.scores import Row
+from agss_model.video import open_source
 
 HEIGHT, WIDTH = 12, 17
 MAPS = st.lists(
@@ -48,73 +48,7 @@ class Pictures:
 def tracked(maps, source=None, first=0):
     maps = [np.array(one) for one in maps]
     maps[0][0, :3] = (1, 2, 300)
-    rows = {(first, i): Row(first, i, 1.0, False, (), True, 1) for i in (1, 2, 300)}
-    frames = range(first, first + len(maps))
-    read = lambda number: maps[number - first]  # noqa: E731
-    return maps, Tracked("clip", (WIDTH, HEIGHT), frames, (1, 2, 300), read, rows, LABELS, source=source)
-
-
-def put_together(pairs):
-    label_map = np.zeros((HEIGHT, WIDTH), np.uint16)
-    for object_id, mask in pairs:
-        label_map[mask.astype(bool)] = object_id
-    return label_map
-
-
-def read_coco(out, count):
-    data = COCO(str(out / "annotations.json"))
-    for image in sorted(data.getImgIds()):
-        found = data.loadAnns(data.getAnnIds(imgIds=[image]))
-        classes = {one["track_id"]: data.loadCats([one["category_id"]])[0]["name"] for one in found}
-        assert all(name == LABELS.get(object_id, "object") for object_id, name in classes.items())
-        yield put_together((one["track_id"], data.annToMask(one)) for one in found)
-
-
-def read_coco_video(out, count):
-    data = json.loads((out / "annotations.json").read_text())
-    assert data["videos"][0]["length"] == count
-    for place in range(count):
-        shown = ((one["id"], one["segmentations"][place]) for one in data["annotations"])
-        yield put_together((object_id, coco_mask.decode(rle)) for object_id, rle in shown if rle is not None)
-
-
-def read_rle_json(out, count):
-    data = json.loads((out / "masks.json").read_text())
-    for number in sorted(map(int, data["frames"])):
-        yield put_together((int(i), coco_mask.decode(rle)) for i, rle in data["frames"][str(number)].items())
-
-
-def read_davis(out, count):
-    (sequence,) = open_dataset(out, "davis", None)
-    return (sequence.truth_and_void(number)[0] for number in range(count))
-
-
-def read_youtube_vos(out, count):
-    meta = json.loads((out / "meta.json").read_text())["videos"]["clip"]["objects"]
-    assert meta["1"]["category"] == "person"
-    paths = sorted((out / "Annotations" / "clip").iterdir())
-    for path in paths:
-        label_map = np.array(Image.open(path))
-        shown = object_ids(label_map.astype(np.uint16))
-        assert all((path.stem in meta[str(i)]["frames"]) == (i in shown) for i in (1, 2, 300))
-        yield label_map
-
-
-def read_labelme(out, count):
-    for path in sorted(out.glob("*.json")):
-        data = json.loads(path.read_text())
-        label_map = np.zeros((data["imageHeight"], data["imageWidth"]), np.uint16)
-        for shape in data["shapes"]:
-            (left, top), (right, bottom) = shape["points"]
-            mask = np.array(Image.open(io.BytesIO(base64.b64decode(shape["mask"])))).astype(bool)
-            label_map[top : bottom + 1, left : right + 1][mask] = shape["group_id"]
-        yield label_map
-
-
-READERS = {
-    "coco": read_coco, "coco-video": read_coco_video, "rle-json": read_rle_json, "youtube-vos": read_youtube_vos,
-    "labelme": read_labelme,
-}  # fmt: skip
+    return maps, masked_clip(maps, LABELS | {300: "object"}, source=source, first=first, human=[first])
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -124,18 +58,93 @@ def test_masks_come_back_exactly(tmp_path_factory, name, maps):
     maps, given_out = tracked(maps)
     out = tmp_path_factory.mktemp("out") / "x"
     export(given_out, name, out)
-    found = list(READERS[name](out, len(maps)))
-    assert len(found) == len(maps)
-    for one, two in zip(found, maps, strict=True):
-        assert np.array_equal(one, two)
+    found = dict(READERS[name](out, (WIDTH, HEIGHT)))
+    shown = [number for number, label_map in enumerate(maps) if name != "cvat-video" or label_map.any()]
+    assert list(found) == shown
+    assert all(np.array_equal(found[number], maps[number]) for number in shown)
 
 
-def test_davis_comes_back_through_its_reader_and_keeps_the_pictures(tmp_path):
+def test_classes_travel_into_coco(tmp_path):
+    _, given_out = tracked([np.eye(HEIGHT, WIDTH, dtype=np.uint16)] * 2)
+    export(given_out, "coco", tmp_path / "out")
+    data = COCO(str(tmp_path / "out" / "annotations.json"))
+    found = {one["track_id"]: data.loadCats([one["category_id"]])[0]["name"] for one in data.loadAnns(data.getAnnIds())}
+    assert found == LABELS | {300: "object"}
+
+
+def test_davis_keeps_the_pictures_and_comes_back_through_our_reader(tmp_path):
     maps, given_out = tracked([np.eye(HEIGHT, WIDTH, dtype=np.uint16)] * 3, Pictures(3))
     export(given_out, "davis", tmp_path / "out")
-    for one, two in zip(read_davis(tmp_path / "out", 3), maps, strict=True):
-        assert np.array_equal(one, two)
-    assert len(list((tmp_path / "out" / "JPEGImages" / "480p" / "clip").iterdir())) == 3
+    (sequence,) = open_dataset(tmp_path / "out", "davis")
+    assert all(np.array_equal(sequence.truth(number), label_map) for number, label_map in enumerate(maps))
+    assert [path.name for path in sequence.frames] == ["00000.jpg", "00001.jpg", "00002.jpg"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_several_clips_go_into_one_folder_one_after_the_other(tmp_path, name):
+    _, first = tracked([np.eye(HEIGHT, WIDTH, dtype=np.uint16)] * 2, Pictures(2))
+    second = replace(first, name="other", labels=first.labels | {2: "dog"})
+    for clip in (first, second):
+        add(clip, name, tmp_path / "out")
+    with pytest.raises(OutputError, match="clip exists already"):
+        add(first, name, tmp_path / "out")
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".part")]
+    if name == "youtube-vos":
+        meta = json.loads((tmp_path / "out" / "meta.json").read_text())["videos"]
+        assert {clip: about["objects"]["2"]["category"] for clip, about in meta.items()} == {
+            "clip": LABELS[2],
+            "other": "dog",
+        }
+    if name == "davis":
+        assert (tmp_path / "out" / "ImageSets" / "2017" / "train.txt").read_text() == "clip\nother\n"
+        assert read_names(tmp_path / "out")["other"][2].label == "dog"
+    if FORMATS[name].shared:
+        assert [sequence.name for sequence in open_dataset(tmp_path / "out", name)] == ["clip", "other"]
+
+
+def test_where_objects_overlap_each_keeps_its_pixels_or_the_smallest_shows(tmp_path):
+    _, clip = tracked([np.eye(HEIGHT, WIDTH, dtype=np.uint16)])
+    large, small = np.zeros((HEIGHT, WIDTH), bool), np.zeros((HEIGHT, WIDTH), bool)
+    large[2:10, 2:10], small[4:6, 4:6] = True, True
+    clip = replace(clip, each=lambda: [FrameMasks(0, {1: small, 2: large})], count=1, part=range(1), frames=[0])
+    for name in ("coco", "davis", "cvat-video"):
+        export(clip, name, tmp_path / name)
+    data = COCO(str(tmp_path / "coco" / "annotations.json"))
+    masks = {one["track_id"]: data.annToMask(one).astype(bool) for one in data.loadAnns(data.getAnnIds())}
+    assert np.array_equal(masks[2], large)
+    for name in ("davis", "cvat-video"):
+        ((_, label_map),) = READERS[name](tmp_path / name, clip.size)
+        assert np.array_equal(label_map == 1, small)
+        assert np.array_equal(label_map == 2, large & ~small)
+
+
+def test_pictures_that_any_program_shows_alike_are_copied_and_others_written_anew(tmp_path):
+    rng = np.random.default_rng(0)
+    upright, turned = (rng.integers(0, 255, shape, np.uint8) for shape in ((HEIGHT, WIDTH, 3), (WIDTH, HEIGHT, 3)))
+    (tmp_path / "in").mkdir()
+    Image.fromarray(upright).save(tmp_path / "in" / "a.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a right angle
+    Image.fromarray(turned).save(tmp_path / "in" / "b.jpg", exif=exif)
+    Image.fromarray(upright).save(tmp_path / "in" / "c.tiff")
+    Image.fromarray(upright.astype(np.uint16)[..., 0] * 256).save(tmp_path / "in" / "d.png")
+    source = open_source(tmp_path / "in")
+    _, clip = tracked([np.eye(HEIGHT, WIDTH, dtype=np.uint16)] * 4, source)
+    export(clip, "coco", tmp_path / "out")
+    images = json.loads((tmp_path / "out" / "annotations.json").read_text())["images"]
+    assert [image["file_name"] for image in images] == ["00000.png", "00001.png", "00002.png", "00003.png"]
+    written = tmp_path / "out" / "images"
+    assert (written / "00000.png").read_bytes() == (tmp_path / "in" / "a.png").read_bytes()
+    for number, image in enumerate(images):
+        picture = np.array(Image.open(written / image["file_name"]).convert("RGB"))
+        assert np.array_equal(picture, source.read(number))
+
+
+def test_an_id_that_means_something_else_is_refused(tmp_path):
+    clip = masked_clip([np.full((HEIGHT, WIDTH), 255, np.uint8)], {255: "x"})
+    with pytest.raises(AgssError, match="object 255 cannot go into DAVIS"):
+        export(clip, "davis", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("first", [0, 4])
@@ -176,8 +185,7 @@ def test_the_video_of_the_objects_is_exact_and_transparent(tmp_path):
     source = Pictures(3)
     maps, given_out = tracked([np.eye(HEIGHT, WIDTH, dtype=np.uint16)] * 3, source)
     export(given_out, "alpha-video", tmp_path / "out")
-    with av.open(str(tmp_path / "out" / "clip.mov")) as container:
-        frames = [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
+    frames = alpha(tmp_path / "out" / "clip.mov")
     assert len(frames) == 3
     for frame, label_map, picture in zip(frames, maps, source.pictures, strict=True):
         assert np.array_equal(frame[..., 3] > 0, label_map > 0)

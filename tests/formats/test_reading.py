@@ -6,15 +6,13 @@ import json
 
 import numpy as np
 import pytest
+from stand_ins import masked_clip
 
 from agss_model.errors import AgssError, MaskError, MediaError
-from agss_model.formats.coco import encode
 from agss_model.formats.reading import read_drawn
 from agss_model.formats.registry import export
-from agss_model.formats.tracked import Tracked
-from agss_model.masks import object_ids
+from agss_model.masks import encode_coco_rle, object_ids
 from agss_model.runs.keyframes import read_keyframes
-from agss_model.runs.scores import Row
 
 SIZE = (40, 30)
 LABELS = {1: "person", 2: "dog"}
@@ -45,8 +43,7 @@ def drawn_map(shift):
 
 
 def tracked(maps):
-    rows = {(n, i): Row(n, i, 1.0, False, (), True, 1) for n in range(len(maps)) for i in (1, 2)}
-    return Tracked("clip", SIZE, range(len(maps)), (1, 2), maps.__getitem__, rows, LABELS)
+    return masked_clip(maps, LABELS, human=range(len(maps)))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +153,7 @@ def test_datumaro_is_read_with_masks_polygons_boxes_and_ids(tmp_path):
     truth = {1: np.zeros(SIZE[::-1], bool), 2: np.zeros(SIZE[::-1], bool)}
     truth[1][2:9, 3:12] = True
     truth[2][12:18, 20:26] = True
-    counts = encode(truth[1])
+    counts = encode_coco_rle(truth[1])
     ring = [20, 12, 26, 12, 26, 18, 20, 18]
     items = [
         {

@@ -25,6 +25,7 @@ from agss_model.errors import ConfigError, MediaError, OutputError
 from agss_model.files import part_of, write_json
 from agss_model.masks.files import write_label_map
 from agss_model.masks.labels import LabelMap, object_ids
+from agss_model.video.images import encode_picture
 from agss_model.video.source import Image
 from training.annotations.catalog import Catalog
 from training.annotations.split import Facts, Split, split_videos
@@ -35,7 +36,6 @@ from training.data.stills import few_ids
 TRAIN_SIDE = 960  # longest side of frames to learn from; networks look at no more
 DENSE_GAP = 64  # frames between two annotated ones up to which all are kept
 SPARSE_KEPT = 32  # of a longer gap
-JPEG_QUALITY = 95
 PARTS = ("train", "validation", "held_out")
 
 
@@ -172,7 +172,7 @@ def _write_video(
     with video.open() as source:
         scale = min(1.0, TRAIN_SIDE / max(source.size)) if learning else 1.0
         for index, picture in _pictures(source, wanted):
-            _write_jpeg(images / f"{index:06d}.jpg", scaled(picture, scale, cv2.INTER_AREA))
+            (images / f"{index:06d}.jpg").write_bytes(encode_picture(scaled(picture, scale, cv2.INTER_AREA)))
             if learning and index in annotated:
                 _write_still(
                     root / "stills", f"{video.name}-{index:06d}", picture, video.truth.label_map(index, include)
@@ -224,18 +224,11 @@ def scaled(picture: Any, scale: float, interpolation: int) -> Any:  # noqa: ANN4
     return cv2.resize(picture, size, interpolation=interpolation)
 
 
-def _write_jpeg(path: Path, picture: Image) -> None:
-    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        raise OutputError(f"{path} could not be encoded")
-    path.write_bytes(data.tobytes())
-
-
 def _write_still(root: Path, name: str, picture: Image, labels: LabelMap) -> None:
     """A photograph for synthesis."""
     if not labels.any():
         return
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    _write_jpeg(root / "images" / f"team__{name}.jpg", picture)
+    (root / "images" / f"team__{name}.jpg").write_bytes(encode_picture(picture))
     write_label_map(root / "masks" / f"team__{name}.png", few_ids(labels))

@@ -15,6 +15,7 @@ from agss_model.errors import ConfigError, install
 from agss_model.files import write_bytes
 from agss_model.masks.labels import LabelMap
 from agss_model.overlay import Image, draw_overlay
+from agss_model.video.images import encode_picture
 from agss_model.words import printable
 from training.team.gate import Compared, Verdict, mean_jf, total
 from training.team.measure import Result
@@ -202,5 +203,5 @@ def _overlay(picture: Image, labels: LabelMap) -> str:
     drawn = draw_overlay(picture, labels)
     scale = min(1.0, PICTURE_SIDE / max(drawn.shape[:2]))
     small = cv2.resize(drawn, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    data = cv2.imencode(".jpg", small[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])[1]
-    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode('ascii')}"
+    data = encode_picture(np.asarray(small, np.uint8), quality=82)
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode('ascii')}"

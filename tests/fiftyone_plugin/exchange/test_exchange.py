@@ -8,10 +8,12 @@ from pathlib import Path
 import fiftyone as fo
 import numpy as np
 import pytest
+from format_readers import READERS
 from little_videos import detection, drawn, masks_of, video_sample, write_images, write_video
 
 from agss_model.errors import AgssError
 from agss_model.evaluation import open_dataset
+from agss_model.formats.registry import FORMATS
 from agss_model.masks import encode_cvat_mask, read_label_map
 
 SIZE = (128, 96)
@@ -44,6 +46,25 @@ def test_masks_survive_the_way_out_and_back(operator, data, scene, tmp_path, lay
     assert len(set(data.values("frames.back.detections.instance.id", unwind=True))) == 4
 
 
+@pytest.mark.parametrize("layout", FORMATS)
+def test_every_format_has_one_writer_for_runs_and_datasets(operator, data, scene, tmp_path, layout):
+    out = tmp_path / "out"
+    result = operator("export_training")(data, "gt", str(out), layout=layout)
+    assert (result["sequences"], result["frames"], result["failed"]) == (["a", "b"], 2 * FRAMES, {})
+    if layout in READERS:
+        places = [out] if FORMATS[layout].shared else [out / "a", out / "b"]
+        for place in places:
+            found = dict(READERS[layout](place, SIZE))
+            assert list(found) == list(range(FRAMES))
+            assert all(np.array_equal(found[t] == i, mask) for t in found for i, mask in scene.masks(t).items())
+
+
+def test_a_second_export_into_a_folder_adds_to_it(operator, data, tmp_path):
+    for number in range(2):
+        operator("export_training")(data.skip(number).limit(1), "gt", str(tmp_path / "out"), layout="youtube-vos")
+    assert list(json.loads((tmp_path / "out" / "meta.json").read_text())["videos"]) == ["a", "b"]
+
+
 def test_an_empty_dataset_is_filled_from_a_folder(operator, data, scene, tmp_path):
     operator("export_training")(data, "gt", str(tmp_path / "out"))
     images = fo.Dataset()
@@ -68,7 +89,10 @@ def test_only_frames_whose_objects_were_all_drawn_are_training_data(operator, da
     result = operator("export_training")(data, "gt", str(tmp_path / "human"))
     assert (result["frames"], result["partial"]) == (2 * FRAMES - 2, 1)
     assert "1 frame left out" in result["summary"]
-    assert sorted(path.stem for path in (tmp_path / "human" / "Annotations" / "a").iterdir()) == ["00000", "00003"]
+    assert sorted(path.stem for path in (tmp_path / "human" / "Annotations" / "480p" / "a").iterdir()) == [
+        "00000",
+        "00003",
+    ]
     assert operator("export_training")(data, "gt", str(tmp_path / "all"), labels="all")["frames"] == 2 * FRAMES
 
 
@@ -83,7 +107,7 @@ def test_images_are_copied_as_they_are(operator, scene, tmp_path):
     images = fo.Dataset()
     images.add_samples([fo.Sample(filepath=p, order=t, gt=drawn(scene, t)) for t, p in enumerate(paths)])
     operator("export_training")(images, "gt", str(tmp_path / "out"), sort_field="order")
-    (folder,) = (tmp_path / "out" / "JPEGImages").iterdir()
+    (folder,) = (tmp_path / "out" / "JPEGImages" / "480p").iterdir()
     assert [path.read_bytes() for path in sorted(folder.iterdir())] == [Path(path).read_bytes() for path in paths]
     images.delete()
 
@@ -174,8 +198,8 @@ def test_annotations_of_another_video_are_refused(operator, data, scene, tmp_pat
 
 def test_bad_settings(operator, data, tmp_path):
     export, take = operator("export_training"), operator("import_annotations")
-    with pytest.raises(AgssError, match="choose davis, youtube-vos, cvat"):
-        export(data, "gt", str(tmp_path / "x"), layout="coco")
+    with pytest.raises(AgssError, match="layout is 'voc'; choose coco, coco-video, yolo, davis"):
+        export(data, "gt", str(tmp_path / "x"), layout="voc")
     with pytest.raises(AgssError, match="no folder was given"):
         export(data, "gt", "")
     with pytest.raises(AgssError, match="choose davis, youtube-vos, cvat"):

@@ -143,8 +143,8 @@ def test_frames_are_read_by_exact_number_and_deleted_ones_are_left_out(scene):
         server = cvat_server.connect(cvat.url, token=TOKEN)
         info = read_job(server, 1)
         source = JobFrames(server, info, info.frames(2, 8))
-        assert source.frames_of_job == (2, 5, 6, 7, 8)
-        for position, number in enumerate(source.frames_of_job):
+        assert source.numbers == (2, 5, 6, 7, 8)
+        for position, number in enumerate(source.numbers):
             np.testing.assert_array_equal(source.read(position), scene.frame(number))
         backwards = list(source.frames(4, None, -2))
         np.testing.assert_array_equal(backwards[1], scene.frame(6))

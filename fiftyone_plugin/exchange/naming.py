@@ -1,0 +1,16 @@
+"""What clips are called on the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agss_model.formats.clip import file_name
+from fiftyone_plugin.data.clips import Clip
+
+
+def folder_name(clip: Clip) -> str:
+    """A clip's name, made fit for a file system: the video's, of a part with its frames, or the images' group's."""
+    text = Path(clip.paths[0]).stem if clip.is_video else clip.name.split("/")[0]
+    if clip != clip.whole:
+        text += f" {clip.first} to {clip.last}"
+    return file_name(text)
