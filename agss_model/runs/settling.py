@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from agss_model.errors import OutputError
 from agss_model.files import explained, remove_leftovers, sha256_of
 from agss_model.runs.marks import Marks
-from agss_model.runs.states import remove_stale
+from agss_model.runs.states import is_state, remove_stale
 from agss_model.runs.traces import Record, Traces
 
 
@@ -44,20 +44,25 @@ def settle(settled: Traces) -> None:
     following = Traces(settled.next)
     record = following.read_record() or Record({})
     before, after = settled.known(), {name: {digest} for name, digest in record.files.items()}
-    changed = [
-        name
-        for name in record.files
-        if os.path.lexists(path := settled.root / name)
-        and not (settled.owns(path, before) or settled.owns(path, after) or is_given(path, record.asked))
-    ]
-    if changed:
-        raise OutputError(
-            f"{listing(changed)} in {settled.root} changed while the run that replaces it was at work; move it "
-            f"elsewhere and give the same command again (the new run is complete, in {following.root})"
-        )
+
+    def check(names: Iterable[str]) -> None:
+        changed = [
+            name
+            for name in names
+            if os.path.lexists(path := settled.root / name)
+            and not (settled.owns(path, before) or settled.owns(path, after) or is_given(path, record.asked))
+        ]
+        if changed:
+            raise OutputError(
+                f"{listing(changed)} in {settled.root} changed while the run that replaces it was at work; move it "
+                f"elsewhere and give the same command again (the new run is complete, in {following.root})"
+            )
+
+    check(record.files)
     with explained(settled.root):
         for name in record.files:
             if (following.root / name).exists():
+                check([name])  # with many files, the look at all of them was a while ago
                 (settled.root / name).parent.mkdir(exist_ok=True)
                 (following.root / name).replace(settled.root / name)
         for name in before.keys() - after.keys():
@@ -76,7 +81,8 @@ def _settle_states(settled: Traces, following: Traces, record: Record) -> None:
     if following.states.is_dir() and not settled.states.is_symlink():
         settled.states.mkdir(exist_ok=True)
         for path in following.states.iterdir():
-            path.replace(settled.states / path.name)
+            if is_state(path.name):
+                path.replace(settled.states / path.name)
 
 
 def is_given(path: Path, asked: Mapping[str, Any]) -> bool:

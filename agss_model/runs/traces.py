@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -89,8 +90,9 @@ class Traces:
         """Write a file of this run, and note first that it is the run's own, so that a kill leaves none unnamed.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: it cannot be written, or somebody put a file in its place.
         """
+        self._refuse_others(path)
         self._note(path, hashlib.sha256(data).hexdigest())
         write_bytes(path, data)
 
@@ -98,11 +100,19 @@ class Traces:
         """Put a file that was written elsewhere on the same disk into its place, noted like those of `keep`.
 
         Raises:
-            OutputError: it cannot be moved.
+            OutputError: it cannot be moved, or somebody put a file in its place.
         """
+        self._refuse_others(path)
         with explained(path):
             self._note(path, sha256_of(beside))
             beside.replace(path)
+
+    def _refuse_others(self, path: Path) -> None:
+        if os.path.lexists(path) and not self.owns(path, self.known()):
+            raise OutputError(
+                f"{path} came from somebody else while the run was at work; move it elsewhere and give the same "
+                "command again"
+            )
 
     def read_record(self) -> Record | None:
         """The record, or None where there is none.

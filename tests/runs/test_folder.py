@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from agss_model.errors import OutputError
 from agss_model.runs.folder import RunFolder
 from agss_model.runs.scores import Row, append_log
 
@@ -98,3 +101,18 @@ def test_leftovers_of_killed_processes_are_removed_at_the_next_start(tmp_path):
     make(root, 1, 2, "old")
     assert not any(path.exists() for path in left)
     assert (root / ".mine.part").exists()
+
+
+def test_a_file_that_somebody_puts_where_the_run_is_about_to_write_stays(tmp_path):
+    asked = {"source": {"frames": 2, "from": 0, "to": 1}, "masks": {}, "direction": "both"}
+    folder = RunFolder(tmp_path)
+    with folder.opened():
+        folder.standing(asked)
+        folder.begin(asked)
+        folder.resume(asked)
+        folder.here.keep(folder.here.mask(0), b"ours")
+        folder.here.keep(folder.here.mask(0), b"ours, again")
+        folder.here.mask(1).write_text("mine")
+        with pytest.raises(OutputError, match=r"00001\.png came from somebody else"):
+            folder.here.keep(folder.here.mask(1), b"ours")
+    assert folder.here.mask(1).read_text() == "mine"
