@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +151,8 @@ def explaining(path: Path, read: Callable[[], Drawn]) -> Drawn:
         if path.is_file() and path.stat().st_size > LARGEST:
             raise MediaError(f"{path} has more than {LARGEST >> 20} MiB; export fewer frames")
         return read()
+    except MaskError as error:
+        raise error if str(path) in str(error) else MaskError(f"{path}: {error}") from error
     except AgssError:
         raise
     except (
@@ -159,7 +163,10 @@ def explaining(path: Path, read: Callable[[], Drawn]) -> Drawn:
         IndexError,
         AttributeError,
         OverflowError,
-        RecursionError,
+        EOFError,
+        RuntimeError,  # of JSON too deep, and of ZIPs with a password
+        zipfile.BadZipFile,
+        zlib.error,
     ) as error:
         kind = type(error).__name__
         raise MediaError(f"{path} cannot be read as annotations ({kind}: {error}); export it again") from error

@@ -45,7 +45,8 @@ def read_label_map(path: str | os.PathLike[str]) -> LabelMap:
 
     The ids are: the palette index of an indexed image (1, 2, 4 or 8 bits); the sample of a grey image (1 to 16 bits,
     as stored, so a white pixel of an 8-bit image is id 255); for RGB(A), the index of the colour in `DAVIS_PALETTE`.
-    RGB images of black and white only are read as 8-bit grey. Where alpha is 0 there is background; other alpha
+    RGB images of black and white only, and of grey values that the palette has not, are read as 8-bit grey. Whole
+    numbers may be stored as 32-bit integers or floats. Where alpha is 0 there is background; other alpha
     values and EXIF orientation are ignored.
 
     Args:
@@ -114,10 +115,10 @@ def _label_map_of(image: PillowImage, path: Path) -> LabelMap:
         return values // np.uint8(_GREY_STRETCH.get(_png_grey_depth(path), 1)) if image.mode == "L" else values
     if image.mode == "1":
         return np.array(image).astype(np.uint8)
-    if image.mode.startswith("I"):
+    if image.mode.startswith("I") or image.mode == "F":
         wide = np.array(image)
-        if wide.min() < 0 or wide.max() > np.iinfo(np.uint16).max:
-            raise MaskError(f"mask {path} has values outside 0..65535; save it as 8-bit or 16-bit PNG")
+        if not (wide.min() >= 0 and wide.max() <= np.iinfo(np.uint16).max and (wide == np.trunc(wide)).all()):
+            raise MaskError(f"mask {path} has values that are no whole numbers from 0 to 65535; save it as 16-bit PNG")
         return wide.astype(np.uint16)
     if image.mode in ("LA", "RGB", "RGBA", "PA"):
         rgba = np.array(image.convert("RGBA"))
@@ -147,7 +148,10 @@ def _from_colours(rgba: npt.NDArray[np.uint8], path: Path) -> LabelMap:
         order = np.argsort(palette)
         ids = order[np.searchsorted(palette[order], used).clip(max=255)]
         unknown = np.flatnonzero(palette[ids] != used)
-        if unknown.size:
+        red, green, blue = (used >> 16, used >> 8 & 255, used & 255)
+        if unknown.size and ((red == green) & (green == blue)).all():
+            ids = blue  # grey, saved in colour
+        elif unknown.size:
             code = int(used[unknown[0]])
             y, x = np.argwhere(codes == code)[0]
             raise MaskError(

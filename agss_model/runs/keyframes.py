@@ -17,7 +17,7 @@ import numpy as np
 from agss_model.errors import MaskError, MediaError
 from agss_model.files import refuse_pipe, sha256_of
 from agss_model.formats.drawn import Drawn
-from agss_model.formats.reading import read_drawn
+from agss_model.formats.reading import holds_labelme, read_drawn
 from agss_model.masks.files import read_drawn_map
 from agss_model.masks.labels import LabelMap, object_ids, validate_object_id
 from agss_model.runs.mask_names import MaskNames
@@ -81,7 +81,7 @@ def read_keyframes(path: Path, source: FrameSource, frame: int | None = None) ->
         MediaError: a file is missing or damaged, or its frame is outside the clip.
     """
     names = MaskNames(source)
-    if not (path.is_dir() and any(each.suffix.lower() in SUFFIXES for each in path.iterdir())):
+    if not (path.is_dir() and any(each.suffix.lower() in SUFFIXES for each in path.iterdir())) or holds_labelme(path):
         drawn = read_drawn(path, source, names.frame, frame)
         if drawn is not None:
             return keyframes_of(drawn, str(path))

@@ -7,6 +7,7 @@ applied, since that is how viewers and CVAT show the image.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from agss_model.video.stacks import pages_of
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP")
 _WIDE = frozenset({".png", ".tif", ".tiff"})  # can have 16 bits
 _LOOKED_AT = 16  # images from which the range of 16-bit values is learnt
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION, _EIGHT_BITS = 0x0112, ("1", "L", "P", "RGB")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
@@ -137,6 +139,8 @@ def decode_image(data: bytes, what: str, bits: int = 16) -> Image:
     if image is None and data:  # pixels that have no colour form, such as those of floating point
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
         image = None if image is None or image.dtype in (np.uint8, np.uint16) else image
+    if image is None and data[:4] in _TIFF:  # OpenCV does not read tiles without compression
+        return _by_pillow(data, what)
     if image is None:
         raise MediaError(f"{what} is not an image or is damaged; export it again as PNG or JPEG")
     if image.dtype == np.uint16:
@@ -144,6 +148,20 @@ def decode_image(data: bytes, what: str, bits: int = 16) -> Image:
     if image.dtype != np.uint8:
         raise MediaError(f"{what} has {image.dtype} pixels; convert it to 8 or 16 bits per channel")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _by_pillow(data: bytes, what: str) -> Image:
+    from PIL import Image as pillow
+    from PIL import ImageOps
+
+    try:
+        with pillow.open(io.BytesIO(data), formats=("TIFF",)) as image:
+            if image.mode in (*_EIGHT_BITS, "RGBA", "CMYK"):
+                upright = ImageOps.exif_transpose(image) or image
+                return np.asarray(upright.convert("RGB"), dtype=np.uint8)
+    except Exception as error:  # Pillow's parsers raise nearly anything for damaged files
+        raise MediaError(f"{what} is damaged ({error}); export it again as PNG or JPEG") from error
+    raise MediaError(f"{what} has pixels of kind {image.mode}; convert it to 8 or 16 bits per channel")
 
 
 def encode_picture(image: Image, suffix: str = ".jpg", quality: int = 95) -> bytes:
