@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from davis_rules import j_and_f
 from PIL import Image
 
 from agss_model.errors import MaskError, MediaError, OutputError
@@ -268,3 +270,15 @@ def test_the_multi_object_sequence_has_seven_objects_on_every_frame():
     assert sequence.ids == (1, 2, 3, 4, 5, 6, 7)
     assert len(sequence.frames) == len(sequence.annotations) == 80
     assert sequence.truth(79).shape == (240, 432)
+
+
+@needs_data
+def test_the_official_measure_to_five_digits():
+    """Every mask left in place for three frames, on real contours; first and last frame do not count."""
+    (sequence,) = open_dataset(SHARED / "multi_dev")
+    truth = [sequence.truth(number) for number in range(16)]
+    short = replace(sequence, frames=sequence.frames[:16], annotations=dict(list(sequence.annotations.items())[:16]))
+    found = [truth[3 * (number // 3)] for number in range(16)]
+    ours = mean_score([evaluate_sequence(dict(enumerate(found)), short)]).JF
+    assert ours == pytest.approx(j_and_f(found, truth), abs=5e-6)
+    assert round(ours, 5) != round(j_and_f(found, truth, last=True), 5)
