@@ -16,6 +16,7 @@ from agss_model.masks.labels import object_ids
 from agss_model.video.source import FrameSource
 
 _CVAT = "annotations.xml"
+_WHOLE = (_CVAT, "annotations.json", "masks.json")  # of a folder that is about one clip, as agss export makes them
 _LISTS = ("classes.txt", "obj.names", "train.txt", "val.txt")  # of names, among YOLO's files
 
 
@@ -50,8 +51,9 @@ def _inside(path: Path) -> Path:
     """What is meant by the folder of an unpacked export."""
     if not path.is_dir():
         return path
-    if (path / _CVAT).is_file():
-        return path / _CVAT
+    for name in _WHOLE:
+        if (path / name).is_file():
+            return path / name
     found = sorted((path / "annotations").glob("*.json"))
     if len(found) == 1:
         return found[0]
