@@ -6,6 +6,7 @@ import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -27,6 +28,7 @@ from fiftyone_plugin.data.fields import Field, FieldError, declare, field_of, ou
 from fiftyone_plugin.data.identity import UNNAMED, Name
 from fiftyone_plugin.data.labels import encode_mask, fingerprint
 from fiftyone_plugin.data.progress import Progress
+from fiftyone_plugin.data.storing import store
 from fiftyone_plugin.exchange.matching import Matching, frame_in, xml_files
 
 FORMATS = (*get_args(Layout), "cvat")
@@ -169,21 +171,12 @@ class Importer:
             objects |= frame.masks.keys()
             self.imported.frames += 1
             if len(waiting) == FRAMES_AT_ONCE:
-                _put(view, labeller.clip, labeller.target, waiting)
+                guarded(partial(store, view, labeller.clip, labeller.target, waiting))
                 waiting = {}
         if waiting:
-            _put(view, labeller.clip, labeller.target, waiting)
+            guarded(partial(store, view, labeller.clip, labeller.target, waiting))
         self.imported.objects += len(objects)
         self.imported.clips += 1
-
-
-def _put(view: SampleCollection, clip: Clip, target: Field, waiting: dict[int, fo.Detections]) -> None:
-    values: dict[str, Any]
-    if clip.is_video:
-        values = {clip.key: {number + 1: value for number, value in waiting.items()}}
-    else:
-        values = {clip.samples[number]: value for number, value in waiting.items()}
-    guarded(lambda: view.set_values(target.path, values, key_field="id", expand_schema=False, validate=False))
 
 
 @dataclass(frozen=True)

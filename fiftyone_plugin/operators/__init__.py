@@ -8,6 +8,7 @@ from __future__ import annotations
 from fiftyone.plugins.context import PluginContext
 
 from fiftyone_plugin import zoo
+from fiftyone_plugin.operators.carry import ApplyToTrack
 from fiftyone_plugin.operators.evaluate import EvaluateTracking, IdentityKept, JandF
 from fiftyone_plugin.operators.exchange import ExportTraining, ImportAnnotations
 from fiftyone_plugin.operators.panel import TrackingScores
@@ -18,6 +19,7 @@ from fiftyone_plugin.operators.track import StopTracking, TrackObjects
 OPERATORS = (
     TrackObjects,
     StopTracking,
+    ApplyToTrack,
     ReviewQueue,
     StepToDoubt,
     EvaluateTracking,

@@ -9,6 +9,7 @@ from fiftyone.plugins.context import PluginContext
 INSTALL = 'pip install ".[fiftyone]" in a clone of the project'
 OPERATORS = {
     "track_objects": "Track objects",
+    "apply_to_track": "Apply to the track",
     "review_queue": "Review tracked objects",
     "evaluate_tracking": "Evaluate tracking",
     "export_training": "Export for training",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from operator import itemgetter
 
 import fiftyone as fo
 import numpy as np
@@ -21,6 +24,7 @@ from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.labels import decode_label, has_region
 from fiftyone_plugin.data.reading import Container, labels_in, read_values
+from fiftyone_plugin.data.saying import Said
 from fiftyone_plugin.track.objects import Identities, Sighting, TrackedObject
 
 
@@ -34,6 +38,7 @@ class Drawn:
         label: its class there.
         label_id: of the label it came from.
         in_output: whether that label stands in the output field.
+        said: what it says of the object, where it stands in the output field.
     """
 
     box: tuple[int, int, int, int]
@@ -41,6 +46,7 @@ class Drawn:
     label: str | None
     label_id: str
     in_output: bool
+    said: Said | None = None
 
     @classmethod
     def of(cls, mask: BoolMask, sighting: Sighting) -> Drawn | None:
@@ -51,7 +57,8 @@ class Drawn:
         top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
         data = zlib.compress(np.packbits(mask[top:bottom, left:right]).tobytes(), 1)
         label = sighting.label
-        return cls((top, bottom, left, right), data, label.label, label.id, sighting.in_output)
+        said = Said.of(label) if sighting.in_output and isinstance(label, fo.Detection) else None
+        return cls((top, bottom, left, right), data, label.label, label.id, sighting.in_output, said)
 
     @property
     def inside(self) -> BoolMask:
@@ -133,12 +140,30 @@ class Prompts:
             gone -= self.drawn.get(frame, {}).keys()
         return frozenset(gone)
 
+    def said(self, number: int) -> dict[int, Said]:
+        """What people said last of objects, by id, in the output field up to a frame."""
+        return {
+            object_id: found[place - 1][1]
+            for object_id, found in self._said.items()
+            if (place := bisect_right(found, number, key=itemgetter(0)))
+        }
+
+    @cached_property
+    def _said(self) -> dict[int, list[tuple[int, Said]]]:
+        found: dict[int, list[tuple[int, Said]]] = {}
+        for number in sorted(self.drawn):
+            for object_id, drawn in self.drawn[number].items():
+                if drawn.said is not None and drawn.said.index is not None:
+                    found.setdefault(object_id, []).append((number, drawn.said))
+        return found
+
     def digest(self, number: int) -> str:
         """Changes with anything that was drawn in a frame."""
         parts = hashlib.sha256()
         for object_id, drawn in sorted(self.drawn[number].items()):
             known = self.objects[object_id]
-            parts.update(f"{known.index} {known.label} {known.instance} {drawn.box} {drawn.label}\n".encode())
+            said = "" if drawn.said is None else drawn.said.beside(known.index)
+            parts.update(f"{known.index} {known.label} {known.instance} {drawn.box} {drawn.label}{said}\n".encode())
             parts.update(drawn.data)
         return parts.hexdigest()
 

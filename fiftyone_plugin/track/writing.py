@@ -32,6 +32,8 @@ from fiftyone_plugin.data.database import FRAMES_AT_ONCE, guarded
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.labels import INWARD, encode_mask, fingerprint
 from fiftyone_plugin.data.reading import labels_in
+from fiftyone_plugin.data.saying import Said
+from fiftyone_plugin.data.storing import store
 from fiftyone_plugin.track.objects import TrackedObject
 from fiftyone_plugin.track.prompts import Drawn, Prompts
 
@@ -40,7 +42,10 @@ SECONDS_AT_ONCE = 5.0
 
 
 def to_detections(
-    result: FrameResult, objects: Mapping[int, TrackedObject], drawn: Mapping[int, Drawn]
+    result: FrameResult,
+    objects: Mapping[int, TrackedObject],
+    drawn: Mapping[int, Drawn],
+    said: Mapping[int, Said] | None = None,
 ) -> fo.Detections:
     """A frame as FiftyOne's labels.
 
@@ -48,6 +53,7 @@ def to_detections(
         result: of the tracker.
         objects: by id.
         drawn: what humans drew in this frame, by id; it goes in exactly as drawn, also where objects overlap.
+        said: what people said of objects on frames before, where that is not what they are called.
     """
     size = result.label_map.shape[::-1]
     found = []
@@ -62,7 +68,7 @@ def to_detections(
             )
             label["reasons"] = list(result.reasons.get(object_id, ()))
             label["keyframe"] = False
-            found.append(_linked(label, known))
+            found.append(_linked(label, known, (said or {}).get(object_id)))
     value = fo.Detections(detections=found)
     lost = sorted(result.lost & objects.keys())
     value["lost_objects"] = [str(objects[i].name) for i in lost]
@@ -80,8 +86,10 @@ def _drawn(drawn: Drawn, known: TrackedObject, size: tuple[int, int]) -> fo.Dete
     return _linked(label, known)
 
 
-def _linked(label: fo.Detection, known: TrackedObject) -> fo.Detection:
+def _linked(label: fo.Detection, known: TrackedObject, said: Said | None = None) -> fo.Detection:
     label.index = known.index
+    if said is not None:
+        said.put(label)
     label["instance"] = fo.Instance(id=known.instance)
     label["tracked"] = fingerprint(label)
     return label
@@ -110,7 +118,7 @@ class Writer:
         """Hand over a frame, with the mark of its run."""
         began = time.perf_counter()
         drawn = self._prompts.drawn.get(result.frame_index, {})
-        value = to_detections(result, self._prompts.objects, drawn)
+        value = to_detections(result, self._prompts.objects, drawn, self._prompts.said(result.frame_index))
         value["run"] = run
         self._waiting[result.frame_index] = value
         self.seconds += time.perf_counter() - began
@@ -136,12 +144,7 @@ class Writer:
             value["shown"] = sorted({label.instance_id for label in value.detections} - {None})
             ended = self._prompts.ends.get(number, frozenset())
             value["ended"] = sorted(self._prompts.objects[i].instance for i in ended)
-        values: dict[str, object]
-        if self._clip.is_video:
-            values = {self._clip.key: {number + 1: value for number, value in self._waiting.items()}}
-        else:
-            values = {self._clip.samples[number]: value for number, value in self._waiting.items()}
-        self._dataset.set_values(self._field.path, values, key_field="id", expand_schema=False, validate=False)
+        store(self._dataset, self._clip, self._field, self._waiting)
         self.frames += len(self._waiting)
         self._waiting = {}
 

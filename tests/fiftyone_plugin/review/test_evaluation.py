@@ -5,6 +5,7 @@ from __future__ import annotations
 import fiftyone as fo
 import numpy as np
 import pytest
+from davis_rules import j_and_f
 from fiftyone.operators.store import ExecutionStore
 from little_videos import detection, write_images, write_video
 
@@ -169,7 +170,7 @@ def test_what_cannot_be_evaluated(operator, data, scene):
 
 
 def test_the_default_protocol_has_the_numbers_of_davis(operator, data, scene, tmp_path):
-    """Against this project's evaluation of DAVIS folders, which follows the benchmark's own code."""
+    """Against this project's evaluation of DAVIS folders, and against the rules written down once more."""
     rng = np.random.default_rng(0)
     put(data, "gt", [scene.masks(t) for t in range(FRAMES)])
     guesses = [
@@ -183,6 +184,10 @@ def test_the_default_protocol_has_the_numbers_of_davis(operator, data, scene, tm
     official = evaluate_sequence(predicted, sequence)
     found = evaluate(operator, data, protocol="davis")
     assert found["JF"] == pytest.approx(mean_score([official]).JF, abs=5e-6)
+    drawn = [sum(i * m.astype(np.uint8) for i, m in scene.masks(t).items()) for t in range(FRAMES)]
+    assert found["JF"] == pytest.approx(j_and_f(list(predicted.values()), drawn), abs=5e-6)
+    whole = evaluate(operator, data, protocol="all")
+    assert whole["JF"] == pytest.approx(j_and_f(list(predicted.values()), drawn, last=True), abs=5e-6)
     assert found["summary"].startswith("Official semi-supervised protocol of DAVIS")
     assert {score["frames"] for score in found["clips"][0]["objects"].values()} == {FRAMES - 2}
     with pytest.raises(AgssError, match="choose davis or all"):
