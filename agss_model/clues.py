@@ -16,20 +16,22 @@ from torch import Tensor
 
 from agss_model.losses import soft_iou
 from agss_model.network.base import AGSSVOS, Features, Reference, Sighting
-from agss_model.shown import Shown, moments
+from agss_model.shown import Shown, fringe, moments
 
 NAMES = (
     "certainty", "unsure_inside", "unsure_outside", "outline", "agreement", "change",
     "target", "memory_iou", "previous_iou", "warped_iou", "target_iou", "others", "contact",
     "alike", "alike_iou", "alike_outside", "alike_ratio", "resembles", "resembles_others",
     "look", "look_margin", "look_surround", "look_before",
-    "human_area", "human_area_least", "human_spread", "human_aspect", "motion", "cut", "was_lost",
+    "human_area", "human_area_least", "human_spread", "human_aspect", "human_fringe", "fringe",
+    "motion", "cut", "was_lost",
 )  # fmt: skip
 """The numbers, in order."""
 AGAINST = frozenset(
     (
         "unsure_inside", "unsure_outside", "change", "outline", "others", "contact", "alike_outside",
-        "resembles_others", "human_area", "human_area_least", "human_spread", "human_aspect", "motion", "was_lost",
+        "resembles_others", "human_area", "human_area_least", "human_spread", "human_aspect", "human_fringe", "fringe",
+        "motion", "was_lost",
     )
 )  # fmt: skip
 """More of these speaks against a mask."""
@@ -183,6 +185,7 @@ def _looks(cells: Tensor, key: Tensor, human: Shown, before: Shown) -> dict[str,
     least = growth.abs().masked_fill(human.known == 0, _FAR).amin(0)
     scale = (spread.prod(-1) / area).log() - (human.spread.prod(-1) / human.area.clamp_min(0.1)).log()
     aspect = (spread[:, 0] / spread[:, 1]).log() - (human.spread[..., 0] / human.spread[..., 1]).log()
+    thin = (human.fringe * weight).sum(0)
     step = (place - before.place[0]).norm(dim=1) / spread.prod(-1).sqrt()
     return {
         "look": own,
@@ -193,5 +196,7 @@ def _looks(cells: Tensor, key: Tensor, human: Shown, before: Shown) -> dict[str,
         "human_area_least": least.clamp_max(_FAR),
         "human_spread": (scale * weight).sum(0).abs().clamp_max(_FAR),
         "human_aspect": (aspect * weight).sum(0).abs().clamp_max(_FAR),
+        "human_fringe": (fringe(share) - thin).abs(),
+        "fringe": thin,
         "motion": torch.where(before.known[0] > 0, step, 0.0).clamp_max(_FAR),
     }

@@ -13,12 +13,12 @@ from agss_model.evaluation.layouts import Sequence
 from agss_model.evaluation.measures import region_similarity
 from agss_model.masks.labels import LabelMap
 from agss_model.results import FrameResult
-from agss_model.review import look_first
+from agss_model.review import look_first, worth_of
 from agss_model.runs.scores import Row, rows_of
 
 Strategy = Literal["list", "worst", "evenly"]
 STRATEGIES: tuple[Strategy, ...] = ("list", "worst", "evenly")
-"""Who chooses the frame: the review list, somebody who knows the truth, or a ruler."""
+"""Who chooses the frame: the review list (the scores, where it is empty), somebody who knows the truth, or a ruler."""
 
 Track = Callable[[Mapping[int, Callable[[], LabelMap]]], Iterable[FrameResult]]
 """Tracks a whole sequence from the masks given, by frame number."""
@@ -53,7 +53,7 @@ def curve(sequence: Sequence, track: Track, strategy: Strategy, count: int) -> l
     """Mean IoU without corrections and after each one.
 
     A correction is the truth of one frame, all objects of it; the sequence is then tracked anew. It ends early where
-    nothing is left to correct: the list is empty, or every frame is given.
+    every frame is given.
 
     Args:
         sequence: with truth.
@@ -111,5 +111,7 @@ def _choice(found: Tracked, free: Collection[int], strategy: Strategy, place: fl
         order = sorted(found.frames())
         wanted = order[0] + place * (order[-1] - order[0])
         return min(judged, key=lambda frame: (abs(frame - wanted), frame))
-    named = (look.best_frame for look in look_first(found.rows, limit=None))
+    worth = worth_of(found.rows)
+    named = [look.best_frame for look in look_first(found.rows, limit=None)]
+    named += sorted(judged.keys() & worth.keys(), key=lambda frame: -worth[frame])  # what the scores doubt most beside
     return next((frame for frame in named if frame in free), None)
