@@ -38,6 +38,7 @@ class Case:
         first_masks: by frame number a function that gives the label map of the objects that enter there.
         truth: from a frame number to label map, void pixels and the ids that are known there.
         judged: for each object the frames in which it is judged.
+        numbers: of the frames in the video that they were taken from; empty where they are the same.
     """
 
     name: str
@@ -45,6 +46,11 @@ class Case:
     first_masks: Mapping[int, Callable[[], LabelMap]]
     truth: Callable[[int], tuple[LabelMap, BoolMask, frozenset[int]]]
     judged: Mapping[int, frozenset[int]]
+    numbers: tuple[int, ...] = ()
+
+    def number(self, index: int) -> int:
+        """Number of a frame in the video as people know it."""
+        return self.numbers[index] if self.numbers else index
 
     @property
     def last(self) -> int:
@@ -62,8 +68,8 @@ class Result:
         F: mean boundary measure over objects.
         objects: that were judged.
         judged: pairs of object and frame that were judged.
-        corrections: that keep every judged frame above the wanted IoU.
-        frames: for each judged frame the lowest IoU of an object in it, without corrections.
+        given: (frame, object) of the corrections that keep every judged frame above the wanted IoU.
+        ious: by object and judged frame, without corrections.
         predictions: compressed label maps of the judged frames, without corrections.
     """
 
@@ -72,9 +78,22 @@ class Result:
     F: float
     objects: int
     judged: int
-    corrections: int
-    frames: Mapping[int, float]
+    given: tuple[tuple[int, int], ...]
+    ious: Mapping[tuple[int, int], float]
     predictions: Mapping[int, bytes]
+
+    @property
+    def corrections(self) -> int:
+        """How many are needed."""
+        return len(self.given)
+
+    @property
+    def frames(self) -> dict[int, float]:
+        """For each judged frame the lowest IoU of an object in it."""
+        lowest: dict[int, float] = {}
+        for (_, frame), iou in self.ious.items():
+            lowest[frame] = min(iou, lowest.get(frame, iou))
+        return lowest
 
     @property
     def JF(self) -> float:
@@ -112,12 +131,14 @@ def _case(sequence: Sequence, known: Known) -> Case:
         object_id: frozenset(index for index in sequence.scored_frames(object_id) if object_id in told(index))
         for object_id in sequence.ids
     }
+    stems = [path.stem for path in sequence.frames]
     return Case(
         name=sequence.name,
         open=lambda: ImageFrames(sequence.frames, name=sequence.name),
         first_masks=sequence.first_masks,
         truth=truth,
         judged=judged,
+        numbers=tuple(map(int, stems)) if all(stem.isdecimal() for stem in stems) else (),
     )
 
 
@@ -152,7 +173,7 @@ def measure(case: Case, network: AGSSVOS, *, wanted: float = WANTED_IOU) -> Resu
         MediaError: frames or truth cannot be read.
     """
     values: dict[int, list[tuple[float, float]]] = {object_id: [] for object_id in case.judged}
-    frames: dict[int, float] = {}
+    ious: dict[tuple[int, int], float] = {}
     predictions: dict[int, bytes] = {}
     with case.open() as source:
         numbers = range(min(case.first_masks), case.last + 1)
@@ -161,25 +182,25 @@ def measure(case: Case, network: AGSSVOS, *, wanted: float = WANTED_IOU) -> Resu
             scores = {i: value for i, value in _scores(case, index, result.label_map)}
             for object_id, value in scores.items():
                 values[object_id].append(value)
+                ious[object_id, index] = value[0]
             if scores:
-                frames[index] = min(j for j, _ in scores.values())
                 predictions[index] = zlib.compress(result.label_map.astype(np.uint16).tobytes(), 1)
     means = np.array([np.mean(found, 0) for found in values.values() if found])
-    good = all(j >= wanted for found in values.values() for j, _ in found)
+    good = all(j >= wanted for j in ious.values())
     return Result(
         name=case.name,
         J=float(means[:, 0].mean()),
         F=float(means[:, 1].mean()),
         objects=len(means),
         judged=sum(map(len, values.values())),
-        corrections=0 if good else corrections(case, network, wanted=wanted),
-        frames=frames,
+        given=() if good else corrections(case, network, wanted=wanted),
+        ious=ious,
         predictions=predictions,
     )
 
 
-def corrections(case: Case, network: AGSSVOS, *, wanted: float = WANTED_IOU) -> int:
-    """How many true masks have to be given after the first ones.
+def corrections(case: Case, network: AGSSVOS, *, wanted: float = WANTED_IOU) -> tuple[tuple[int, int], ...]:
+    """Frames and objects of the true masks that have to be given after the first ones.
 
     Args:
         case: the video.
@@ -187,7 +208,7 @@ def corrections(case: Case, network: AGSSVOS, *, wanted: float = WANTED_IOU) -> 
         wanted: IoU that every judged frame must reach.
     """
     tracker = Tracker(network)
-    count = 0
+    given: list[tuple[int, int]] = []
     with case.open() as source:
         start = min(case.first_masks)
         for index, frame in zip(range(start, case.last + 1), source.frames(start, case.last + 1), strict=True):
@@ -199,8 +220,8 @@ def corrections(case: Case, network: AGSSVOS, *, wanted: float = WANTED_IOU) -> 
             if wrong:
                 labels, _, _ = case.truth(index)
                 tracker.add(frame, {object_id: labels == object_id for object_id in sorted(wrong)}, index)
-                count += len(wrong)
-    return count
+                given += [(index, object_id) for object_id in sorted(wrong)]
+    return tuple(given)
 
 
 def _scores(
