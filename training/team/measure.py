@@ -1,23 +1,25 @@
 """How well weights track videos with known truth, and how often an annotator would have to correct them.
 
-Corrections are simulated: the clip is tracked from the first mask of each object; in every annotated frame where an
-object is below the wanted IoU its true mask is given as a new reference, which counts as one correction, and tracking
-goes on from there. So every annotated frame ends above the wanted IoU.
+Corrections are simulated (`agss_model.evaluation.corrections.needed`): the clip is tracked from the first mask of each
+object; in every annotated frame where an object is below the wanted IoU its true mask is given as a new reference,
+which counts as one correction, and tracking goes on from there. So every annotated frame ends above the wanted IoU.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from agss_model.clips import follow
 from agss_model.errors import MediaError
-from agss_model.evaluation import Sequence, boundary_f, open_dataset, region_similarity
-from agss_model.masks.labels import BoolMask, LabelMap, object_ids, to_masks
+from agss_model.evaluation import Sequence, boundary_f, open_dataset
+from agss_model.evaluation.corrections import ious_of, needed
+from agss_model.masks.labels import BoolMask, LabelMap, object_ids
 from agss_model.network.base import AGSSVOS
 from agss_model.tracker import Tracker
 from agss_model.video import FrameSource
@@ -179,7 +181,7 @@ def measure(case: Case, network: AGSSVOS, *, wanted: float = WANTED_IOU) -> Resu
         numbers = range(min(case.first_masks), case.last + 1)
         for result in follow(source, case.first_masks, Tracker(network), numbers):
             index = result.frame_index
-            scores = {i: value for i, value in _scores(case, index, result.label_map)}
+            scores = _scores(case, index, result.label_map)
             for object_id, value in scores.items():
                 values[object_id].append(value)
                 ious[object_id, index] = value[0]
@@ -207,37 +209,30 @@ def corrections(case: Case, network: AGSSVOS, *, wanted: float = WANTED_IOU) -> 
         network: in eval mode.
         wanted: IoU that every judged frame must reach.
     """
-    tracker = Tracker(network)
-    given: list[tuple[int, int]] = []
+    numbers = range(min(case.first_masks), case.last + 1)
     with case.open() as source:
-        start = min(case.first_masks)
-        for index, frame in zip(range(start, case.last + 1), source.frames(start, case.last + 1), strict=True):
-            entering = to_masks(case.first_masks[index]()) if index in case.first_masks else {}
-            if not entering and not tracker.object_ids:
-                continue
-            result = tracker.add(frame, entering, index) if entering else tracker.step(frame, index)
-            wrong = {i for i, (j, _) in _scores(case, index, result.label_map, boundary=False) if j < wanted}
-            if wrong:
-                labels, _, _ = case.truth(index)
-                tracker.add(frame, {object_id: labels == object_id for object_id in sorted(wrong)}, index)
-                given += [(index, object_id) for object_id in sorted(wrong)]
-    return tuple(given)
+        frames = zip(numbers, source.frames(numbers.start, numbers.stop), strict=True)
+        judge, truth = partial(_ious, case), lambda index: case.truth(index)[0]
+        return needed(frames, case.first_masks, Tracker(network), judge, truth, wanted)
 
 
-def _scores(
-    case: Case, index: int, prediction: LabelMap, *, boundary: bool = True
-) -> Iterator[tuple[int, tuple[float, float]]]:
+def _scores(case: Case, index: int, prediction: LabelMap) -> dict[int, tuple[float, float]]:
     """J and F of every object that is judged in a frame."""
+    found = _ious(case, index, prediction)
+    if not found:
+        return {}
+    truth, void, _ = case.truth(index)
+    return {i: (j, boundary_f(prediction == i, truth == i, void=void)) for i, j in found.items()}
+
+
+def _ious(case: Case, index: int, prediction: LabelMap) -> dict[int, float]:
     judged = [object_id for object_id, frames in case.judged.items() if index in frames]
     if not judged:
-        return
+        return {}
     truth, void, _ = case.truth(index)
     if truth.shape != prediction.shape:
         raise MediaError(
             f"{case.name}, frame {index}: the mask is {truth.shape[1]}x{truth.shape[0]}, the frame "
             f"{prediction.shape[1]}x{prediction.shape[0]}; export masks at the size of the frames"
         )
-    for object_id in judged:
-        ours, theirs = prediction == object_id, truth == object_id
-        f = boundary_f(ours, theirs, void=void) if boundary else 0.0
-        yield object_id, (region_similarity(ours, theirs, void), f)
+    return ious_of(prediction, truth, void, judged)
