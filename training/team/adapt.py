@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,7 @@ from training.loop import checkpoints
 from training.loop.monitor import Every
 from training.loop.recurrent import RecurrentConfig
 from training.loop.settings import RunConfig, Stage
+from training.loop.timing import seconds_per_step
 from training.loop.trainer import Trainer
 from training.loop.validation import clips_of, mean_iou
 from training.team.clip_lessons import Lessons, read_lessons
@@ -56,8 +56,6 @@ FIRST = "first.json"
 CLEARLY = 0.75
 """Share of the round trip's error that may be left where only synthetic clips speak for what was learned. Without it
 some clips lose much: a scooter that comes nearer fell from J 0.81 to 0.66, while its synthetic clips got better."""
-TIMED = 2
-"""Steps that are timed before the others are planned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,12 +281,7 @@ def _affordable(run: RunConfig, clips: ClipSource, work: Path, minutes: float) -
     plan = work / "plan.json"
     if plan.is_file():
         return int(json.loads(plan.read_text(encoding="utf-8"))["steps"])
-    trainer = Trainer(run, clips)
-    trainer.train_step(trainer.batch(0))  # the first one also allocates
-    began = time.perf_counter()
-    for step in range(1, 1 + TIMED):
-        trainer.train_step(trainer.batch(step))
-    seconds = (time.perf_counter() - began) / TIMED
+    seconds = seconds_per_step(Trainer(run, clips))
     exams = EXAMS * run.validation.steps * seconds  # forward only, but of more frames
     steps = max(FEWEST, min(run.total_steps, int((60 * minutes - exams) / seconds)))
     work.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,12 @@
-"""May new weights replace the old ones? Only if they are not worse on the team's videos, nor elsewhere."""
+"""May new weights replace the old ones? Only if they are better on the team's videos, and not worse elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,26 +14,30 @@ from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError, MediaError
 from agss_model.network.base import AGSSVOS
 from agss_model.weights.registry import digest_of, load_model
+from training.team.kinds import Pair, kinds_of, saved
 from training.team.measure import WANTED_IOU, Case, Result, demo_case, measure, open_cases
 
 DEMO = "demo"
+Decision = Literal["accepted", "refused", "nothing learned"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How much worse is worse; shares of 1.
+    """How much worse is worse, and what is better; shares of 1.
 
     Attributes:
         team: fall of mean J&F on a data set of the team.
         general: the same on a general set.
         video: fall of J&F on a single video of the team.
         corrections: rise of corrections on a data set of the team, as a share of the old number.
+        better: rise of mean J&F on a data set of the team that is one, where no correction is saved.
     """
 
     team: float = 0.005
     general: float = 0.01
     video: float = 0.10
     corrections: float = 0.0
+    better: float = 0.001
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,13 @@ class DataSet:
         name: folder, or "demo".
         general: it stands for everything else, not for the team's videos.
         cases: the videos.
+        judged_by: for videos that the new weights were trained on, by name, weights of the same training without them.
     """
 
     name: str
     general: bool
     cases: tuple[Case, ...]
+    judged_by: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,22 +65,32 @@ class Compared:
     old: tuple[Result, ...]
     new: tuple[Result, ...]
 
+    @property
+    def pairs(self) -> list[Pair]:
+        """Each video with both results."""
+        return list(zip(self.data.cases, self.old, self.new, strict=True))
+
 
 @dataclass(frozen=True)
 class Verdict:
     """The outcome.
 
     Attributes:
-        accepted: whether the new weights may be published.
+        decision: whether the new weights may be published; if not, whether they are worse or only no better.
         reasons: why not, or what they are better at, in sentences.
         sets: everything that was measured.
         record: the same as plain values.
     """
 
-    accepted: bool
+    decision: Decision
     reasons: tuple[str, ...]
     sets: tuple[Compared, ...]
     record: dict[str, Any]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the new weights may be published."""
+        return self.decision == "accepted"
 
 
 def open_sets(data: Sequence[Path], general: Sequence[str]) -> list[DataSet]:
@@ -88,10 +105,12 @@ def open_sets(data: Sequence[Path], general: Sequence[str]) -> list[DataSet]:
     """
     if not data and not general:
         raise MediaError("nothing to judge on; give --data ROOT with videos that were not trained on")
-    return [
-        *(DataSet(str(root), False, tuple(open_cases(root))) for root in data),
-        *(DataSet(name, True, (demo_case(),) if name == DEMO else tuple(open_cases(Path(name)))) for name in general),
-    ]
+    return [*(DataSet(str(root), False, tuple(open_cases(root))) for root in data), *open_general(general)]
+
+
+def open_general(names: Sequence[str]) -> list[DataSet]:
+    """General sets: folders, or "demo"; see `open_sets`."""
+    return [DataSet(name, True, (demo_case(),) if name == DEMO else tuple(open_cases(Path(name)))) for name in names]
 
 
 def compare(
@@ -123,16 +142,33 @@ def compare(
     if not 0 < wanted < 1:
         raise ConfigError(f"an IoU of {wanted} cannot be wanted; choose one above 0 and below 1, such as {WANTED_IOU}")
     rules = rules or Rules()
-    networks = load_model(old, device), load_model(new, device)
+    load = cache(partial(load_model, device=device))
     compared = []
     for data in sets:
-        pairs = [_pair(case, networks, wanted, say) for case in data.cases]
+        networks = [(load(old), load(data.judged_by.get(case.name, new))) for case in data.cases]
+        pairs = [_pair(case, both, wanted, say) for case, both in zip(data.cases, networks, strict=True)]
         compared.append(Compared(data, tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)))
-    refused = [reason for found in compared for reason in _complaints(found, rules)]
-    reasons = tuple(refused or [line for found in compared for line in _praise(found)])
+    decision, reasons = _decide(compared, rules)
     weights = {"old": _weights(old), "new": _weights(new), "wanted_iou": wanted, "rules": vars(rules)}
-    record = weights | _record(compared, device) | {"accepted": not refused, "reasons": list(reasons)}
-    return Verdict(not refused, reasons, tuple(compared), record)
+    record = weights | _record(compared, wanted, device) | {"decision": decision, "reasons": list(reasons)}
+    record["accepted"] = decision == "accepted"
+    return Verdict(decision, reasons, tuple(compared), record)
+
+
+def _decide(compared: Sequence[Compared], rules: Rules) -> tuple[Decision, tuple[str, ...]]:
+    """Worse anywhere is refused; better must be what the new weights are for, the videos of the team."""
+    if refused := [reason for found in compared for reason in _complaints(found, rules)]:
+        return "refused", tuple(refused)
+    lines = [line for found in compared for line in _praise(found)]
+    judged = [found for found in compared if not found.data.general] or compared
+    if any(_better(found, rules) for found in judged):
+        return "accepted", tuple(lines)
+    why = f"no correction is saved, and mean J&F does not rise by {100 * rules.better:.1f} points"
+    return "nothing learned", (why, *lines)
+
+
+def _better(found: Compared, rules: Rules) -> bool:
+    return total(found.new) < total(found.old) or mean_jf(found.new) - mean_jf(found.old) >= rules.better
 
 
 def _pair(
@@ -196,9 +232,9 @@ def _praise(found: Compared) -> list[str]:
     return [line]
 
 
-def _record(compared: Sequence[Compared], device: str) -> dict[str, Any]:
+def _record(compared: Sequence[Compared], wanted: float, device: str) -> dict[str, Any]:
     return {
-        "sets": [_set(found) for found in compared],
+        "sets": [_set(found) | ({} if found.data.general else _learned(found, wanted)) for found in compared],
         "machine": machine(device),
         "versions": versions(),
         "commit": commit(),
@@ -219,6 +255,21 @@ def _set(found: Compared) -> dict[str, Any]:
             a.name: {"judged": a.judged, "objects": a.objects, "old": _values(a), "new": _values(b)}
             for a, b in zip(found.old, found.new, strict=True)
         },
+    }
+
+
+def _learned(found: Compared, wanted: float) -> dict[str, Any]:
+    """Kinds of masks, corrections that differ, and which weights judged what the new ones were trained on."""
+    by_video = {case.name: saved(case, old, new) for case, old, new in found.pairs}
+    lists = [
+        [{"video": name, "frame": frame, "object": of} for name, both in by_video.items() for frame, of in both[side]]
+        for side in (0, 1)
+    ]
+    return {
+        "kinds": [asdict(kind) for kind in kinds_of(found.pairs, wanted)],
+        "corrections_saved": lists[0],
+        "corrections_added": lists[1],
+        "judged_by": {name: digest_of(path) for name, path in found.data.judged_by.items()},
     }
 
 
