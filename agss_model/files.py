@@ -176,6 +176,7 @@ def held(lock: Path, what: Path | None = None) -> Iterator[None]:
                 f"{what or lock.parent} is being written by {who}; wait for it, or stop it first"
             ) from None
     try:
+        remove_leftovers(lock.parent, of=holder.name)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         write_bytes(holder, f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode())
         yield
@@ -184,6 +185,20 @@ def held(lock: Path, what: Path | None = None) -> Iterator[None]:
             with contextlib.suppress(OSError):  # on Windows a file that is open stays until the next time
                 path.unlink(missing_ok=True)
         guard.release()
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[None]:
+    """Make a folder where there is none, be the only process that works in it, and remove what a killed one left.
+
+    Raises:
+        OutputError: as `held`.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with held(folder / ".lock"):
+        remove_leftovers(folder)
+        yield
 
 
 def holder_of(lock: Path) -> Path:
