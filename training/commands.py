@@ -14,7 +14,7 @@ from agss_model.cli.console import note, stderr, stdout
 from agss_model.cvat import Include
 from agss_model.engines.loading import pick_device, set_threads
 from agss_model.errors import ConfigError, MediaError, OutputError, install
-from agss_model.files import write_bytes, write_json
+from agss_model.files import opened, write_bytes, write_json
 from training.annotations.catalog import open_catalog
 from training.annotations.inspection import Found, contact_sheet, inspect
 
@@ -107,16 +107,17 @@ def finetune_sources(
         "hold_out": sorted(hold_out),
     }
     asked |= {"seed": wishes.seed, "weights": wishes.weights}
-    prepared = prepare(
-        lambda: open_catalog(sources),
-        out / "data",
-        asked,
-        include=include,
-        hold_out=hold_out,
-        seed=wishes.seed,
-        say=_say,
-    )
-    made = plan(prepared, out, wishes)
+    with opened(out):
+        prepared = prepare(
+            lambda: open_catalog(sources),
+            out / "data",
+            asked,
+            include=include,
+            hold_out=hold_out,
+            seed=wishes.seed,
+            say=_say,
+        )
+        made = plan(prepared, out, wishes)
     for line in as_text(made, prepared):
         _say(line)
     outcome = learn(made, prepared, out, _say)

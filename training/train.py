@@ -9,15 +9,17 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from agss_model.allocator import keep_freed_memory
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import AgssError, OutputError
-from agss_model.files import write_json
+from agss_model.files import opened, write_json
 from agss_model.interruption import Interruption
 from training.loop import checkpoints
 from training.loop.contact_sheet import draw
@@ -26,6 +28,9 @@ from training.loop.settings import RunConfig, read_run, rehearsal, to_dict
 from training.loop.sources import Sources, batches, open_sources
 from training.loop.trainer import BrokenStepError, Trainer, new_accelerator, parameters_of
 from training.loop.validation import clips_of, j_and_f, mean_iou, predicted
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 REHEARSED_STILLS = 64
 
@@ -69,11 +74,17 @@ def train(run: RunConfig, options: Options) -> Trainer:
     """Train, or go on with, a run.
 
     Raises:
-        AgssError: the settings, the data or the folder cannot be used, or the loss is no number.
+        AgssError: the settings, the data or the folder cannot be used, another run is at work there, or the loss is no
+            number.
     """
-    out = options.out
-    _make_folder(out)
+    _make_folder(options.out)
     accelerator = new_accelerator(run)
+    with opened(options.out) if accelerator.is_main_process else nullcontext():
+        return _train(run, options, accelerator)
+
+
+def _train(run: RunConfig, options: Options, accelerator: Accelerator) -> Trainer:
+    out = options.out
     if accelerator.device.type == "cpu":
         keep_freed_memory(all_of_it=True)
     sources = open_sources(run, options.data, limit=options.limit, device=str(accelerator.device))

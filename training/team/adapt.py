@@ -22,7 +22,7 @@ import torch
 from agss_model.engines import use_engine
 from agss_model.engines.loading import pick_device
 from agss_model.errors import ConfigError
-from agss_model.files import write_json
+from agss_model.files import opened, remove_leftovers, write_json
 from agss_model.interruption import Interruption
 from agss_model.masks.labels import LabelMap
 from agss_model.runs.reporting import Report
@@ -143,10 +143,13 @@ def adapt(
     start, lessons = _start(weights), read_lessons(source, label_maps)
     name = _name(digest_of(weights), lessons, config)
     record = folder / f"adapted-{name}.json"
-    if record.is_file():
-        return _recorded(record)
     work = folder / f"adapting-{name}"
-    with Interruption() as stop:
+    for suffix in (".json", ".safetensors"):
+        remove_leftovers(folder, of=record.with_suffix(suffix).name)
+    if record.is_file():
+        shutil.rmtree(work, ignore_errors=True)  # killed before the end
+        return _recorded(record)
+    with opened(work), Interruption() as stop:
         found = _learn(start, lessons, work, report, config, stop)
     adapted = Adapted(weights, False, found.steps, found.before, found.after, found.held_out)
     if found.file is not None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import threading
 import time
 
 import fakeredis
 import pytest
 import redis
 import torch
+from bad_redis import BAD, bad_server
 from function_client import Clip, Function, quick_network
 
 from agss_model.network.base import Features
@@ -119,56 +117,10 @@ def test_a_value_under_the_right_name_with_another_digest_is_a_miss(server):
     assert far.get("a") is None
 
 
-def reply(data, *, drip=None, then_close=False):
-    """A server's way with every connection: what it sends to whatever it is told, and how."""
-
-    def serve(connection):
-        with contextlib.suppress(OSError):
-            while connection.recv(65536):
-                for piece in [data] if drip is None else [data[i : i + 1] for i in range(len(data))]:
-                    connection.sendall(piece)
-                    time.sleep(drip or 0)
-                if then_close:
-                    return
-
-    return serve
-
-
-BAD = {
-    "paused": reply(b""),
-    "dripping": reply(b"$1000000\r\n" + b"x" * 10_000, drip=0.05),
-    "full": reply(b"-OOM command not allowed when used memory > 'maxmemory'.\r\n"),
-    "OK to everything": reply(b"+OK\r\n"),
-    "bad length": reply(b"$-77\r\n$abc\r\n"),
-    "huge length": reply(b"$99999999999999\r\nxx"),
-    "garbage": reply(b"\x00\xff HTTP/1.1 400\r\n\r\n" * 50),
-    "deep": reply(b"*1\r\n" * 5000),
-    "hanging up": reply(b"", then_close=True),
-}
-
-
 @pytest.fixture(params=[*BAD, "closed"])
 def bad_port(request):
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    if request.param == "closed":
-        listener.close()
+    with bad_server(request.param) as port:
         yield port
-        return
-    held = []
-
-    def accept():
-        with contextlib.suppress(OSError):
-            while True:
-                held.append(listener.accept()[0])
-                threading.Thread(target=BAD[request.param], args=(held[-1],), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    yield port
-    for connection in (listener, *held):
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
-        connection.close()
 
 
 def test_no_state_of_redis_holds_a_request_up_or_fails_it(bad_port, monkeypatch):
