@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from agss_model.extent import ends, spans
+from agss_model.intervals import ends, spans
 from agss_model.losses import soft_iou
 from agss_model.scoring import Trust
 

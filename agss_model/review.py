@@ -21,7 +21,7 @@ LASTING = 0.9
 
 
 @dataclass(frozen=True)
-class Look:
+class Stretch:
     """A stretch of frames in which one object is doubtful.
 
     Attributes:
@@ -62,7 +62,7 @@ class Look:
         return f"{frames}: {name} doubtful ({', '.join(parts)})"
 
 
-def look_first(rows: Iterable[Row], limit: int | None = 20) -> list[Look]:
+def look_first(rows: Iterable[Row], limit: int | None = 20) -> list[Stretch]:
     """Stretches and events, those first where a correction mends most; each frame of an object is in one at most.
 
     Args:
@@ -75,8 +75,8 @@ def look_first(rows: Iterable[Row], limit: int | None = 20) -> list[Look]:
     stretches = [stretch for own in by_object.values() for stretch in _stretches(own)]
     covered = {(s[0].object_id, frame) for s in stretches for frame in range(s[0].frame, s[-1].frame + 1)}
     stretches += [[row] for row in _events(by_object, covered)]
-    looks = [_look(stretch, mends[stretch[0].object_id], worth) for stretch in stretches]
-    return sorted(looks, key=lambda look: (-look.gain, look.first, look.object_id))[:limit]
+    entries = [_entry(stretch, mends[stretch[0].object_id], worth) for stretch in stretches]
+    return sorted(entries, key=lambda entry: (-entry.gain, entry.first, entry.object_id))[:limit]
 
 
 def worth_of(rows: Iterable[Row]) -> dict[int, float]:
@@ -140,12 +140,12 @@ def _events(by_object: dict[int, list[Row]], covered: set[tuple[int, int]]) -> l
     return list(chosen.values())
 
 
-def _look(stretch: list[Row], mends: Mapping[int, float], worth: Mapping[int, float]) -> Look:
+def _entry(stretch: list[Row], mends: Mapping[int, float], worth: Mapping[int, float]) -> Stretch:
     words = [word for row in stretch for word in row.reasons]
     reasons = sorted(set(words), key=lambda word: (-words.count(word), word))
     worst = min(stretch, key=lambda row: row.score)
     best = max(stretch, key=lambda row: worth[row.frame]).frame
-    return Look(
+    return Stretch(
         first=stretch[0].frame,
         last=stretch[-1].frame,
         object_id=stretch[0].object_id,

@@ -20,8 +20,10 @@ from serverless.function.scenes import Scenes
 CPU, GRID = torch.device("cpu"), (6, 10)
 
 
-def entry(value=0.5, grid=GRID, keys=64, looks=3):
-    return Features(torch.zeros(0).half(), (), torch.full((1, keys, *grid), value).half(), torch.rand(1, looks, *grid))
+def entry(value=0.5, grid=GRID, keys=64, appearance=3):
+    return Features(
+        torch.zeros(0).half(), (), torch.full((1, keys, *grid), value).half(), torch.rand(1, appearance, *grid)
+    )
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_another_replica_finds_entries_in_redis_bit_for_bit(server):
     assert eventually(lambda: replica.get("a", CPU, GRID))
     found = replica.get("a", CPU, GRID)
     assert torch.equal(found.key, features.key)
-    assert torch.equal(found.looks, features.looks)
+    assert torch.equal(found.appearance, features.appearance)
     assert replica.bytes == 2 * held  # and keeps it
 
 
@@ -91,7 +93,7 @@ def test_entries_that_are_too_large_stay_here(server, monkeypatch):
     "data",
     [
         b"", b"short", b"\xff" * 100, _to_bytes(entry())[:-1], _to_bytes(entry(float("inf"))),
-        _to_bytes(entry(grid=(10, 6))), _to_bytes(entry(keys=32)), _to_bytes(entry(looks=4)),
+        _to_bytes(entry(grid=(10, 6))), _to_bytes(entry(keys=32)), _to_bytes(entry(appearance=4)),
     ],
 )  # fmt: skip
 def test_what_is_not_of_this_network_is_a_miss_even_where_its_digest_fits(server, data):
