@@ -45,7 +45,7 @@ class FitConfig:
     pieces: int = 7
     steps: int = 600
     rate: float = 0.02
-    decay: float = 0.01
+    decay: float = 0.02
     drop: float = 0.1
     seed: int = 0
 
