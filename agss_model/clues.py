@@ -21,7 +21,7 @@ from agss_model.shown import Shown, fringe, moments
 NAMES = (
     "certainty", "unsure_inside", "unsure_outside", "outline", "agreement", "change",
     "target", "memory_iou", "previous_iou", "warped_iou", "target_iou", "others", "contact",
-    "alike", "alike_iou", "alike_outside", "alike_ratio", "resembles", "resembles_others",
+    "alike", "alike_iou", "alike_outside", "alike_ratio", "resembles_others",
     "look", "look_margin", "look_surround", "look_before",
     "human_area", "human_area_least", "human_spread", "human_aspect", "human_fringe", "fringe",
     "motion", "cut", "was_lost",
@@ -36,6 +36,8 @@ AGAINST = frozenset(
 )  # fmt: skip
 """More of these speaks against a mask."""
 _SURE, _UNSURE = 0.8, 0.2
+CONTACT = 0.3
+"""Share of the mask's cells beside another object from which two meet."""
 _FAR = 3.0  # of a logarithm: beyond, more makes no difference
 
 
@@ -82,11 +84,11 @@ class Observer:
             **_outline(frame, inside),
             **_evidence(cells, evidence[0]),
             **_alike(cells, frame),
-            **_resembling(cells, frame),
             **_looks(cells, key[0], self._shown(frame.human), Shown.of([previous])),
             "cut": (key[0] * previous.key[0].float()).sum(0).mean(),
             "was_lost": frame.was_lost,
         }
+        told["resembles_others"] = _rivals(cells, told["contact"], frame)
         every = torch.stack([told[name].float().expand(len(cells)) for name in NAMES], 1)
         return every.nan_to_num(0.0, 0.0, 0.0)
 
@@ -153,18 +155,16 @@ def _alike(cells: Tensor, frame: Frame) -> dict[str, Tensor]:
     }
 
 
-def _resembling(cells: Tensor, frame: Frame) -> dict[str, Tensor]:
-    """What the cells of the mask were in the frames that a person drew, going by the cells they look most like."""
-    covered = cells.sum(0).flatten() > 0.3
-    if not covered.any():
-        nothing = torch.zeros(len(cells), device=cells.device)
-        return {"resembles": nothing, "resembles_others": nothing}
-    places = covered.nonzero()[:, 0]
+def _rivals(cells: Tensor, contact: Tensor, frame: Frame) -> Tensor:
+    """How much the cells of masks that touch others look like what a person drew of others, (N,); 0 for the rest."""
+    touching = contact > CONTACT
+    places = (cells[touching].sum(0).flatten() > 0.3).nonzero()[:, 0]
+    if not len(places):
+        return torch.zeros(len(cells), device=cells.device)
     alike = frame.network.resemblance(frame.features, frame.human, places)
     share = cells.flatten(1)[:, places]
-    count = share.sum(1).clamp_min(1e-3)
     own = (share * alike).sum(1)
-    return {"resembles": own / count, "resembles_others": ((share @ alike.sum(0)) - own) / count}
+    return (share @ alike.sum(0) - own) / share.sum(1).clamp_min(1e-3) * touching
 
 
 def _looks(cells: Tensor, key: Tensor, human: Shown, before: Shown) -> dict[str, Tensor]:

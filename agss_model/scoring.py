@@ -8,15 +8,15 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from agss_model.clues import NAMES
+from agss_model.clues import CONTACT, NAMES
 from agss_model.errors import WeightsError
 
 KIND = "scores"
 """In the metadata of a file of weights: it holds a head, and the clues it was fitted on under `clues`."""
 CUT = 0.65
 """Mean cosine of a frame's cells with the frame before's below which the scene is another."""
-CONTACT, RIVAL = 0.3, 0.3
-"""Share of the mask's cells beside another object, and share of them that look like others, from which two meet."""
+RIVAL = 0.3
+"""Share of the cells of a mask in contact with another object's that look like others, from which two alike meet."""
 OUTPUTS = 2
 _CUT, _CONTACT, _OTHERS = (NAMES.index(name) for name in ("cut", "contact", "resembles_others"))
 SHORT = 1e-6
