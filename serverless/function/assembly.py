@@ -30,6 +30,9 @@ from serverless.function.state import Look, ObjectState
 
 MAX_PICTURES = 64
 """Different frames that the states of one request may name; each is looked at by the network."""
+MAX_LOOKED_AT = 1600
+"""Those frames times the objects: a hundred objects with sixteen, or forty that were started on a frame each. Every
+object takes about 0.6 MB for each frame at 640x352, and 1.4 MB at 960x544."""
 
 Mask = npt.NDArray[np.uint8]
 
@@ -63,15 +66,21 @@ def adapted(states: Sequence[ObjectState], geometry: Geometry, pictures: Mapping
     """The states at a common working size, without the frames whose pictures did not come.
 
     Raises:
-        TooLargeError: they name too many frames.
+        TooLargeError: they name too many frames, for so many objects or at all.
     """
     fitted = []
     for state in states:
         looks = (look for each in state.looks if (look := each.among(pictures)))
         same = tuple(replace(look, mask=_fitted(look.mask, geometry.carried)) for look in looks)
         fitted.append(replace(state, working=geometry.working, looks=same))
-    if len({look.digest for state in fitted for look in state.looks}) > MAX_PICTURES:
+    count = len({look.digest for state in fitted for look in state.looks})
+    if count > MAX_PICTURES:
         raise TooLargeError(f"The objects were started on more than {MAX_PICTURES} frames; track fewer at a time.")
+    if count * len(fitted) > MAX_LOOKED_AT:
+        raise TooLargeError(
+            f"{len(fitted)} objects that remember {count} different frames are too many to look at together; "
+            f"track {MAX_LOOKED_AT // count} at a time."
+        )
     return fitted
 
 

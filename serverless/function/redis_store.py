@@ -22,8 +22,8 @@ REDIS_SLOTS = 128
 REDIS_ENTRY_BYTES = 1_500_000
 """Largest entry; larger ones stay in the process that made them."""
 REDIS_SECONDS = 900
-PATIENCE = 0.25
-"""Seconds that one request waits for Redis, all its calls together."""
+PATIENCE = 0.2
+"""Seconds that one request waits for Redis, all its calls together; with what lies around a quarter of one is lost."""
 PAUSE = 30.0
 """Seconds without Redis after a failure."""
 _MAC = 32
