@@ -174,11 +174,11 @@ def _write(
                 record["origins"][video.name] = video.origin
                 known[video.name] = _write_video(video, video.name, chosen[video.name], root / part, include)
         write_json(root / part / FILE, {name: frames for name, frames in known.items() if frames})
-    return record | {"folds": _write_folds(videos, split, root, include)}
+    return record | {"folds": _write_folds(videos, split, root, include, say)}
 
 
 def _write_folds(
-    videos: tuple[TeamVideo, ...], split: Split, root: Path, include: Include
+    videos: tuple[TeamVideo, ...], split: Split, root: Path, include: Include, say: Callable[[str], None]
 ) -> list[dict[str, dict[str, list[int]]]]:
     """What the trainings before the last one learn from and leave out; returns the annotated frames of both."""
     written = []
@@ -188,6 +188,7 @@ def _write_folds(
         for video in videos:
             left_out = pieces(video.name, fold.left_out.get(video.name, ()), split.train[video.name])
             for name, frames in left_out.items():
+                say(f"left out {number}: {name}, {len(frames)} annotated frames")
                 known[name] = _write_video(video, name, frames, part, include)
         write_json(part / FILE, {name: frames for name, frames in known.items() if frames})
         sides = (("train", fold.train), ("left_out", fold.left_out))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError, MediaError
 from agss_model.network.base import AGSSVOS
 from agss_model.weights.registry import digest_of, load_model
-from training.team.kinds import Pair, kinds_of, saved
+from training.team.kinds import Learned, learned
 from training.team.measure import WANTED_IOU, Case, Result, demo_case, measure, open_cases
 
 DEMO = "demo"
@@ -59,16 +59,12 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Compared:
-    """A data set measured with both weights, video by video."""
+    """A data set measured with both weights, video by video; of the team's also what was learned."""
 
     data: DataSet
     old: tuple[Result, ...]
     new: tuple[Result, ...]
-
-    @property
-    def pairs(self) -> list[Pair]:
-        """Each video with both results."""
-        return list(zip(self.data.cases, self.old, self.new, strict=True))
+    learned: Learned | None = None
 
 
 @dataclass(frozen=True)
@@ -147,10 +143,12 @@ def compare(
     for data in sets:
         networks = [(load(old), load(data.judged_by.get(case.name, new))) for case in data.cases]
         pairs = [_pair(case, both, wanted, say) for case, both in zip(data.cases, networks, strict=True)]
-        compared.append(Compared(data, tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)))
+        told = [(case, *pair) for case, pair in zip(data.cases, pairs, strict=True)]
+        about = None if data.general else learned(told, wanted)
+        compared.append(Compared(data, tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs), about))
     decision, reasons = _decide(compared, rules)
     weights = {"old": _weights(old), "new": _weights(new), "wanted_iou": wanted, "rules": vars(rules)}
-    record = weights | _record(compared, wanted, device) | {"decision": decision, "reasons": list(reasons)}
+    record = weights | _record(compared, device) | {"decision": decision, "reasons": list(reasons)}
     record["accepted"] = decision == "accepted"
     return Verdict(decision, reasons, tuple(compared), record)
 
@@ -159,7 +157,9 @@ def _decide(compared: Sequence[Compared], rules: Rules) -> tuple[Decision, tuple
     """Worse anywhere is refused; better must be what the new weights are for, the videos of the team."""
     if refused := [reason for found in compared for reason in _complaints(found, rules)]:
         return "refused", tuple(refused)
-    lines = [line for found in compared for line in _praise(found)]
+    lines = [
+        line for found in compared for line in (_praise(found), *(found.learned.sentences() if found.learned else ()))
+    ]
     judged = [found for found in compared if not found.data.general] or compared
     if any(_better(found, rules) for found in judged):
         return "accepted", tuple(lines)
@@ -224,17 +224,17 @@ def _complaints(found: Compared, rules: Rules) -> list[str]:
     return lines
 
 
-def _praise(found: Compared) -> list[str]:
+def _praise(found: Compared) -> str:
     old, new = mean_jf(found.old), mean_jf(found.new)
     line = f"{found.data.name}: J&F {old:.3f} -> {new:.3f}"
     if not found.data.general:
         line += f", corrections {total(found.old)} -> {total(found.new)}"
-    return [line]
+    return line
 
 
-def _record(compared: Sequence[Compared], wanted: float, device: str) -> dict[str, Any]:
+def _record(compared: Sequence[Compared], device: str) -> dict[str, Any]:
     return {
-        "sets": [_set(found) | ({} if found.data.general else _learned(found, wanted)) for found in compared],
+        "sets": [_set(found) | _learned(found) for found in compared],
         "machine": machine(device),
         "versions": versions(),
         "commit": commit(),
@@ -258,19 +258,10 @@ def _set(found: Compared) -> dict[str, Any]:
     }
 
 
-def _learned(found: Compared, wanted: float) -> dict[str, Any]:
-    """Kinds of masks, corrections that differ, and which weights judged what the new ones were trained on."""
-    by_video = {case.name: saved(case, old, new) for case, old, new in found.pairs}
-    lists = [
-        [{"video": name, "frame": frame, "object": of} for name, both in by_video.items() for frame, of in both[side]]
-        for side in (0, 1)
-    ]
-    return {
-        "kinds": [asdict(kind) for kind in kinds_of(found.pairs, wanted)],
-        "corrections_saved": lists[0],
-        "corrections_added": lists[1],
-        "judged_by": {name: digest_of(path) for name, path in found.data.judged_by.items()},
-    }
+def _learned(found: Compared) -> dict[str, Any]:
+    if found.learned is None:
+        return {}
+    return found.learned.to_dict() | {"judged_by": {n: digest_of(path) for n, path in found.data.judged_by.items()}}
 
 
 def _values(result: Result) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from agss_model.masks.labels import LabelMap
 from agss_model.overlay import Image, draw_overlay
 from agss_model.words import printable
 from training.team.gate import Compared, Verdict, mean_jf, total
-from training.team.kinds import kinds_of, saved
+from training.team.kinds import Learned, Places
 from training.team.measure import Result
 
 WORST = 6
@@ -74,7 +73,7 @@ def _section(found: Compared, wanted: float) -> str:
     kind = "general set" if found.data.general else "videos of the team"
     return (
         f"<h2>{escape(Path(found.data.name).name)} ({kind})</h2>{_judged_by(found)}{_table(found)}"
-        f"{'' if found.data.general else _kinds(found, wanted) + _corrections(found)}"
+        f"{'' if found.learned is None else _kinds(found.learned, wanted) + _corrections(found.learned)}"
         f'<p><img class="plot" alt="J&amp;F and corrections by video" src="{_plot(found)}"></p>'
         f'<p><img class="plot" alt="IoU over time" src="{_curves(found, wanted)}"></p>'
         f"<h3>Worst frames</h3>{_worst(found)}"
@@ -109,36 +108,36 @@ def _headed(cells: str, *names: str) -> str:
     return f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>{cells}</table>"
 
 
-def _kinds(found: Compared, wanted: float) -> str:
+def _kinds(found: Learned, wanted: float) -> str:
     """Which kinds of masks got better, without corrections."""
     cells = "".join(
         f"<tr><td>{escape(kind.name)}</td><td>{kind.masks}</td><td>{kind.old:.3f}</td><td>{kind.new:.3f}</td>"
         f'<td class="{_class(kind.new - kind.old)}">{100 * (kind.new - kind.old):+.1f}</td>'
         f"<td>{kind.old_below}</td><td>{kind.new_below}</td></tr>"
-        for kind in kinds_of(found.pairs, wanted)
+        for kind in found.kinds
     )
     names = ("kind", "judged masks", "mean IoU old", "new", "points", f"below {wanted} old", "new")
     return f"<h3>Kinds of masks</h3>{_headed(cells, *names)}"
 
 
-def _corrections(found: Compared) -> str:
+def _corrections(found: Learned) -> str:
     """Which corrections are saved, and which are asked for instead."""
-    cells = ""
-    for case, old, new in found.pairs:
-        gone, added = (_places(side) for side in saved(case, old, new))
-        if gone or added:
-            cells += f"<tr><td>{escape(case.name)}</td><td>{gone or 'none'}</td><td>{added or 'none'}</td></tr>"
+    cells = "".join(
+        f"<tr><td>{escape(name)}</td><td>{_places(saved)}</td><td>{_places(found.added[name])}</td></tr>"
+        for name, saved in found.saved.items()
+        if saved or found.added[name]
+    )
     if not cells:
         return "<p>Both weights ask for the same corrections.</p>"
     names = ("video", "asked for with the old weights only", "with the new weights only")
     return f'<h3>Corrections saved</h3><div class="text">{_headed(cells, *names)}</div>'
 
 
-def _places(given: Sequence[tuple[int, int]]) -> str:
+def _places(given: Places) -> str:
     objects: dict[int, list[int]] = {}
     for frame, object_id in given:
         objects.setdefault(frame, []).append(object_id)
-    return "; ".join(f"frame {frame}: object {', '.join(map(str, ids))}" for frame, ids in objects.items())
+    return "; ".join(f"frame {frame}: object {', '.join(map(str, ids))}" for frame, ids in objects.items()) or "none"
 
 
 def _class(gain: float) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,8 +69,51 @@ _KINDS: tuple[tuple[str, Callable[[Traits], bool]], ...] = (
 """Every judged mask is of one kind of size and one of distance, and of one of speed where it can be told."""
 
 
-def kinds_of(pairs: Sequence[Pair], wanted: float) -> list[Kind]:
-    """How each kind of mask fares with both weights; kinds without a mask are left out.
+Places = tuple[tuple[int, int], ...]
+"""(frame of the video, object) of corrections."""
+NAMED = 5
+"""Corrections that are named in one sentence."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What new weights are better at on videos of the team.
+
+    Attributes:
+        kinds: how each kind of mask fares; those without a mask are left out.
+        saved: by video, corrections that only the old weights ask for.
+        added: by video, those that only the new ones ask for. After the first that differs the two tracks are not the
+            same, so single ones say where, and their numbers how much.
+    """
+
+    kinds: tuple[Kind, ...]
+    saved: Mapping[str, Places]
+    added: Mapping[str, Places]
+
+    def sentences(self) -> list[str]:
+        """For people."""
+        lines = []
+        best = max(self.kinds, key=lambda kind: kind.new - kind.old, default=None)
+        if best is not None and best.new > best.old:
+            lines.append(f"most gained: {best.name}, mean IoU {best.old:.3f} -> {best.new:.3f} in {best.masks} masks")
+        gone = [f"{entry['video']} frame {entry['frame']} object {entry['object']}" for entry in _rows(self.saved)]
+        if gone:
+            more = f" and {len(gone) - NAMED} more" if len(gone) > NAMED else ""
+            lines.append(f"corrections saved: {', '.join(gone[:NAMED])}{more}")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        sides = {"corrections_saved": _rows(self.saved), "corrections_added": _rows(self.added)}
+        return {"kinds": [asdict(kind) for kind in self.kinds]} | sides
+
+
+def _rows(places: Mapping[str, Places]) -> list[dict[str, Any]]:
+    return [{"video": name, "frame": frame, "object": of} for name, some in places.items() for frame, of in some]
+
+
+def learned(pairs: Sequence[Pair], wanted: float) -> Learned:
+    """What is told by the results of both weights.
 
     Args:
         pairs: videos.
@@ -78,6 +122,16 @@ def kinds_of(pairs: Sequence[Pair], wanted: float) -> list[Kind]:
     Raises:
         MediaError: truth cannot be read.
     """
+    saved = {case.name: _only(case, old, new) for case, old, new in pairs}
+    added = {case.name: _only(case, new, old) for case, old, new in pairs}
+    return Learned(_kinds_of(pairs, wanted), saved, added)
+
+
+def _only(case: Case, one: Result, other: Result) -> Places:
+    return tuple((case.number(index), object_id) for index, object_id in sorted(set(one.given) - set(other.given)))
+
+
+def _kinds_of(pairs: Sequence[Pair], wanted: float) -> tuple[Kind, ...]:
     rows = [
         (traits, old.ious[key], new.ious[key])
         for case, old, new in pairs
@@ -90,7 +144,7 @@ def kinds_of(pairs: Sequence[Pair], wanted: float) -> list[Kind]:
         if len(ious):
             (old, new), (old_below, new_below) = ious.mean(0).tolist(), (ious < wanted).sum(0).tolist()
             kinds.append(Kind(name, len(ious), old, new, old_below, new_below))
-    return kinds
+    return tuple(kinds)
 
 
 def traits_of(case: Case) -> dict[tuple[int, int], Traits]:
@@ -123,13 +177,3 @@ def _speed(before: tuple[int, Point | None], now: tuple[int, Point | None], leng
     if before[1] is None or now[1] is None:
         return None
     return float(np.linalg.norm(now[1] - before[1])) / length / (now[0] - before[0])
-
-
-def saved(case: Case, old: Result, new: Result) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Corrections (frame of the video, object) asked for with the old weights only, and with the new ones only.
-
-    After the first that differs the two tracks are not the same, so single ones say where, and their numbers how much.
-    """
-    sides = (set(old.given) - set(new.given), set(new.given) - set(old.given))
-    first, second = ([(case.number(index), object_id) for index, object_id in sorted(side)] for side in sides)
-    return first, second
