@@ -26,7 +26,7 @@ from agss_model.snapshot import Snapshot
 from serverless.function.cache import FeatureCache, memorable
 from serverless.function.contract import TooLargeError, UnusableError
 from serverless.function.pictures import Picture
-from serverless.function.state import Look, ObjectState
+from serverless.function.state import ObjectState, SeenFrame
 
 MAX_PICTURES = 64
 """Different frames that the states of one request may name; each is looked at by the network."""
@@ -70,10 +70,10 @@ def adapted(states: Sequence[ObjectState], geometry: Geometry, pictures: Mapping
     """
     fitted = []
     for state in states:
-        looks = (look for each in state.looks if (look := each.among(pictures)))
-        same = tuple(replace(look, mask=_fitted(look.mask, geometry.carried)) for look in looks)
-        fitted.append(replace(state, working=geometry.working, looks=same))
-    count = len({look.digest for state in fitted for look in state.looks})
+        frames = (frame for each in state.frames if (frame := each.among(pictures)))
+        same = tuple(replace(frame, mask=_fitted(frame.mask, geometry.carried)) for frame in frames)
+        fitted.append(replace(state, working=geometry.working, frames=same))
+    count = len({frame.digest for state in fitted for frame in state.frames})
     if count > MAX_PICTURES:
         raise TooLargeError(f"The objects were started on more than {MAX_PICTURES} frames; track fewer at a time.")
     if count * len(fitted) > MAX_LOOKED_AT:
@@ -136,8 +136,8 @@ class Assembler:
 
         Objects that were last seen in another frame are brought to it along the flow.
         """
-        masks = torch.stack([_floats(state.looks[-1].mask) for state in states]).to(self.device)
-        last = [state.looks[-1].digest for state in states]
+        masks = torch.stack([_floats(state.frames[-1].mask) for state in states]).to(self.device)
+        last = [state.frames[-1].digest for state in states]
         counts = Counter(last)
         here = min(counts, key=lambda digest: (-counts[digest], digest))
         for digest in sorted(counts.keys() - {here}):
@@ -168,14 +168,14 @@ class Assembler:
         return to_image(picture.pixels(geometry.working), geometry, self.device)
 
 
-def _by_picture(looks: Sequence[Sequence[Look]]) -> list[tuple[str, dict[int, Mask]]]:
+def _by_picture(frames: Sequence[Sequence[SeenFrame]]) -> list[tuple[str, dict[int, Mask]]]:
     """Frames in the order in which they are met, each with the masks of the objects that are known there, by slot."""
     found: dict[str, dict[int, Mask]] = {}
-    for slot, own in enumerate(looks):
-        for look in own:
-            known = found.setdefault(look.digest, {})
-            if look.mask.any():  # a frame in which all objects were lost is a reference nevertheless
-                known[slot] = look.mask
+    for slot, own in enumerate(frames):
+        for frame in own:
+            known = found.setdefault(frame.digest, {})
+            if frame.sure and frame.mask.any():  # one in which no object was found is a reference nevertheless
+                known[slot] = frame.mask
     return list(found.items())
 
 
