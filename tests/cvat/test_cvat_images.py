@@ -94,3 +94,29 @@ def test_a_zip_without_annotations_or_damaged_is_refused(tmp_path):
     (tmp_path / "c.zip").write_bytes(data)
     with pytest.raises(MediaError, match=r"c\.zip is a damaged ZIP file"):
         read_cvat_xml(tmp_path / "c.zip")
+
+
+def head_of_a_job(path):
+    """In an export of a job in the middle of its task the size stands beside the job, as CVAT writes it."""
+    text = path.read_text().replace("<task>", "<job>").replace("</source></task>", "</source></job>")
+    size = "<original_size><width>48</width><height>32</height></original_size>"
+    path.write_text(text.replace(size, "").replace("</job>", f"</job><dumped>now</dumped>{size}"))
+    return path
+
+
+def test_the_export_of_a_job_in_the_middle_of_its_task_counts_from_its_first_frame(tmp_path):
+    tracks = mask_track(0, 21, MASK, group=1, copy_at=22) + mask_track(1, 22, MASK, group=1, copy_at=23)
+    video = head_of_a_job(export_video(tmp_path / "v.xml", tracks, start=20, segments=((20, 29),)))
+    images = image(21, mask(group=1), 48, 32) + image(22, mask(group=1), 48, 32)
+    pictures = head_of_a_job(export_video(tmp_path / "i.xml", images, start=20, segments=((20, 29),)))
+    for path in (video, pictures):
+        [read] = read_cvat_xml(path)
+        assert (read.width, read.height, read.frame_count, read.start_frame) == (48, 32, 10, 20)
+        assert [entry.label for entry in read.objects] == ["cat"]
+        assert read.frames("human") == (1, 2)
+
+
+def test_the_export_of_such_a_job_names_images_that_are_not_its_own(tmp_path):
+    path = head_of_a_job(export_video(tmp_path / "i.xml", image(7, mask()), start=20, segments=((20, 29),)))
+    with pytest.raises(MediaError, match="image 7 is none of task"):
+        read_cvat_xml(path)
