@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from agss_model.quality import DISAGREE, EVENTS
 from agss_model.runs.scores import Row
 
-LOW = 0.7
-"""Scores below this are worth a look; of the good masks of training clips that were held out, one in ten has one."""
+LOW = 0.65
+"""Scores below this are worth a look; of the good masks of training clips that were held out, one in twenty has one."""
 GAP = 3
 """Low stretches of one object that are at most this many frames apart are one stretch; so are events."""
 LASTING = 0.9
