@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from agss_model.cli.main import app
 from agss_model.errors import ConfigError, WeightsError
-from agss_model.files import sha256_of
+from agss_model.files import is_leftover, sha256_of
 from agss_model.weights.bundles import find_bundle
 from training.annotations.catalog import open_catalog
 from training.annotations.fold_files import folder_of, pieces
@@ -237,6 +237,10 @@ def test_a_run_that_is_interrupted_in_the_second_fold_ends_with_the_same_weights
     for name in ("best.safetensors", f"folds/1/{CHOSEN}", f"folds/2/{CHOSEN}"):
         one, other = load_file(whole / name), load_file(parts / name)
         assert all(torch.equal(one[key], other[key]) for key in one)
+    left = [{str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()} for out in (whole, parts)]
+    left = [{name for name in names if "tensorboard/" not in name} for names in left]
+    assert left[0] == left[1]
+    assert not [name for name in left[1] if is_leftover(name.rsplit("/", 1)[-1]) or "lock" in name]
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from agss_model.errors import ConfigError
-from agss_model.files import write_bytes, write_json
+from agss_model.files import opened, write_bytes, write_json
 from agss_model.weights.files import read_weights, save_weights
 from training.annotations.prepare import Prepared
 from training.loop import checkpoints
@@ -113,7 +113,8 @@ def learn(made: Plan, prepared: Prepared, out: Path, say: Callable[[str], None] 
     """
     found = _in_turn(made, prepared, out, say) if made.folds else _kept_apart(made, out)
     if found is not None:
-        write_json(out / OUTCOME, found.to_dict())
+        with opened(out):
+            write_json(out / OUTCOME, found.to_dict())
     return found
 
 
@@ -135,13 +136,16 @@ def _in_turn(made: Plan, prepared: Prepared, out: Path, say: Callable[[str], Non
         curves.append(curve)
     steps, mean = choose(curves)
     for number in range(1, made.folds + 1):
-        _keep(fold_folder(out, number), steps)
+        folder = fold_folder(out, number)
+        with opened(folder):
+            _keep(folder, steps)
     if steps:
         say(f"training {made.folds + 1} of {made.folds + 1} learns from all, {steps} steps")
         options = Options(data=out, out=out, steps=steps, validate_every=0, save_seconds=SAVE_SECONDS)
         if train(made.run, options).step < steps:
             return None
-        write_bytes(out / "best.safetensors", (out / "latest.safetensors").read_bytes())
+        with opened(out):
+            write_bytes(out / "best.safetensors", (out / "latest.safetensors").read_bytes())
     return Outcome(
         steps, mean, tuple((tuple(names), curve) for names, curve in zip(prepared.folds, curves, strict=True))
     )
@@ -169,7 +173,8 @@ def _fold(made: Plan, out: Path, number: int) -> Curve | None:
     if train(made.fold(number), options).step < last:
         return None
     curve = scores_in(folder / LOG, "validation", "iou")
-    write_json(record, curve)
+    with opened(folder):
+        write_json(record, curve)
     return curve
 
 
