@@ -44,7 +44,7 @@ class Work:
     def finish(self):
         """Do it to the end."""
         process = self.start()
-        process.join(240)
+        process.join(900)
         assert process.exitcode == 0, Path(self.log).read_text()[-3000:]
 
     def kill_after(self, seconds):

@@ -64,7 +64,8 @@ def check_answer(reply):
         assert all(math.isfinite(number) for number in points)
 
 
-@pytest.mark.timeout(60 + REQUESTS)
+@pytest.mark.slow
+@pytest.mark.timeout(300 + REQUESTS)
 def test_no_damaged_request_is_a_fault_of_ours_or_changes_what_comes_after():
     function = Function(Scenes(quick_network(), FeatureCache(4 << 20)))
     mutator = Mutator(good_messages(function), SEED)
