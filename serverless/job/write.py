@@ -137,11 +137,11 @@ class Writer:
         kind = "tracks" if "shapes" in new else "shapes"
         for left in range(TRIES - 1, -1, -1):
             self.refresh()
-            there = {content(item, names): item for item in self._all(kind)}
-            if content(new, names) in there:
-                return True  # a reply was lost after the change was made
-            if there.get(content(old, names), {}).get("id") != old["id"]:
-                return False
+            there = {(item["id"], content(item, names)) for item in self._all(kind)}
+            if (old["id"], content(old, names)) not in there:
+                return content(new, names) in {text for _, text in there}  # a reply was lost after the change was made
+            if content(old, names) == content(new, names):
+                return True
             try:
                 self._send("update", kind, [new])
             except CvatError as error:

@@ -242,6 +242,15 @@ def test_a_drawing_made_during_the_run_has_nothing_beside_it(cvat, clip):
     assert not doubles(cvat)
 
 
+def test_a_drawing_that_is_what_a_machine_made_gets_its_group_and_takes_its_place(cvat, clip, again):
+    cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=4)
+    track(cvat)
+    cvat.draw(1, "mask", 8, encode_cvat_mask(clip.mask(1, 8)))
+    assert "is taken for group 4" in again()
+    assert [(s["group"], s["source"]) for s in cvat.jobs[1].shapes if s["frame"] == 8] == [(4, "manual")]
+    assert not doubles(cvat)
+
+
 def test_a_mask_deleted_during_the_run_stays_deleted(cvat, clip, again):
     cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=4)
     track(cvat)
