@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 TRIAL := $(VENV)/.trial
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test quick check lint ruff mypy button wheel docs bench clean system
+.PHONY: help venv demo test quick check lint ruff mypy button wheel docs pins sbom audit bench clean system
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -57,6 +57,26 @@ docs: $(READY) ## build the pages into site/, where mkdocs is installed (pip ins
 	@if $(BIN)/python -c "import mkdocs, material, mkdocstrings" 2>/dev/null; then \
 	  $(BIN)/python -m mkdocs build --quiet --strict; \
 	else echo "The pages are not built: mkdocs is not in .venv."; fi
+
+# What the deployed images hold, and what is known against it: these three ask the package index.
+SUPPLY := $(VENV)/.supply
+FUNCTIONS := requirements/function-cpu.txt requirements/function-gpu.txt
+
+$(SUPPLY): $(READY)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c $(PINS) -e '.[supply]'
+	@touch $@
+
+pins: $(SUPPLY) ## pin what the function's images install, with hashes
+	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/pin.sh
+
+sbom: $(SUPPLY) ## bills of material of these images (CycloneDX), into dist/
+	@mkdir -p dist
+	for file in $(FUNCTIONS); do $(BIN)/cyclonedx-py requirements $$file --pyproject pyproject.toml \
+	  --output-reproducible -o dist/$$(basename $$file .txt).cdx.json || exit 1; done
+
+audit: $(SUPPLY) ## known holes in what is deployed and developed with
+	for file in $(FUNCTIONS); do $(BIN)/pip-audit --disable-pip --require-hashes -r $$file || exit 1; done
+	$(BIN)/pip-audit --disable-pip --no-deps -r $(PINS)
 
 bench: $(READY) ## time per frame by object count and module
 	$(BIN)/agss bench $(ARGS)

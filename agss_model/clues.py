@@ -16,24 +16,28 @@ from torch import Tensor
 
 from agss_model.losses import soft_iou
 from agss_model.network.base import AGSSVOS, Features, Reference, Sighting
-from agss_model.shown import Shown, moments
+from agss_model.shown import Shown, fringe, moments
 
 NAMES = (
     "certainty", "unsure_inside", "unsure_outside", "outline", "agreement", "change",
     "target", "memory_iou", "previous_iou", "warped_iou", "target_iou", "others", "contact",
-    "alike", "alike_iou", "alike_outside", "alike_ratio", "resembles", "resembles_others",
+    "alike", "alike_iou", "alike_outside", "alike_ratio", "resembles_others",
     "look", "look_margin", "look_surround", "look_before",
-    "human_area", "human_area_least", "human_spread", "human_aspect", "motion", "cut", "was_lost",
+    "human_area", "human_area_least", "human_spread", "human_aspect", "human_fringe", "fringe",
+    "motion", "cut", "was_lost",
 )  # fmt: skip
 """The numbers, in order."""
 AGAINST = frozenset(
     (
         "unsure_inside", "unsure_outside", "change", "outline", "others", "contact", "alike_outside",
-        "resembles_others", "human_area", "human_area_least", "human_spread", "human_aspect", "motion", "was_lost",
+        "resembles_others", "human_area", "human_area_least", "human_spread", "human_aspect", "human_fringe", "fringe",
+        "motion", "was_lost",
     )
 )  # fmt: skip
 """More of these speaks against a mask."""
 _SURE, _UNSURE = 0.8, 0.2
+CONTACT = 0.3
+"""Share of the mask's cells beside another object from which two meet."""
 _FAR = 3.0  # of a logarithm: beyond, more makes no difference
 
 
@@ -80,11 +84,11 @@ class Observer:
             **_outline(frame, inside),
             **_evidence(cells, evidence[0]),
             **_alike(cells, frame),
-            **_resembling(cells, frame),
             **_looks(cells, key[0], self._shown(frame.human), Shown.of([previous])),
             "cut": (key[0] * previous.key[0].float()).sum(0).mean(),
             "was_lost": frame.was_lost,
         }
+        told["resembles_others"] = _rivals(cells, told["contact"], frame)
         every = torch.stack([told[name].float().expand(len(cells)) for name in NAMES], 1)
         return every.nan_to_num(0.0, 0.0, 0.0)
 
@@ -151,18 +155,16 @@ def _alike(cells: Tensor, frame: Frame) -> dict[str, Tensor]:
     }
 
 
-def _resembling(cells: Tensor, frame: Frame) -> dict[str, Tensor]:
-    """What the cells of the mask were in the frames that a person drew, going by the cells they look most like."""
-    covered = cells.sum(0).flatten() > 0.3
-    if not covered.any():
-        nothing = torch.zeros(len(cells), device=cells.device)
-        return {"resembles": nothing, "resembles_others": nothing}
-    places = covered.nonzero()[:, 0]
+def _rivals(cells: Tensor, contact: Tensor, frame: Frame) -> Tensor:
+    """How much the cells of masks that touch others look like what a person drew of others, (N,); 0 for the rest."""
+    touching = contact > CONTACT
+    places = (cells[touching].sum(0).flatten() > 0.3).nonzero()[:, 0]
+    if not len(places):
+        return torch.zeros(len(cells), device=cells.device)
     alike = frame.network.resemblance(frame.features, frame.human, places)
     share = cells.flatten(1)[:, places]
-    count = share.sum(1).clamp_min(1e-3)
     own = (share * alike).sum(1)
-    return {"resembles": own / count, "resembles_others": ((share @ alike.sum(0)) - own) / count}
+    return (share @ alike.sum(0) - own) / share.sum(1).clamp_min(1e-3) * touching
 
 
 def _looks(cells: Tensor, key: Tensor, human: Shown, before: Shown) -> dict[str, Tensor]:
@@ -183,6 +185,7 @@ def _looks(cells: Tensor, key: Tensor, human: Shown, before: Shown) -> dict[str,
     least = growth.abs().masked_fill(human.known == 0, _FAR).amin(0)
     scale = (spread.prod(-1) / area).log() - (human.spread.prod(-1) / human.area.clamp_min(0.1)).log()
     aspect = (spread[:, 0] / spread[:, 1]).log() - (human.spread[..., 0] / human.spread[..., 1]).log()
+    thin = (human.fringe * weight).sum(0)
     step = (place - before.place[0]).norm(dim=1) / spread.prod(-1).sqrt()
     return {
         "look": own,
@@ -193,5 +196,7 @@ def _looks(cells: Tensor, key: Tensor, human: Shown, before: Shown) -> dict[str,
         "human_area_least": least.clamp_max(_FAR),
         "human_spread": (scale * weight).sum(0).abs().clamp_max(_FAR),
         "human_aspect": (aspect * weight).sum(0).abs().clamp_max(_FAR),
+        "human_fringe": (fringe(share) - thin).abs(),
+        "fringe": thin,
         "motion": torch.where(before.known[0] > 0, step, 0.0).clamp_max(_FAR),
     }

@@ -17,7 +17,8 @@ from pathlib import Path
 from agss_model.errors import MediaError, OutputError
 
 _BLOCK = 1 << 20
-_LEFTOVER = re.compile(r"\..*\.[0-9a-f]{16}\.part")
+_LEFTOVER = re.compile(r"\.(.*)\.[0-9a-f]{16}\.part")
+_NAMED = 100  # characters of a name that its part has
 
 
 def sha256_of(path: Path) -> str:
@@ -56,7 +57,7 @@ def explained(path: Path) -> Iterator[None]:
 
 def part_of(path: Path) -> Path:
     """A name beside `path` that nobody can guess, for what becomes it once it is whole; see `remove_leftovers`."""
-    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
+    return path.with_name(f".{path.name[:_NAMED]}.{secrets.token_hex(8)}.part")
 
 
 @contextlib.contextmanager
@@ -135,23 +136,29 @@ def is_leftover(name: str) -> bool:
     return _LEFTOVER.fullmatch(name) is not None
 
 
-def remove_leftovers(folder: Path, *, older_than: float = 0.0) -> None:
+def remove_leftovers(folder: Path, *, of: str = "", older_than: float = 0.0) -> None:
     """Remove what processes left that ended while they wrote into a folder; others must not be writing there now.
 
     Args:
         folder: looked at itself, not below.
+        of: only what was to become the file or folder of this name.
         older_than: seconds since the last change; where others may be writing, more than any of them needs.
     """
     entries = list(folder.iterdir()) if folder.is_dir() else []
     for entry in entries:
         with contextlib.suppress(OSError):  # somebody else's; it does no harm
-            if is_leftover(entry.name) and time.time() - entry.lstat().st_mtime >= older_than:
+            match = _LEFTOVER.fullmatch(entry.name)
+            if match and of[:_NAMED] in ("", match[1]) and time.time() - entry.lstat().st_mtime >= older_than:
                 shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 @contextlib.contextmanager
-def held(lock: Path) -> Iterator[None]:
+def held(lock: Path, what: Path | None = None) -> Iterator[None]:
     """Be the only process that works on something; `lock` and a note of who holds it exist meanwhile.
+
+    Args:
+        lock: the file; of a killed process it stays until the next one.
+        what: is held, for the message; None for the folder of the lock.
 
     Raises:
         OutputError: another process holds it, and the message says which; or the folder cannot be written.
@@ -165,8 +172,11 @@ def held(lock: Path) -> Iterator[None]:
             guard.acquire(timeout=0)
         except Timeout:
             who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "another process"
-            raise OutputError(f"{lock.parent} is being written by {who}; wait for it, or stop it first") from None
+            raise OutputError(
+                f"{what or lock.parent} is being written by {who}; wait for it, or stop it first"
+            ) from None
     try:
+        remove_leftovers(lock.parent, of=holder.name)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         write_bytes(holder, f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode())
         yield
@@ -175,6 +185,20 @@ def held(lock: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):  # on Windows a file that is open stays until the next time
                 path.unlink(missing_ok=True)
         guard.release()
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[None]:
+    """Make a folder where there is none, be the only process that works in it, and remove what a killed one left.
+
+    Raises:
+        OutputError: as `held`.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with held(folder / ".lock"):
+        remove_leftovers(folder)
+        yield
 
 
 def holder_of(lock: Path) -> Path:

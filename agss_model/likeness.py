@@ -33,7 +33,7 @@ def likeness(
     height, width = frame.shape[:2]
     image = to_image(check_frame(frame), Geometry.of(height, width, network), next(network.parameters()).device)
     features = network.encode(image)
-    maps = [found for found in (features.key, features.looks) if found is not None]
+    maps = [found for found in (features.key, features.appearance) if found is not None]
     total = np.zeros((height, width), np.float32)
     for found in maps:
         cells = _gained(found[0].float(), (height, width), inside, outside) / len(maps)

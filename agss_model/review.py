@@ -6,22 +6,22 @@ named once where it begins, however good the masks seem: an object found again, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from agss_model.quality import DISAGREE, EVENTS
 from agss_model.runs.scores import Row
 
 LOW = 0.65
-"""Scores below this are worth a look; of the good masks of training clips that were held out, one in eleven has one."""
+"""Scores below this are worth a look; of the good masks of training clips that were held out, one in twenty has one."""
 GAP = 3
 """Low stretches of one object that are at most this many frames apart are one stretch; so are events."""
-LATER = 0.3
-"""How much of what goes wrong after a stretch, up to the next mask that a person gave, a correction in it mends."""
+LASTING = 0.9
+"""How much of what a correction mends in one frame it mends in the next, up to the next mask that a person gave."""
 
 
 @dataclass(frozen=True)
-class Look:
+class Stretch:
     """A stretch of frames in which one object is doubtful.
 
     Attributes:
@@ -32,8 +32,8 @@ class Look:
         worst_frame: where that is.
         lost: frames in which it was lost.
         reasons: why, the most frequent first.
-        best_frame: where a correction mends most: how wrong the mask is there times how much of the stretch follows.
-        gain: what a correction there is expected to mend, in frames' worth of intersection over union.
+        best_frame: where a correction of all objects mends most.
+        gain: what it is expected to mend of this object there, in frames' worth of intersection over union.
     """
 
     first: int
@@ -62,23 +62,54 @@ class Look:
         return f"{frames}: {name} doubtful ({', '.join(parts)})"
 
 
-def look_first(rows: Iterable[Row], limit: int | None = 20) -> list[Look]:
+def look_first(rows: Iterable[Row], limit: int | None = 20) -> list[Stretch]:
     """Stretches and events, those first where a correction mends most; each frame of an object is in one at most.
 
     Args:
         rows: of a whole run; masks that a person gave are passed over.
         limit: entries returned, None for all.
     """
-    by_object: dict[int, list[Row]] = {}
+    by_object = _by_object(rows)
+    mends = {object_id: _mends(own) for object_id, own in by_object.items()}
+    worth = _worth(mends)
+    stretches = [stretch for own in by_object.values() for stretch in _stretches(own)]
+    covered = {(s[0].object_id, frame) for s in stretches for frame in range(s[0].frame, s[-1].frame + 1)}
+    stretches += [[row] for row in _events(by_object, covered)]
+    entries = [_entry(stretch, mends[stretch[0].object_id], worth) for stretch in stretches]
+    return sorted(entries, key=lambda entry: (-entry.gain, entry.first, entry.object_id))[:limit]
+
+
+def worth_of(rows: Iterable[Row]) -> dict[int, float]:
+    """By frame, what a correction of all objects there is expected to mend, in frames' worth of IoU."""
+    return _worth({object_id: _mends(own) for object_id, own in _by_object(rows).items()})
+
+
+def _by_object(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    """Rows of each object in the order of frames."""
+    found: dict[int, list[Row]] = {}
     for row in sorted(rows, key=lambda row: (row.object_id, row.frame)):
-        by_object.setdefault(row.object_id, []).append(row)
-    looks = [look for own in by_object.values() for look in _stretches(own)]
-    covered = {(look.object_id, frame) for look in looks for frame in range(look.first, look.last + 1)}
-    looks += [_look([row], by_object[row.object_id]) for row in _events(by_object, covered)]
-    return sorted(looks, key=lambda look: (-look.gain, look.first, look.object_id))[:limit]
+        found.setdefault(row.object_id, []).append(row)
+    return found
 
 
-def _stretches(own: list[Row]) -> list[Look]:
+def _mends(own: list[Row]) -> dict[int, float]:
+    """By frame, what a correction of one object there mends: there, and ever less of what follows."""
+    found, after = dict[int, float](), 0.0
+    for row in reversed(own):
+        after = 0.0 if row.human else 1 - row.score + LASTING * after
+        found[row.frame] = after
+    return found
+
+
+def _worth(mends: Mapping[int, Mapping[int, float]]) -> dict[int, float]:
+    total: dict[int, float] = {}
+    for own in mends.values():
+        for frame, value in own.items():
+            total[frame] = total.get(frame, 0.0) + value
+    return total
+
+
+def _stretches(own: list[Row]) -> list[list[Row]]:
     """Of one object, its rows in the order of frames."""
     stretches: list[list[Row]] = []
     for row in own:
@@ -88,7 +119,7 @@ def _stretches(own: list[Row]) -> list[Look]:
             stretches[-1].append(row)
         else:
             stretches.append([row])
-    return [_look(stretch, own) for stretch in stretches]
+    return stretches
 
 
 def _events(by_object: dict[int, list[Row]], covered: set[tuple[int, int]]) -> list[Row]:
@@ -109,11 +140,12 @@ def _events(by_object: dict[int, list[Row]], covered: set[tuple[int, int]]) -> l
     return list(chosen.values())
 
 
-def _look(stretch: list[Row], own: list[Row]) -> Look:
+def _entry(stretch: list[Row], mends: Mapping[int, float], worth: Mapping[int, float]) -> Stretch:
     words = [word for row in stretch for word in row.reasons]
     reasons = sorted(set(words), key=lambda word: (-words.count(word), word))
     worst = min(stretch, key=lambda row: row.score)
-    return Look(
+    best = max(stretch, key=lambda row: worth[row.frame]).frame
+    return Stretch(
         first=stretch[0].frame,
         last=stretch[-1].frame,
         object_id=stretch[0].object_id,
@@ -121,14 +153,6 @@ def _look(stretch: list[Row], own: list[Row]) -> Look:
         worst_frame=worst.frame,
         lost=sum(row.lost for row in stretch),
         reasons=tuple(reasons),
-        best_frame=max(enumerate(stretch), key=lambda place: (1 - place[1].score) * (len(stretch) - place[0]))[1].frame,
-        gain=round(_gain(stretch, own), 4),
+        best_frame=best,
+        gain=round(mends[best], 4),
     )
-
-
-def _gain(stretch: list[Row], own: list[Row]) -> float:
-    """What is probably wrong in a stretch, and a part of what is after it until a person says more."""
-    last = stretch[-1].frame
-    told = min((row.frame for row in own if row.human and row.frame > last), default=own[-1].frame + 1)
-    later = sum(1 - row.score for row in own if last < row.frame < told)
-    return sum(1 - row.score for row in stretch) + LATER * later

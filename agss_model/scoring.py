@@ -8,19 +8,21 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from agss_model.clues import NAMES
+from agss_model.clues import CONTACT, NAMES
 from agss_model.errors import WeightsError
 
 KIND = "scores"
 """In the metadata of a file of weights: it holds a head, and the clues it was fitted on under `clues`."""
 CUT = 0.65
 """Mean cosine of a frame's cells with the frame before's below which the scene is another."""
-CONTACT, RIVAL = 0.3, 0.3
-"""Share of the mask's cells beside another object, and share of them that look like others, from which two meet."""
+RIVAL = 0.3
+"""Share of the cells of a mask in contact with another object's that look like others, from which two alike meet."""
 OUTPUTS = 2
 _CUT, _CONTACT, _OTHERS = (NAMES.index(name) for name in ("cut", "contact", "resembles_others"))
-LIMIT = 4.0
-"""Standard deviations from the mean beyond which a clue says no more."""
+SHORT = 1e-6
+"""Width of a piece between equal knots, in which the line jumps."""
+PIECES = 64
+"""At most so many to a clue in a file."""
 
 
 @dataclass(frozen=True)
@@ -42,29 +44,32 @@ class Trust:
 
 @dataclass(frozen=True)
 class ScoreHead:
-    """A logistic regression on clues brought to mean 0 and deviation 1.
+    """Adds up what each clue says, in log odds: a line of K pieces, level outside of its knots.
 
     Nothing more: what speaks for a mask never speaks against it (`agss_model.clues.AGAINST`), and that carries over to
     clips and weights it was not fitted on, which a network with hidden layers did not.
 
     Attributes:
-        mean: (F,) float32.
-        deviation: (F,) float32, above 0.
-        weights: (2, F) float32, of the expected IoU and of being on something else.
+        knots: (K + 1, F) float32, ascending values of each clue; where two are equal the line jumps.
+        rise: (2, F, K) float32, how much each piece adds from its first knot to its last, to the expected IoU and to
+            being on something else.
         level: (2,) float32.
     """
 
-    mean: Tensor
-    deviation: Tensor
-    weights: Tensor
+    knots: Tensor
+    rise: Tensor
     level: Tensor
 
     def __call__(self, clues: Tensor) -> Trust:
         """Judge masks by their clues, (N, F) float32."""
-        known = ((clues - self.mean) / self.deviation).clamp(-LIMIT, LIMIT)
-        iou, another = (known @ self.weights.t() + self.level).sigmoid().unbind(1)
+        iou, another = (torch.einsum("nfk,ofk->no", self.pieces(clues), self.rise) + self.level).sigmoid().unbind(1)
         touching = clues[:, _CONTACT] > CONTACT
         return Trust(iou, another, clues[:, _CUT] < CUT, touching & (clues[:, _OTHERS] > RIVAL))
+
+    def pieces(self, clues: Tensor) -> Tensor:
+        """(N, F) -> (N, F, K) float32 in [0, 1], how far each clue is along each of its pieces."""
+        first, last = self.knots[:-1].t(), self.knots[1:].t()
+        return ((clues[:, :, None] - first) / (last - first).clamp_min(SHORT)).clamp(0, 1)
 
     def to(self, device: torch.device) -> ScoreHead:
         """The same on a device."""
@@ -85,9 +90,9 @@ class ScoreHead:
             raise WeightsError(f"These weights hold {metadata.get('kind', 'a network')}, not a head for scores.")
         if metadata.get("clues") != " ".join(NAMES):
             return None
-        count = len(NAMES)
-        shapes = {"mean": (count,), "deviation": (count,), "weights": (OUTPUTS, count), "level": (OUTPUTS,)}
-        if state.keys() != shapes.keys() or any(tuple(state[name].shape) != shape for name, shape in shapes.items()):
-            found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        pieces = min(found.get("knots", (2,))[0] - 1, PIECES)
+        shapes = {"knots": (pieces + 1, len(NAMES)), "rise": (OUTPUTS, len(NAMES), pieces), "level": (OUTPUTS,)}
+        if found != shapes:
             raise WeightsError(f"A head for scores has tensors {shapes}, this file has {found}; get it again.")
         return cls(**{name: tensor.float() for name, tensor in state.items()})

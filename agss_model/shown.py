@@ -23,6 +23,7 @@ class Shown:
         area: (R, N) cells.
         place: (R, N, 2) centre, rows and columns of cells.
         spread: (R, N, 2) standard deviation of the object's cells around the centre, cells.
+        fringe: (R, N) in [0, 1], see `fringe`.
     """
 
     known: Tensor
@@ -31,6 +32,7 @@ class Shown:
     area: Tensor
     place: Tensor
     spread: Tensor
+    fringe: Tensor
 
     @classmethod
     def of(cls, references: Sequence[Reference]) -> Shown:
@@ -42,7 +44,7 @@ class Shown:
         free = (1 - share.sum(1)).clamp(0, 1)
         look = F.normalize(share @ key.transpose(1, 2), dim=2)
         surround = F.normalize((key @ free[:, :, None])[:, :, 0], dim=1)
-        return cls(known.float(), look, surround, area, place, spread)
+        return cls(known.float(), look, surround, area, place, spread, fringe(share))
 
 
 def _shares(value: Tensor) -> Tensor:
@@ -50,6 +52,18 @@ def _shares(value: Tensor) -> Tensor:
     if value.dtype != torch.uint8:
         return value.float().mean(1)
     return value.sum(1, dtype=torch.int32) / (255 * value.shape[1])
+
+
+def fringe(share: Tensor) -> Tensor:
+    """How thin or ragged objects are for the cells they are seen in: the share that lies in cells half their own.
+
+    Args:
+        share: (..., h * w) float in [0, 1].
+
+    Returns:
+        (...,) in [0, 1].
+    """
+    return (share * (1 - share)).sum(-1) / share.sum(-1).clamp_min(0.1)
 
 
 def moments(share: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:

@@ -86,6 +86,7 @@ class FakeCvat:
         ]
         self.functions: dict[str, Function] = {}
         self.version = "2.73.1"
+        self.scores = True  # from 2.56 on; before, scores of shapes are dropped
         self.requests: list[tuple[str, str]] = []  # method and path with query
         self.sent: list[dict[str, str]] = []  # headers
         self.lambda_calls: list[dict] = []
@@ -259,7 +260,8 @@ class FakeCvat:
         score = float(shape.get("score", 1))
         if not 0 <= score <= 1:
             raise Refused(400, "score is not allowed")
-        return {**self._form(shape, label, None), **common, "score": score, "elements": []}
+        kept = {"score": score} if self.scores else {}
+        return {**self._form(shape, label, None), **common, **kept, "elements": []}
 
     def _form(self, shape: dict, label: int, mutable: bool | None) -> dict:
         kind, points = shape["type"], [float(p) for p in shape["points"]]

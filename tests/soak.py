@@ -44,3 +44,8 @@ class Soak:
         values = list(self.readings.values())
         early, late = np.mean(values[6:10]), np.mean(values[-4:])
         assert late - early < GROWTH * early, f"memory grew from {early:.0f} to {late:.0f} MiB: {self.readings}"
+
+    def told(self):
+        """Readings at the start, in the middle and at the end."""
+        values = list(self.readings.values())
+        return "MiB at start, middle, end: " + ", ".join(f"{values[k]:.0f}" for k in (0, len(values) // 2, -1))

@@ -8,6 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from agss_model.clips import Block, blocks, fuse, propagate
 from agss_model.errors import MaskError, MediaError
+from agss_model.fusing import SHARPNESS
 from agss_model.masks import to_label_map
 from agss_model.results import FrameResult
 from agss_model.tracker import Tracker
@@ -144,9 +145,10 @@ def test_fusion_is_symmetric_and_keeps_what_both_say(one, two, one_scores, two_s
     agree = one == two
     np.testing.assert_array_equal(ab.label_map[agree], one[agree])
     assert ((ab.label_map == one) | (ab.label_map == two)).all()
-    weights = [(1 - progress) * (0.05 + 0.95 * one_scores[i]) for i in (1, 2)]
-    weights += [progress * (0.05 + 0.95 * two_scores[i]) for i in (1, 2)]
-    if min(abs(x - y) for x in weights[:2] for y in weights[2:]) > 1e-9:  # no tie
+    weights = [(1 - progress) * (0.05 + 0.95 * one_scores[i]) ** SHARPNESS for i in (1, 2)]
+    others = [progress * (0.05 + 0.95 * two_scores[i]) ** SHARPNESS for i in (1, 2)]
+    shares = [x / (x + y) for x, y in zip(weights, others, strict=True)]
+    if min(abs(x + y - 1) for x in shares for y in shares) > 1e-9:  # no tie
         np.testing.assert_array_equal(ab.label_map, ba.label_map)
 
 
@@ -157,3 +159,10 @@ def test_the_surer_side_wins():
     assert "forward and backward disagree" in sure.reasons[1]
     nearer = fuse(FrameResult(1, (1,), one, {1: 0.5}), FrameResult(1, (1,), two, {1: 0.5}), 0.9)
     np.testing.assert_array_equal(nearer.label_map, two)
+
+
+def test_who_lost_an_object_does_not_give_its_pixels_to_another():
+    """Backward, nearer to its keyframe and sure of object 2, has lost object 1, which forward sees clearly."""
+    forward = FrameResult(1, (1, 2), np.array([[1, 1, 2, 2]], np.uint8), {1: 0.8, 2: 0.7})
+    backward = FrameResult(1, (1, 2), np.array([[2, 2, 2, 2]], np.uint8), {1: 0.0, 2: 0.8})
+    np.testing.assert_array_equal(fuse(forward, backward, 0.7).label_map, forward.label_map)

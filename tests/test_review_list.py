@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agss_model.quality import BACK, CROSSING, CUT
-from agss_model.review import GAP, LOW, look_first
+from agss_model.review import GAP, LASTING, LOW, look_first, worth_of
 from agss_model.runs.scores import Row
 
 ROWS = st.lists(
@@ -89,6 +90,18 @@ def test_a_mask_that_a_person_gave_ends_what_a_correction_would_mend():
     settled = [row(0, 0.4, object_id=2), row(1, 1.0, object_id=2, human=True)]
     settled += [row(n, 0.7, object_id=2) for n in range(2, 20)]
     assert frames(look_first(early + settled)) == [(1, 0, 0), (2, 0, 0)]
+
+
+def test_a_correction_is_worth_most_where_most_goes_wrong_after_it_for_all_objects():
+    """Object 1 is doubtful in frames 0 to 9, object 2 in 4 to 9: at frame 4 both can be corrected."""
+    rows = [row(n, 0.6) for n in range(10)] + [row(n, 0.9 if n < 4 else 0.1, object_id=2) for n in range(10)]
+    looks = look_first(rows)
+    assert {look.object_id: look.best_frame for look in looks} == {1: 4, 2: 4}
+    assert looks[0].object_id == 2
+    worth = worth_of(rows)
+    assert max(worth, key=worth.get) == 4
+    assert worth[9] == pytest.approx(0.4 + 0.9)
+    assert worth[8] == pytest.approx((0.4 + 0.9) * (1 + LASTING))
 
 
 def test_an_event_is_named_once_where_it_begins_however_good_the_masks():

@@ -6,21 +6,48 @@ import pytest
 import torch
 
 from agss_model import quality
-from agss_model.clues import NAMES
+from agss_model.clues import AGAINST, NAMES
 from agss_model.errors import WeightsError
 from agss_model.network import build_network
 from agss_model.scoring import KIND, ScoreHead
 from agss_model.tracker import Tracker
 from agss_model.weights.fingerprint import fingerprint
-from agss_model.weights.registry import head_beside
+from agss_model.weights.registry import head_beside, load_model
 
 ABOUT = {"kind": KIND, "clues": " ".join(NAMES)}
 
 
+@pytest.fixture(scope="module")
+def shipped_head():
+    return load_model("lite").head
+
+
 def head(level=(0.0, 0.0), seed=0):
-    size = len(NAMES)
-    weights = torch.randn(2, size, generator=torch.Generator().manual_seed(seed)) * 0.1
-    return ScoreHead(torch.zeros(size), torch.ones(size), weights, torch.tensor(level))
+    knots = torch.tensor([[-1.0], [0.0], [2.0]]).expand(3, len(NAMES)).contiguous()
+    rise = torch.randn(2, len(NAMES), 2, generator=torch.Generator().manual_seed(seed)) * 0.1
+    return ScoreHead(knots, rise, torch.tensor(level))
+
+
+def test_a_clue_adds_what_its_line_has_risen_by():
+    """Knots at -1, 0 and 2: the first piece rises by 1, the second by 4, level outside; equal knots make a jump."""
+    knots = torch.tensor([[-1.0], [0.0], [2.0]]).expand(3, len(NAMES)).clone()
+    knots[:, 1] = 0.0
+    rise = torch.zeros(2, len(NAMES), 2)
+    rise[0, 0], rise[0, 1, 0] = torch.tensor([1.0, 4.0]), 10.0
+    line = ScoreHead(knots, rise, torch.zeros(2))
+    clues = torch.zeros(6, len(NAMES))
+    clues[:, 0] = torch.tensor([-5.0, -0.5, 0.0, 1.0, 2.0, 9.0])
+    assert line(clues).iou.logit().tolist() == pytest.approx([0.0, 0.5, 1.0, 3.0, 5.0, 5.0], abs=1e-3)
+    clues[:, 1] = 0.1
+    assert line(clues[:1]).iou.logit().item() == pytest.approx(10.0, abs=1e-2)
+
+
+def test_what_speaks_for_a_mask_never_speaks_against_it(shipped_head):
+    against = torch.tensor([name in AGAINST for name in NAMES])
+    assert (shipped_head.rise[0, ~against] >= 0).all()
+    assert (shipped_head.rise[0, against] <= 0).all()
+    assert (shipped_head.rise[1, ~against] <= 0).all()
+    assert (shipped_head.rise[1, against] >= 0).all()
 
 
 def test_a_head_comes_back_from_its_state():
@@ -36,12 +63,12 @@ def test_a_head_for_other_clues_is_none_and_something_else_is_refused():
     with pytest.raises(WeightsError, match="flownet2c"):
         ScoreHead.of(head().state(), ABOUT | {"kind": "flownet2c"})
     with pytest.raises(WeightsError, match="tensors"):
-        ScoreHead.of(head().state() | {"weights": torch.zeros(3, 3)}, ABOUT)
+        ScoreHead.of(head().state() | {"rise": torch.zeros(3, 3)}, ABOUT)
 
 
 def test_scores_are_what_the_head_says_and_a_mask_on_something_else_is_lost(lite, scene):
     for level, lost in (((1.0, -9.0), False), ((1.0, 9.0), True)):
-        lite.head = dataclasses.replace(head(), weights=torch.zeros(2, len(NAMES)), level=torch.tensor(level))
+        lite.head = dataclasses.replace(head(), rise=torch.zeros(2, len(NAMES), 2), level=torch.tensor(level))
         tracker = Tracker(lite)
         tracker.add(scene.frame(0), scene.masks(0))
         result = tracker.step(scene.frame(0))

@@ -71,7 +71,7 @@ def finetune(
     include: Include = "human",
     hold_out: Annotated[
         list[str] | None,
-        typer.Option(help="Video to keep for the gate; repeatable.", show_default="about a quarter of the videos"),
+        typer.Option(help="Video to keep for the gate; repeatable.", show_default="of 8 videos or more a quarter"),
     ] = None,
     stills: Annotated[
         Path | None,
@@ -90,7 +90,10 @@ def finetune(
     seed: options.Seed = 0,
     debug: options.Debug = False,
 ) -> None:
-    """Train weights further on a team's own annotations; a part of the videos is kept for the gate."""
+    """Train weights further on a team's own annotations, judged on videos that were not learned from.
+
+    Of few videos each is left out once, to choose the number of steps and for the gate; then all are learned from.
+    """
     from training import commands
 
     commands.finetune_sources(
@@ -114,7 +117,7 @@ def gate(
     threads: options.Threads = None,
     debug: options.Debug = False,
 ) -> None:
-    """Compare weights on annotated videos; exit with status 3 where the new ones are worse.
+    """Compare weights on annotated videos; exit with status 3 where the new ones are worse, or no better.
 
     More folders may follow the first: --data A B is the same as --data A --data B.
     """

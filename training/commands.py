@@ -14,7 +14,7 @@ from agss_model.cli.console import note, stderr, stdout
 from agss_model.cvat import Include
 from agss_model.engines.loading import pick_device, set_threads
 from agss_model.errors import ConfigError, MediaError, OutputError, install
-from agss_model.files import write_bytes, write_json
+from agss_model.files import opened, write_bytes, write_json
 from training.annotations.catalog import open_catalog
 from training.annotations.inspection import Found, contact_sheet, inspect
 
@@ -93,7 +93,7 @@ def finetune_sources(
     _need_extra()
     from training.annotations.prepare import prepare
     from training.team.finetune import Wishes, as_text, plan
-    from training.train import Options, train
+    from training.team.folds import learn
 
     set_threads(threads)
     wishes = Wishes(**wished)
@@ -107,21 +107,25 @@ def finetune_sources(
         "hold_out": sorted(hold_out),
     }
     asked |= {"seed": wishes.seed, "weights": wishes.weights}
-    prepared = prepare(
-        lambda: open_catalog(sources),
-        out / "data",
-        asked,
-        include=include,
-        hold_out=hold_out,
-        seed=wishes.seed,
-        say=_say,
-    )
-    made = plan(prepared, out, wishes)
+    with opened(out):
+        prepared = prepare(
+            lambda: open_catalog(sources),
+            out / "data",
+            asked,
+            include=include,
+            hold_out=hold_out,
+            seed=wishes.seed,
+            say=_say,
+        )
+        made = plan(prepared, out, wishes)
     for line in as_text(made, prepared):
         _say(line)
-    trainer = train(made.run, Options(data=out, out=out, validate_every=made.validate_every, save_seconds=30))
-    if trainer.settled or trainer.step >= made.run.total_steps:
-        stdout().print(f"best weights: {out / 'best.safetensors'}, of step {trainer.best_step}", markup=False)
+    outcome = learn(made, prepared, out, _say)
+    if outcome is None:
+        return
+    stdout().print(outcome.sentence(), markup=False)
+    if outcome.learned:
+        stdout().print(f"best weights: {out / 'best.safetensors'}", markup=False)
         stdout().print(f"publish them, if the gate agrees, with: agss publish {out} --name NAME", markup=False)
 
 
@@ -158,14 +162,14 @@ def judge(
         write_json(json, verdict.record)
     if html is not None:
         write_report(html, verdict)
-    _print_verdict(verdict.accepted, verdict.reasons)
+    _print_verdict(verdict.decision, verdict.reasons)
     return verdict.accepted
 
 
 def publish_run(
     run: Path, name: str | None, general: Sequence[str] | None, *, device: str, threads: int | None
 ) -> bool:
-    """See `training.cli.publish`; False where the gate refuses."""
+    """See `training.cli.publish`; False where the gate refuses, or nothing was learned."""
     _need_extra()
     from training.team.publish import RefusedError, publish
 
@@ -186,8 +190,8 @@ def _general(general: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for name in (general or ("demo",)) if name != "none")
 
 
-def _print_verdict(accepted: bool, reasons: Sequence[str]) -> None:
-    stdout().print("accepted" if accepted else "refused")
+def _print_verdict(decision: str, reasons: Sequence[str]) -> None:
+    stdout().print(decision)
     for reason in reasons:
         stdout().print(f"- {reason}", markup=False)
 

@@ -9,15 +9,17 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from agss_model.allocator import keep_freed_memory
 from agss_model.environment import commit, machine, versions
 from agss_model.errors import AgssError, OutputError
-from agss_model.files import write_json
+from agss_model.files import opened, write_json
 from agss_model.interruption import Interruption
 from training.loop import checkpoints
 from training.loop.contact_sheet import draw
@@ -26,6 +28,9 @@ from training.loop.settings import RunConfig, read_run, rehearsal, to_dict
 from training.loop.sources import Sources, batches, open_sources
 from training.loop.trainer import BrokenStepError, Trainer, new_accelerator, parameters_of
 from training.loop.validation import clips_of, j_and_f, mean_iou, predicted
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 REHEARSED_STILLS = 64
 
@@ -39,6 +44,7 @@ class Options:
         out: folder of checkpoints and logs.
         minutes: stop, resumable, after so many; 0 for never.
         steps: stop, resumable, after so many in all; 0 for the run's.
+        keep_validated: keep the weights of every validation, see `training.loop.checkpoints.validated`.
         save_seconds: between checkpoints.
         log_seconds: between lines of log; 0 for a line at every step.
         validate_every: steps between validations; 0 for never.
@@ -53,6 +59,7 @@ class Options:
     out: Path
     minutes: float = 0
     steps: int = 0
+    keep_validated: bool = False
     save_seconds: float = 60
     log_seconds: float = 10
     validate_every: int = 500
@@ -67,11 +74,17 @@ def train(run: RunConfig, options: Options) -> Trainer:
     """Train, or go on with, a run.
 
     Raises:
-        AgssError: the settings, the data or the folder cannot be used, or the loss is no number.
+        AgssError: the settings, the data or the folder cannot be used, another run is at work there, or the loss is no
+            number.
     """
-    out = options.out
-    _make_folder(out)
+    _make_folder(options.out)
     accelerator = new_accelerator(run)
+    with opened(options.out) if accelerator.is_main_process else nullcontext():
+        return _train(run, options, accelerator)
+
+
+def _train(run: RunConfig, options: Options, accelerator: Accelerator) -> Trainer:
+    out = options.out
     if accelerator.device.type == "cpu":
         keep_freed_memory(all_of_it=True)
     sources = open_sources(run, options.data, limit=options.limit, device=str(accelerator.device))
@@ -83,16 +96,16 @@ def train(run: RunConfig, options: Options) -> Trainer:
     deadline = time.monotonic() + 60 * options.minutes if options.minutes else float("inf")
     main = trainer.accelerator.is_main_process
     with (
-        Monitor(out, trainer.step, run.total_steps, options.log_seconds, active=main) as monitor,
+        Monitor(out, trainer.step, last, options.log_seconds, active=main) as monitor,
         Interruption() as stop,
     ):
         _introduce(trainer, sources, options, monitor)
         validate = _validation(trainer, sources, options, monitor)
         if run.patience and trainer.step == 0:
             validate()
-        last = trainer.step if trainer.settled else last
+        end = trainer.step if trainer.settled else last
         save = Every(options.save_seconds)
-        for clips in batches(trainer.batch, trainer.step, last, run.prefetch):
+        for clips in batches(trainer.batch, trainer.step, end, run.prefetch):
             try:
                 loss, iou = trainer.train_step(clips)
             except BrokenStepError as error:
@@ -104,7 +117,7 @@ def train(run: RunConfig, options: Options) -> Trainer:
             if trainer.settled or trainer.agreed(stop.asked or time.monotonic() > deadline):
                 break
         checkpoints.save(trainer, out)
-        monitor.say(_farewell(trainer))
+        monitor.say(_farewell(trainer, last))
     return trainer
 
 
@@ -147,6 +160,8 @@ def _validation(trainer: Trainer, sources: Sources, options: Options, monitor: M
             score = mean_iou(trainer.averaged(), clips)
             monitor.scores(step, "validation", {"iou": score})
             checkpoints.keep_best(trainer, options.out, score)
+            if options.keep_validated and trainer.accelerator.is_main_process:
+                checkpoints.export(trainer, options.out, checkpoints.validated(step))
             if options.images:
                 monitor.picture(step, "validation", draw(clips[0], predicted(trainer.averaged(), clips[0])))
         if options.eval_data is not None and step % options.eval_every == 0 and trainer.accelerator.is_main_process:
@@ -155,11 +170,11 @@ def _validation(trainer: Trainer, sources: Sources, options: Options, monitor: M
     return after_step
 
 
-def _farewell(trainer: Trainer) -> str:
+def _farewell(trainer: Trainer, last: int) -> str:
     if trainer.settled:
         return f"stopped at step {trainer.step}: the weights of step {trainer.best_step} validated best"
-    if trainer.step >= trainer.run.total_steps:
-        return f"finished all {trainer.step} steps"
+    if trainer.step >= last:
+        return f"finished all {trainer.step} steps" + (" asked for" if last < trainer.run.total_steps else "")
     return f"stopped at step {trainer.step} of {trainer.run.total_steps}; the same command goes on from there"
 
 

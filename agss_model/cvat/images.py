@@ -39,11 +39,12 @@ class ImageReader:
             MediaError: its number is none of the task's, or its size differs from the first one's.
         """
         del line
-        self._frame = whole(attributes, "id")
-        self._owner = owner_of(self._tasks, attributes.get("task_id"), f"image {self._frame}")
+        number = whole(attributes, "id")
+        self._owner = owner_of(self._tasks, attributes.get("task_id"), f"image {number}")
         task = self._owner.task
-        if self._frame >= task.frame_count:
-            raise MediaError(f"image {self._frame} is none of task {task.name!r}, which has {task.frame_count} frames")
+        self._frame = number - task.first
+        if not 0 <= self._frame < task.frame_count:
+            raise MediaError(f"image {number} is none of task {task.name!r}, which has {task.frame_count} frames")
         size = whole(attributes, "width"), whole(attributes, "height")
         if size != (task.width, task.height):
             raise MediaError(

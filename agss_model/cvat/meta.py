@@ -31,6 +31,7 @@ class Task:
         source: file name of the video.
         segments: first and last frame of every job.
         mode: "interpolation" for a video, "annotation" for single images, empty where it is not said.
+        first: number of its first frame as CVAT shows it, above 0 for a job that begins later.
     """
 
     number: int | None
@@ -43,6 +44,7 @@ class Task:
     source: str = ""
     segments: tuple[tuple[int, int], ...] = ()
     mode: str = ""
+    first: int = 0
 
     def index(self, source_frame: int) -> int:
         """The task's frame that a frame of the source video is.
@@ -121,9 +123,8 @@ class TaskMeta:
         """An element ends; its text is kept by its name below the task."""
         if place[:2] != ("annotations", "meta") or not self._found:
             return
-        owner = max((row for row, name in enumerate(place) if name in _OWNERS), default=None)
-        if owner is None:
-            return
+        # Exports of jobs tell the size beside the job, those of tasks inside.
+        owner = max((row for row, name in enumerate(place) if name in _OWNERS), default=1)
         below = place[owner + 1 :]
         if below[:2] == ("segments", "segment") and len(below) == 3:
             self._segments[-1][-1][below[2]] = text
@@ -157,9 +158,10 @@ def _task(texts: Mapping[str, str], parts: list[dict[str, str]]) -> Task:
         step = int(found[1])
     start = _whole(texts, "start_frame", name, 0, MAX_FRAMES, default=0)
     count = _whole(texts, "size", name, 1, MAX_FRAMES)
-    segments = tuple(
+    segments = sorted(
         (_whole(part, "start", name, 0, MAX_FRAMES), _whole(part, "stop", name, 0, MAX_FRAMES)) for part in parts
     )
+    first = segments[0][0] if segments else 0
     return Task(
         number=int(texts["id"]) if texts.get("id", "").isdecimal() else None,
         name=name,
@@ -169,8 +171,9 @@ def _task(texts: Mapping[str, str], parts: list[dict[str, str]]) -> Task:
         start_frame=start,
         frame_step=step,
         source=texts.get("source", ""),
-        segments=tuple(sorted(segments)),
+        segments=tuple((begin - first, end - first) for begin, end in segments),
         mode=texts.get("mode", ""),
+        first=first,
     )
 
 

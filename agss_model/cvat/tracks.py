@@ -106,7 +106,7 @@ class TrackReader:
             track.owner.problems.append(Problem("empty mask", f"frame {index}: the mask of {track} has no pixel"))
             return
         if kind == "polygon" and drawn:
-            track.keyframes.append(_keyframe(index, attributes, outside))
+            track.keyframes.append(_keyframe(index + track.owner.task.first, attributes, outside))
         before = track.appearances.get(index)
         if before is not None and not before.outside and outside:
             return
@@ -159,10 +159,11 @@ def group_of(attributes: Mapping[str, str], what: str) -> int:
     return int(group)
 
 
-def _keyframe(index: int, attributes: Mapping[str, str], outside: bool) -> dict[str, Any]:
+def _keyframe(frame: int, attributes: Mapping[str, str], outside: bool) -> dict[str, Any]:
+    """A keyframe as the server has it, of the frame of that number in the whole task: seals are of this."""
     points = numbers_in(attributes.get("points", ""), "points").tolist()
     flags = {"occluded": attributes.get("occluded") == "1", "outside": outside}
-    return {"frame": index, "type": "polygon", "points": points, "z_order": int(attributes.get("z_order", 0)), **flags}
+    return {"frame": frame, "type": "polygon", "points": points, "z_order": int(attributes.get("z_order", 0)), **flags}
 
 
 def _judged(track: _Track) -> dict[int, Appearance]:
@@ -174,7 +175,7 @@ def _judged(track: _Track) -> dict[int, Appearance]:
     authors = keyframe_authors(item, Names())
     if "ours" not in authors.values():
         return track.appearances
-    human = {frame: by == "person" for frame, by in authors.items()}
+    human = {frame - track.owner.task.first: by == "person" for frame, by in authors.items()}
     order = sorted(human)
     judged: dict[int, Appearance] = {}
     for index, found in track.appearances.items():

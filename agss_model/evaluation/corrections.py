@@ -1,24 +1,32 @@
-"""What corrections are worth: a simulated annotator is shown one frame after another and draws the truth there."""
+"""Simulated annotators, who draw the truth: how much better tracking gets with each correction, and how many it needs.
+
+`curve`: the whole clip is tracked, one frame is corrected, the clip is tracked again. `needed`: somebody watches while
+it is tracked and corrects each object as soon as its mask is too bad.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from agss_model.evaluation.layouts import Sequence
 from agss_model.evaluation.measures import region_similarity
-from agss_model.masks.labels import LabelMap
+from agss_model.masks.labels import BoolMask, LabelMap, to_masks
 from agss_model.results import FrameResult
-from agss_model.review import look_first
+from agss_model.review import look_first, worth_of
 from agss_model.runs.scores import Row, rows_of
+
+if TYPE_CHECKING:
+    from agss_model.tracker import Tracker
 
 Strategy = Literal["list", "worst", "evenly"]
 STRATEGIES: tuple[Strategy, ...] = ("list", "worst", "evenly")
-"""Who chooses the frame: the review list, somebody who knows the truth, or a ruler."""
+"""Who chooses the frame: the review list (the scores, where it is empty), somebody who knows the truth, or a ruler."""
 
 Track = Callable[[Mapping[int, Callable[[], LabelMap]]], Iterable[FrameResult]]
 """Tracks a whole sequence from the masks given, by frame number."""
@@ -53,7 +61,7 @@ def curve(sequence: Sequence, track: Track, strategy: Strategy, count: int) -> l
     """Mean IoU without corrections and after each one.
 
     A correction is the truth of one frame, all objects of it; the sequence is then tracked anew. It ends early where
-    nothing is left to correct: the list is empty, or every frame is given.
+    every frame is given.
 
     Args:
         sequence: with truth.
@@ -74,6 +82,45 @@ def curve(sequence: Sequence, track: Track, strategy: Strategy, count: int) -> l
     return values
 
 
+def needed(
+    frames: Iterable[tuple[int, npt.NDArray[np.uint8]]],
+    first_masks: Mapping[int, Callable[[], LabelMap]],
+    tracker: Tracker,
+    judge: Callable[[int, LabelMap], Mapping[int, float]],
+    truth: Callable[[int], LabelMap],
+    wanted: float,
+) -> tuple[tuple[int, int], ...]:
+    """Corrections that keep every judged mask above an IoU: where one falls below, its truth is a new reference.
+
+    Args:
+        frames: numbers with (H, W, 3) uint8 RGB, in order.
+        first_masks: by frame number, as for `Track`.
+        tracker: a new one.
+        judge: IoU by object of what was tracked, from frame number and label map; only of objects judged there.
+        truth: label map of a frame.
+        wanted: that IoU.
+
+    Returns:
+        (frame number, object id), in order.
+    """
+    given: list[tuple[int, int]] = []
+    for index, frame in frames:
+        entering = to_masks(first_masks[index]()) if index in first_masks else {}
+        if not entering and not tracker.object_ids:
+            continue
+        result = tracker.add(frame, entering, index) if entering else tracker.step(frame, index)
+        if wrong := sorted(i for i, iou in judge(index, result.label_map).items() if iou < wanted):
+            labels = truth(index)
+            tracker.add(frame, {object_id: labels == object_id for object_id in wrong}, index)
+            given += [(index, object_id) for object_id in wrong]
+    return tuple(given)
+
+
+def ious_of(prediction: LabelMap, truth: LabelMap, void: BoolMask, ids: Iterable[int]) -> dict[int, float]:
+    """IoU by object of an (H, W) label map, but for the pixels that are void."""
+    return {object_id: region_similarity(prediction == object_id, truth == object_id, void) for object_id in ids}
+
+
 def _truth(sequence: Sequence, frame: int) -> LabelMap:
     return sequence.truth_and_void(frame)[0]
 
@@ -87,8 +134,7 @@ def _tracked(sequence: Sequence, track: Track, given: Mapping[int, Callable[[], 
         if not wanted:
             continue
         truth, void = sequence.truth_and_void(result.frame_index)
-        for object_id in wanted:
-            found = region_similarity(result.label_map == object_id, truth == object_id, void)
+        for object_id, found in ious_of(result.label_map, truth, void, wanted).items():
             ious[object_id, result.frame_index] = found
     return Tracked(rows, ious)
 
@@ -111,5 +157,7 @@ def _choice(found: Tracked, free: Collection[int], strategy: Strategy, place: fl
         order = sorted(found.frames())
         wanted = order[0] + place * (order[-1] - order[0])
         return min(judged, key=lambda frame: (abs(frame - wanted), frame))
-    named = (look.best_frame for look in look_first(found.rows, limit=None))
+    worth = worth_of(found.rows)
+    named = [look.best_frame for look in look_first(found.rows, limit=None)]
+    named += sorted(judged.keys() & worth.keys(), key=lambda frame: -worth[frame])  # what the scores doubt most beside
     return next((frame for frame in named if frame in free), None)

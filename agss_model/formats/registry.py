@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agss_model.errors import ConfigError, MediaError, OutputError
-from agss_model.files import explained, part_of, write_bytes, write_json
+from agss_model.files import explained, held, part_of, remove_leftovers, write_bytes, write_json
 from agss_model.formats.clip import MaskedClip
 from agss_model.formats.coco import write_coco, write_coco_video, write_rle_json
 from agss_model.formats.folders import write_davis, write_labelme, write_yolo, write_youtube_vos
@@ -53,10 +53,10 @@ FORMATS: dict[str, Format] = {
 
 
 def export(clip: MaskedClip, name: str, out: Path) -> None:
-    """Write a new folder in one of `FORMATS`; it appears whole or not at all.
+    """Write a new folder in one of `FORMATS`; it appears whole or not at all, and what a killed export left goes.
 
     Raises:
-        OutputError: something is there already, or it cannot be written.
+        OutputError: something is there already, another process is writing it, or it cannot be written.
         ConfigError: an id that means something else there.
         AgssError: the format needs what is not at hand.
     """
@@ -101,14 +101,19 @@ def _written(clip: MaskedClip, name: str, out: Path) -> Iterator[Path]:
     form = FORMATS[name]
     if name == "davis" and _VOID in clip.labels:
         raise ConfigError(f"object {_VOID} cannot go into DAVIS' format, where {_VOID} marks pixels to be ignored")
-    part = part_of(out.absolute())
-    try:
-        with explained(out):
-            part.mkdir(parents=True)
+    out = out.absolute()
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with held(out.with_name(f".{out.name[:100]}.lock"), out):
+        remove_leftovers(out.parent, of=out.name)
+        part = part_of(out)
+        try:
+            with explained(out):
+                part.mkdir()
             form.write(clip, part)
-        yield part
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+            yield part
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def _join(new: Path, there: Path) -> None:

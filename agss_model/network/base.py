@@ -35,13 +35,13 @@ class Features:
         image: (B, 3, H, W) float32, normalised as the encoder wants it.
         levels: maps the network shares between objects, finest first; their meaning is the network's own.
         key: (B, K, H/s, W/s) matching key, or None where a network has none.
-        looks: (B, D, H/s, W/s) float32, what a target model judges by, or None where a network has none.
+        appearance: (B, D, H/s, W/s) float32, what a target model judges by, or None where a network has none.
     """
 
     image: Tensor
     levels: tuple[Tensor, ...]
     key: Tensor | None = None
-    looks: Tensor | None = None
+    appearance: Tensor | None = None
 
     def of_clips(self, rows: slice | Tensor) -> Features:
         """The same of some of the clips of the batch."""
@@ -49,7 +49,7 @@ class Features:
             self.image[rows],
             tuple(level[rows] for level in self.levels),
             None if self.key is None else self.key[rows],
-            None if self.looks is None else self.looks[rows],
+            None if self.appearance is None else self.appearance[rows],
         )
 
 

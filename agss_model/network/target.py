@@ -67,41 +67,41 @@ class TargetModel(nn.Module):
         every = torch.cat([own, around, torch.ones_like(own[:, :1])], 1)
         return every * self.log_scale.exp()[:, None, None]
 
-    def remember(self, looks: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    def remember(self, appearance: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """What a frame adds to the normal equations, as means over its cells.
 
         Args:
-            looks: (B, D, h, w) float32.
+            appearance: (B, D, h, w) float32.
             value: (B, N, V, h, w) float in [0, 1], shares of the cells' positions.
 
         Returns:
             (B, D, D) and (B, N, V, D) float32.
         """
-        with torch.autocast(looks.device.type, enabled=False):
-            x = looks.flatten(2)
+        with torch.autocast(appearance.device.type, enabled=False):
+            x = appearance.flatten(2)
             cells = x.shape[2]
             gram = x @ x.transpose(1, 2) / cells
             cross = value.float().flatten(3).flatten(1, 2) @ x.transpose(1, 2) / cells
         return gram, cross.reshape(*value.shape[:3], -1)
 
-    def share(self, looks: Tensor, references: Sequence[Reference]) -> Tensor:
+    def share(self, appearance: Tensor, references: Sequence[Reference]) -> Tensor:
         """The regressed share of each object in each cell.
 
         Args:
-            looks: (B, D, h, w) float32, of the target frame.
+            appearance: (B, D, h, w) float32, of the target frame.
             references: at least one, with statistics; the same N objects in the same order.
 
         Returns:
             (B, N, V, h, w) float32, about from 0 to 1; 0 for an object that no reference knows.
         """
-        with torch.autocast(looks.device.type, enabled=False):
+        with torch.autocast(appearance.device.type, enabled=False):
             models = self._solved(references)
-            share = models.flatten(1, 2) @ looks.flatten(2)
-            return share.reshape(*models.shape[:3], *looks.shape[2:])
+            share = models.flatten(1, 2) @ appearance.flatten(2)
+            return share.reshape(*models.shape[:3], *appearance.shape[2:])
 
-    def likeness(self, looks: Tensor, references: Sequence[Reference]) -> Likeness:
+    def likeness(self, appearance: Tensor, references: Sequence[Reference]) -> Likeness:
         """The mean of `share` over the positions in each cell, without working out each; arguments as there."""
-        with torch.autocast(looks.device.type, enabled=False):
+        with torch.autocast(appearance.device.type, enabled=False):
             solved = self._solved(references)
             held, models, drawn = self._likened or (None, solved, solved)
             if held is not solved:
@@ -111,7 +111,7 @@ class TargetModel(nn.Module):
                 area = cross[..., -1] / self.log_scale[-1].exp()
                 drawn = (models * cross).sum(2) / area.clamp_min(1e-6)
                 self._likened = solved, models, drawn
-            return Likeness(torch.unflatten(models @ looks.flatten(2), 2, looks.shape[2:]), drawn)
+            return Likeness(torch.unflatten(models @ appearance.flatten(2), 2, appearance.shape[2:]), drawn)
 
     def solve(self, references: Sequence[Reference]) -> Tensor:
         """The linear models of all objects, (B, N, V, D) float32; zero for an object that no reference knows.

@@ -26,10 +26,13 @@ from agss_model.snapshot import Snapshot
 from serverless.function.cache import FeatureCache, memorable
 from serverless.function.contract import TooLargeError, UnusableError
 from serverless.function.pictures import Picture
-from serverless.function.state import Look, ObjectState
+from serverless.function.state import ObjectState, SeenFrame
 
 MAX_PICTURES = 64
 """Different frames that the states of one request may name; each is looked at by the network."""
+MAX_LOOKED_AT = 1600
+"""Those frames times the objects: a hundred objects with sixteen, or forty that were started on a frame each. Every
+object takes about 0.6 MB for each frame at 640x352, and 1.4 MB at 960x544."""
 
 Mask = npt.NDArray[np.uint8]
 
@@ -63,15 +66,21 @@ def adapted(states: Sequence[ObjectState], geometry: Geometry, pictures: Mapping
     """The states at a common working size, without the frames whose pictures did not come.
 
     Raises:
-        TooLargeError: they name too many frames.
+        TooLargeError: they name too many frames, for so many objects or at all.
     """
     fitted = []
     for state in states:
-        looks = (look for each in state.looks if (look := each.among(pictures)))
-        same = tuple(replace(look, mask=_fitted(look.mask, geometry.carried)) for look in looks)
-        fitted.append(replace(state, working=geometry.working, looks=same))
-    if len({look.digest for state in fitted for look in state.looks}) > MAX_PICTURES:
+        frames = (frame for each in state.frames if (frame := each.among(pictures)))
+        same = tuple(replace(frame, mask=_fitted(frame.mask, geometry.carried)) for frame in frames)
+        fitted.append(replace(state, working=geometry.working, frames=same))
+    count = len({frame.digest for state in fitted for frame in state.frames})
+    if count > MAX_PICTURES:
         raise TooLargeError(f"The objects were started on more than {MAX_PICTURES} frames; track fewer at a time.")
+    if count * len(fitted) > MAX_LOOKED_AT:
+        raise TooLargeError(
+            f"{len(fitted)} objects that remember {count} different frames are too many to look at together; "
+            f"track {MAX_LOOKED_AT // count} at a time."
+        )
     return fitted
 
 
@@ -127,8 +136,8 @@ class Assembler:
 
         Objects that were last seen in another frame are brought to it along the flow.
         """
-        masks = torch.stack([_floats(state.looks[-1].mask) for state in states]).to(self.device)
-        last = [state.looks[-1].digest for state in states]
+        masks = torch.stack([_floats(state.frames[-1].mask) for state in states]).to(self.device)
+        last = [state.frames[-1].digest for state in states]
         counts = Counter(last)
         here = min(counts, key=lambda digest: (-counts[digest], digest))
         for digest in sorted(counts.keys() - {here}):
@@ -159,14 +168,14 @@ class Assembler:
         return to_image(picture.pixels(geometry.working), geometry, self.device)
 
 
-def _by_picture(looks: Sequence[Sequence[Look]]) -> list[tuple[str, dict[int, Mask]]]:
+def _by_picture(frames: Sequence[Sequence[SeenFrame]]) -> list[tuple[str, dict[int, Mask]]]:
     """Frames in the order in which they are met, each with the masks of the objects that are known there, by slot."""
     found: dict[str, dict[int, Mask]] = {}
-    for slot, own in enumerate(looks):
-        for look in own:
-            known = found.setdefault(look.digest, {})
-            if look.mask.any():  # a frame in which all objects were lost is a reference nevertheless
-                known[slot] = look.mask
+    for slot, own in enumerate(frames):
+        for frame in own:
+            known = found.setdefault(frame.digest, {})
+            if frame.sure and frame.mask.any():  # one in which no object was found is a reference nevertheless
+                known[slot] = frame.mask
     return list(found.items())
 
 

@@ -20,10 +20,10 @@ from agss_model.network.base import AGSSVOS, Features
 
 
 def memorable(features: Features) -> Features:
-    """The part of a frame's features that a memory needs: half a key and the looks; all where there is no key."""
+    """The part of a frame's features that a memory needs: half a key and the appearance; all where there is no key."""
     if features.key is None:
         return features
-    return Features(features.image.new_empty(0), (), features.key.half(), features.looks)
+    return Features(features.image.new_empty(0), (), features.key.half(), features.appearance)
 
 
 def fingerprint(network: AGSSVOS, engine: str = "torch") -> str:
@@ -119,7 +119,7 @@ class FeatureCache:
         self._bytes = 0
 
     def _keep(self, name: str, features: Features) -> None:
-        tensors = [features.image, *features.levels, features.key, features.looks]
+        tensors = [features.image, *features.levels, features.key, features.appearance]
         size = sum(t.numel() * t.element_size() for t in tensors if t is not None)
         now = self._now()
         self._held[name] = _Held(features, size, now, now)
@@ -140,12 +140,12 @@ class FeatureCache:
 
 
 def _channels(features: Features) -> tuple[int, ...]:
-    return tuple(0 if x is None else x.shape[1] for x in (features.key, features.looks))
+    return tuple(0 if x is None else x.shape[1] for x in (features.key, features.appearance))
 
 
 def _to_bytes(features: Features) -> bytes:
-    """A safetensors file of the key, and of the looks where the network has a target model."""
-    tensors = {"key": features.key, "looks": features.looks}
+    """A safetensors file of the key, and of the appearance where the network has a target model."""
+    tensors = {"key": features.key, "appearance": features.appearance}
     return save({name: x.cpu().contiguous() for name, x in tensors.items() if x is not None})
 
 
@@ -155,13 +155,16 @@ def _from_bytes(data: bytes, device: torch.device) -> Features | None:
         tensors = load(data)
     except SafetensorError:
         return None
-    key, looks = tensors.get("key"), tensors.get("looks")
+    key, appearance = tensors.get("key"), tensors.get("appearance")
     if key is None or key.dtype != torch.float16 or key.ndim != 4:
         return None
-    if looks is not None and (
-        looks.dtype != torch.float32 or looks.shape[:1] + looks.shape[2:] != key.shape[:1] + key.shape[2:]
+    if appearance is not None and (
+        appearance.dtype != torch.float32
+        or appearance.shape[:1] + appearance.shape[2:] != key.shape[:1] + key.shape[2:]
     ):
         return None
-    if not all(bool(x.isfinite().all()) for x in (key, looks) if x is not None):
+    if not all(bool(x.isfinite().all()) for x in (key, appearance) if x is not None):
         return None
-    return Features(key.new_empty(0).to(device), (), key.to(device), None if looks is None else looks.to(device))
+    return Features(
+        key.new_empty(0).to(device), (), key.to(device), None if appearance is None else appearance.to(device)
+    )

@@ -27,7 +27,7 @@ def dealt(states: Sequence[ObjectState], pictures: Mapping[str, Picture]) -> lis
     """
     hands = _hands(states, pictures)
     every = dict(pictures)
-    copies = {look.digest: look.faint for s in states for look in s.looks if look.faint in pictures}
+    copies = {frame.digest: frame.faint for s in states for frame in s.frames if frame.faint in pictures}
     return [_carrying(state, hand, every, copies) for state, hand in zip(states, hands, strict=True)]
 
 
@@ -35,7 +35,7 @@ def _hands(states: Sequence[ObjectState], pictures: Mapping[str, Picture]) -> li
     """The true pictures that each object carries for all. Those that most objects know go first; turns are taken."""
     knowing: dict[str, list[int]] = {}
     for slot, state in enumerate(states):
-        for digest in {look.digest for look in state.looks}:
+        for digest in {frame.digest for frame in state.frames}:
             knowing.setdefault(digest, []).append(slot)
     drawn = {state.drawn.digest for state in states}
     hands: list[set[str]] = [set() for _ in states]
@@ -56,14 +56,14 @@ def _carrying(
     state: ObjectState, hand: set[str], pictures: dict[str, Picture], copies: dict[str, str | None]
 ) -> ObjectState:
     """An object with what it was dealt, and its first and its last frame in some form; new copies are added to both."""
-    looks, carried = list(state.looks), set(hand)
-    for place in {0, len(looks) - 1}:
-        digest = looks[place].digest
+    frames, carried = list(state.frames), set(hand)
+    for place in {0, len(frames) - 1}:
+        digest = frames[place].digest
         if digest not in hand and len(pictures[digest].data) > FAINT_BYTES:
             if copies.get(digest) is None:
                 copy = pictures[digest].faint()
                 pictures[copy.digest], copies[digest] = copy, copy.digest
-            looks[place] = replace(looks[place], faint=copies[digest])
+            frames[place] = replace(frames[place], faint=copies[digest])
             digest = copies[digest] or ""
         carried.add(digest)
-    return replace(state, looks=tuple(looks), pictures={digest: pictures[digest] for digest in sorted(carried)})
+    return replace(state, frames=tuple(frames), pictures={digest: pictures[digest] for digest in sorted(carried)})

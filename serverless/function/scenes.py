@@ -27,7 +27,7 @@ from serverless.function.contract import RequestError, Shape
 from serverless.function.dealing import dealt
 from serverless.function.drawing import drawn
 from serverless.function.pictures import Picture, encode
-from serverless.function.state import Look, ObjectState
+from serverless.function.state import ObjectState, SeenFrame
 
 Frame = npt.NDArray[np.uint8]
 
@@ -78,7 +78,7 @@ class Scenes:
                 lost=False,
                 since=0,
                 box=tuple(mask_to_shape("rectangle", mask)) if shape.type == "rectangle" else None,
-                looks=(Look(picture.digest, _bytes(to_carried(mask, geometry)), kept=True),),
+                frames=(SeenFrame(picture.digest, _bytes(to_carried(mask, geometry)), kept=True),),
                 pictures={},
             )
             for shape, mask in zip(shapes, masks, strict=True)
@@ -120,7 +120,7 @@ class Scenes:
                 state,
                 lost=bool(after.lost[slot]),
                 since=after.since,
-                looks=self._looks(state, slot, after, target),
+                frames=self._seen(state, slot, after, target),
             )
             for slot, state in enumerate(together)
         ]
@@ -140,12 +140,13 @@ class Scenes:
             return problem
         return None
 
-    def _looks(self, state: ObjectState, slot: int, after: Snapshot, target: Picture) -> tuple[Look, ...]:
+    def _seen(self, state: ObjectState, slot: int, after: Snapshot, target: Picture) -> tuple[SeenFrame, ...]:
         """What the object remembers now: its first frame, the newest of those kept since, and this one."""
         keep = bool(after.recent) and after.recent[-1].frame_index == after.frame_index
-        before = [look for look in state.recent if look.digest != target.digest]
+        before = [frame for frame in state.recent if frame.digest != target.digest]
         room = self.network.config.max_recent - keep
-        now = Look(target.digest, _bytes(after.masks[slot]), keep)
+        sure = not keep or bool(after.recent[-1].reference.known[0, slot])
+        now = SeenFrame(target.digest, _bytes(after.masks[slot]), keep, sure)
         return state.drawn, *(before[-room:] if room > 0 else ()), now
 
 

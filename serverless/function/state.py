@@ -36,7 +36,7 @@ from serverless.function.images import decode_base64
 from serverless.function.pictures import MAX_WORKING_SIDE, Picture
 
 VERSION = 1
-MAX_LOOKS = 12
+MAX_FRAMES = 12
 MAX_MASK_PIXELS = 128 << 20
 """Limit on all masks in the states of one request, unpacked."""
 
@@ -48,23 +48,25 @@ Coordinate = Annotated[float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class SeenFrame:
     """One frame as the object knows it.
 
     Attributes:
         digest: of the frame's picture.
         mask: (h, w) uint8, the object in 255ths of each carried pixel.
         kept: remembered beyond the next frame.
+        sure: believed enough to say something of the object then.
         faint: digest of a copy in few bytes, for where the picture itself does not come; None where there is none.
     """
 
     digest: str
     mask: npt.NDArray[np.uint8]
     kept: bool
+    sure: bool = True
     faint: str | None = None
 
-    def among(self, pictures: Collection[str]) -> Look | None:
-        """The look at the best of these pictures; None where none is of this frame."""
+    def among(self, pictures: Collection[str]) -> SeenFrame | None:
+        """The frame at the best of these pictures; None where none is of this frame."""
         if self.digest in pictures:
             return self
         return replace(self, digest=self.faint, faint=None) if self.faint in pictures and self.faint else None
@@ -82,7 +84,7 @@ class ObjectState:
         lost: not found in the last frame.
         since: frames since one was last kept.
         box: the rectangle last answered, for objects that must always have one.
-        looks: oldest first; the first is the frame with the drawn shape, the last the frame before.
+        frames: oldest first; the first is the frame with the drawn shape, the last the frame before.
         pictures: by digest, those it carries.
     """
 
@@ -93,27 +95,27 @@ class ObjectState:
     lost: bool
     since: int
     box: tuple[float, ...] | None
-    looks: tuple[Look, ...]
+    frames: tuple[SeenFrame, ...]
     pictures: Mapping[str, Picture]
 
     @property
-    def drawn(self) -> Look:
+    def drawn(self) -> SeenFrame:
         """The frame in which a person drew the object."""
-        return self.looks[0]
+        return self.frames[0]
 
     @property
-    def recent(self) -> tuple[Look, ...]:
-        """Confident frames that the tracker made, oldest first; with an empty mask where the object was lost."""
-        return tuple(look for look in self.looks[1:] if look.kept)
+    def recent(self) -> tuple[SeenFrame, ...]:
+        """Confident frames that the tracker made, oldest first; unsure, or with an empty mask, where the object was."""
+        return tuple(frame for frame in self.frames[1:] if frame.kept)
 
     @cached_property
     def identity(self) -> str:
         """Equal for equal objects, whatever pictures they carry; gives an order in which the request has no say."""
         about = (self.kind, self.bare, self.size, self.working, self.lost, self.since, self.box)
         digest = hashlib.sha256(repr(about).encode())
-        for look in self.looks:
-            digest.update(f"{look.digest} {look.kept} {look.mask.shape}".encode())
-            digest.update(look.mask.tobytes())
+        for frame in self.frames:
+            digest.update(f"{frame.digest} {frame.kept} {frame.sure} {frame.mask.shape}".encode())
+            digest.update(frame.mask.tobytes())
         return digest.hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -124,21 +126,23 @@ class ObjectState:
             "bare": self.bare,
             "size": list(self.size),
             "working": list(self.working),
-            "carried": list(self.looks[0].mask.shape),
+            "carried": list(self.frames[0].mask.shape),
             "lost": self.lost,
             "since": self.since,
             "box": list(self.box) if self.box else None,
             "frames": [
-                {"picture": k.digest, "mask": _pack(k.mask), "kept": k.kept, "faint": k.faint} for k in self.looks
+                {"picture": k.digest, "mask": _pack(k.mask), "kept": k.kept, "sure": k.sure, "faint": k.faint}
+                for k in self.frames
             ],
             "pictures": [base64.b64encode(p.data).decode("ascii") for p in self.pictures.values()],
         }
 
 
-class _LookMessage(Message):
+class _SeenFrameMessage(Message):
     picture: Digest
     mask: Text
     kept: bool
+    sure: bool = True
     faint: Digest | None = None
 
 
@@ -152,8 +156,8 @@ class _StateMessage(Message):
     lost: bool
     since: int = Field(ge=0, le=1_000_000)
     box: Annotated[list[Coordinate], Field(min_length=4, max_length=4)] | None
-    frames: list[_LookMessage] = Field(min_length=1, max_length=MAX_LOOKS)
-    pictures: list[Text] = Field(min_length=1, max_length=MAX_LOOKS)
+    frames: list[_SeenFrameMessage] = Field(min_length=1, max_length=MAX_FRAMES)
+    pictures: list[Text] = Field(min_length=1, max_length=MAX_FRAMES)
 
 
 @dataclass
@@ -194,12 +198,12 @@ def from_json(value: Mapping[str, Any], room: Room | None = None) -> ObjectState
             f"This is not a tracking state of this function, or of another version ({explain(error)}); "
             "start the object again from its shape."
         ) from None
-    text = sum(map(len, message.pictures)) + sum(len(look.mask) for look in message.frames)
+    text = sum(map(len, message.pictures)) + sum(len(frame.mask) for frame in message.frames)
     (room or Room()).take(message.carried[0] * message.carried[1] * len(message.frames), text)
     pictures = {p.digest: p for p in (Picture.of(decode_base64(t, "A picture in a state")) for t in message.pictures)}
     carried = (message.carried[0], message.carried[1])
-    looks = tuple(Look(k.picture, _unpack(k.mask, carried), k.kept, k.faint) for k in message.frames)
-    _check_pictures(looks, pictures)
+    frames = tuple(SeenFrame(k.picture, _unpack(k.mask, carried), k.kept, k.sure, k.faint) for k in message.frames)
+    _check_pictures(frames, pictures)
     if message.type == "rectangle" and message.box is None:
         raise UnusableError("The state of a rectangle holds no rectangle; start the object again from its shape.")
     return ObjectState(
@@ -210,19 +214,19 @@ def from_json(value: Mapping[str, Any], room: Room | None = None) -> ObjectState
         lost=message.lost,
         since=message.since,
         box=tuple(message.box) if message.box else None,
-        looks=looks,
+        frames=frames,
         pictures=pictures,
     )
 
 
-def _check_pictures(looks: tuple[Look, ...], pictures: Mapping[str, Picture]) -> None:
+def _check_pictures(frames: tuple[SeenFrame, ...], pictures: Mapping[str, Picture]) -> None:
     """A state of ours begins with a drawn frame and carries its first and its last in some form, and no strangers."""
-    if not looks[0].kept:
+    if not frames[0].kept:
         raise UnusableError("The state does not begin with a drawn frame; start the object again from its shape.")
-    for look in (looks[0], looks[-1]):
-        if look.among(pictures) is None:
-            raise UnusableError(f"The state lacks the picture {look.digest}; start the object again from its shape.")
-    if not pictures.keys() <= {name for look in looks for name in (look.digest, look.faint)}:
+    for frame in (frames[0], frames[-1]):
+        if frame.among(pictures) is None:
+            raise UnusableError(f"The state lacks the picture {frame.digest}; start the object again from its shape.")
+    if not pictures.keys() <= {name for frame in frames for name in (frame.digest, frame.faint)}:
         raise UnusableError("The state carries a picture of no frame it names; start the object again from its shape.")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agss_model.errors import OutputError
-from agss_model.files import replacing
+from agss_model.files import remove_leftovers, replacing
 from agss_model.runs.scores import Row
 
 VERSION = 2
@@ -84,6 +84,7 @@ class Ledger:
         except OSError as error:
             raise OutputError(f"{folder} cannot be written: {error.strerror}; name another with --state.") from error
         try:
+            remove_leftovers(folder)
             self._content = self._read()
         except OutputError:
             self._lock.release()

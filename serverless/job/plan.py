@@ -141,8 +141,16 @@ def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: L
     plan = Plan(
         info, asked, frames, annotations, tuple(givens), groups, tuple(loose), continued, gone, (*notes, *alone)
     )
-    plan.targets()  # refuses a job without objects
+    _refuse_unsealed(plan)
     return plan
+
+
+def _refuse_unsealed(plan: Plan) -> None:
+    if any("score" not in shape for shape in plan.annotations.shapes) and "mask" in map(plan.form, plan.targets()):
+        raise CvatError(
+            "This CVAT keeps no scores of shapes, by which the masks of an earlier run are known again; that needs "
+            "CVAT 2.56 or newer. Polygon tracks do without: --output polygons."
+        )
 
 
 def _chosen(givens: list[Given], asked: Asked) -> list[Given]:

@@ -73,6 +73,8 @@ class Writer:
         self._server, self._info, self._ledger = server, info, ledger
         self._there = annotations
         self._open_end: int | None = None
+        self._sent_away: set[int] = set()  # numbers of what this run has asked to delete
+        self._deleted: set[tuple[int | None, Key]] = set()  # what somebody else deleted meanwhile
         self.created = self.masks = self.removed = self.changed = 0
 
     def put_shapes(self, frames: Iterable[int], wanted: Sequence[Json], open_end: int | None = None) -> None:
@@ -111,14 +113,14 @@ class Writer:
         covered = frozenset(frames)
 
         def covers(shape: Json) -> bool:
-            return shape["frame"] in covered and (int(shape["label_id"]), int(shape.get("group") or 0)) not in stay
+            return shape["frame"] in covered and _place(shape)[1] not in stay
 
         self._put("shapes", [], covers)
 
     def forget_deleted(self) -> None:
         """Strike from the record what is not there any more."""
         present = {origin_of(item) for kind in ("shapes", "tracks") for item in self._all(kind)}
-        for origin in set(self._ledger.written) - present:
+        for origin in self._ledger.written.keys() - present:
             del self._ledger.written[origin]
 
     def add_to(self, old: Json, new: Json) -> bool:
@@ -135,11 +137,11 @@ class Writer:
         kind = "tracks" if "shapes" in new else "shapes"
         for left in range(TRIES - 1, -1, -1):
             self.refresh()
-            there = {content(item, names): item for item in self._all(kind)}
-            if content(new, names) in there:
-                return True  # a reply was lost after the change was made
-            if there.get(content(old, names), {}).get("id") != old["id"]:
-                return False
+            there = {(item["id"], content(item, names)) for item in self._all(kind)}
+            if (old["id"], content(old, names)) not in there:
+                return content(new, names) in {text for _, text in there}  # a reply was lost after the change was made
+            if content(old, names) == content(new, names):
+                return True
             try:
                 self._send("update", kind, [new])
             except CvatError as error:
@@ -166,8 +168,7 @@ class Writer:
             first = {content(item, names): item["id"] for item in reversed(items)}
             self._delete(kind, [item for item in items if first[content(item, names)] != item["id"]])
         now = taken(self._there)
-        beside = [s for s in self._there.own_shapes if (int(s["frame"]), (int(s["label_id"]), int(s["group"]))) in now]
-        self._delete("shapes", beside)
+        self._delete("shapes", [shape for shape in self._there.own_shapes if _place(shape) in now])
 
     def _put(self, kind: str, wanted: Sequence[Json], covers: Any) -> None:  # noqa: ANN401 - a predicate
         for item in wanted:
@@ -204,6 +205,8 @@ class Writer:
                 there.setdefault(content(item, names), []).append(item)
         missing: list[Json] = []
         for item in wanted:
+            if _place(item) in self._deleted:
+                continue
             alike = there.get(content(item, names), [])
             found = next((old for old in alike if self._stands_for(old, item)), None)
             if found is None:
@@ -226,6 +229,7 @@ class Writer:
     def _delete(self, kind: str, items: Sequence[Json]) -> None:
         if not items:
             return
+        self._sent_away.update(item["id"] for item in items)
         self._send("delete", kind, items)
         self.removed += len(items)
         gone = {item["id"] for item in items}
@@ -252,15 +256,24 @@ class Writer:
         self._there = Annotations(shapes, tracks, there.shapes, there.tracks)
 
     def refresh(self) -> Annotations:
-        """Read the job's annotations anew."""
+        """Read the job's annotations anew; what of ours somebody deleted meanwhile is not made again."""
+        before = (*self._there.own_shapes, *self._there.own_tracks)
         self._there = read_annotations(self._server, self._info.job, self._info.names)
+        places = {_place(item) for kind in ("shapes", "tracks") for item in self._all(kind)}
+        self._deleted |= {_place(item) for item in before if item["id"] not in self._sent_away} - places
         return self._there
+
+
+def _place(item: Json) -> tuple[int | None, Key]:
+    """What an item is, whatever its number: one of an object in a frame, or an object's track."""
+    frame = None if "shapes" in item else int(item["frame"])
+    return frame, (int(item["label_id"]), int(item.get("group") or 0))
 
 
 def _span(item: Json, info: JobInfo) -> list[int]:
     """First and last frame, label and group, for the record of what was written."""
     frames = shown(item, info.stop) if "shapes" in item else range(item["frame"], item["frame"] + 1)
-    return [frames.start, max(frames.stop - 1, frames.start), int(item["label_id"]), int(item.get("group") or 0)]
+    return [frames.start, max(frames.stop - 1, frames.start), *_place(item)[1]]
 
 
 def check(item: Json, info: JobInfo) -> None:

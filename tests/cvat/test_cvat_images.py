@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zipfile
 
+import numpy as np
 import pytest
-from test_cvat import CONTRACT, SQUARE, mask_of, mask_track, rle
+from test_cvat import CONTRACT, SQUARE, mask_of, mask_track, polygon_track, rle
 from test_cvat import export as export_video
 
 from agss_model.cvat import read_cvat_xml
+from agss_model.cvat.authorship import Names, seal_track
 from agss_model.errors import MediaError
 
 MASK = mask_of(1, 1)
@@ -94,3 +96,47 @@ def test_a_zip_without_annotations_or_damaged_is_refused(tmp_path):
     (tmp_path / "c.zip").write_bytes(data)
     with pytest.raises(MediaError, match=r"c\.zip is a damaged ZIP file"):
         read_cvat_xml(tmp_path / "c.zip")
+
+
+def head_of_a_job(path):
+    """In an export of a job in the middle of its task the size stands beside the job, as CVAT writes it."""
+    text = path.read_text().replace("<task>", "<job>").replace("</source></task>", "</source></job>")
+    size = "<original_size><width>48</width><height>32</height></original_size>"
+    path.write_text(text.replace(size, "").replace("</job>", f"</job><dumped>now</dumped>{size}"))
+    return path
+
+
+def test_the_export_of_a_job_in_the_middle_of_its_task_counts_from_its_first_frame(tmp_path):
+    tracks = mask_track(0, 21, MASK, group=1, copy_at=22) + mask_track(1, 22, MASK, group=1, copy_at=23)
+    video = head_of_a_job(export_video(tmp_path / "v.xml", tracks, start=20, segments=((20, 29),)))
+    images = image(21, mask(group=1), 48, 32) + image(22, mask(group=1), 48, 32)
+    pictures = head_of_a_job(export_video(tmp_path / "i.xml", images, start=20, segments=((20, 29),)))
+    for path in (video, pictures):
+        [read] = read_cvat_xml(path)
+        assert (read.width, read.height, read.frame_count, read.start_frame) == (48, 32, 10, 20)
+        assert [entry.label for entry in read.objects] == ["cat"]
+        assert read.frames("human") == (1, 2)
+
+
+def test_seals_hold_in_the_export_of_a_job_in_the_middle_of_its_task(tmp_path):
+    square = np.array([2, 2, 12, 2, 12, 12, 2, 12], float)
+    shapes = [
+        {"frame": frame, "type": "polygon", "points": (square + frame - 20).tolist(), "outside": False, "z_order": 0}
+        for frame in (20, 24, 26)
+    ]
+    track = seal_track(
+        {"label_id": "dog", "group": 4, "source": "manual", "frame": 20, "shapes": shapes}, Names(), {20}
+    )
+    rows = [
+        (s["frame"], True, False, ";".join(f"{x:.2f},{y:.2f}" for x, y in np.reshape(s["points"], (-1, 2))))
+        for s in track["shapes"]
+    ]
+    path = tmp_path / "v.xml"
+    head_of_a_job(export_video(path, polygon_track(0, rows, group=4), start=20, segments=((20, 29),)))
+    assert read_cvat_xml(path)[0].frames("human") == (0,)
+
+
+def test_the_export_of_such_a_job_names_images_that_are_not_its_own(tmp_path):
+    path = head_of_a_job(export_video(tmp_path / "i.xml", image(7, mask()), start=20, segments=((20, 29),)))
+    with pytest.raises(MediaError, match="image 7 is none of task"):
+        read_cvat_xml(path)

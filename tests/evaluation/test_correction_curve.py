@@ -56,5 +56,7 @@ def test_an_honest_list_gains_nearly_what_knowing_the_truth_gains(sequence):
     assert gains[0] > 0.8 * gains[1]
 
 
-def test_where_the_list_names_nothing_it_ends(sequence):
-    assert len(curve(sequence, forgetful(honest=False), "list", 3)) == 1
+def test_where_the_list_names_nothing_the_scores_go_on_choosing(sequence):
+    values = curve(sequence, forgetful(honest=False), "list", 3)
+    assert len(values) == 4
+    assert values == sorted(values)

@@ -30,18 +30,18 @@ def levels(clips=1, seed=0, height=5, width=6):
 
 def frame(model, objects, seed, known=None, weight=1.0):
     """A reference with random shares, and the features and shares it was made of."""
-    looks = model.look(levels(seed=seed))
+    appearance = model.look(levels(seed=seed))
     value = torch.rand(1, objects, 16, 5, 6, generator=torch.Generator().manual_seed(seed + 100))
-    gram, cross = model.remember(looks, value)
+    gram, cross = model.remember(appearance, value)
     flags = torch.ones(1, objects, dtype=torch.bool) if known is None else torch.tensor([known])
-    return Reference(looks, value, flags, weight, gram, cross), looks, value
+    return Reference(appearance, value, flags, weight, gram, cross), appearance, value
 
 
 def regression(frames, weights, slot):
     """The same by numpy: weighted means over frames, the ridge relative to the mean square of a feature."""
     gram, cross = np.zeros((WIDTH, WIDTH)), np.zeros((WIDTH, 16))
-    for (_, looks, value), weight in zip(frames, weights, strict=True):
-        x = looks[0].flatten(1).double().numpy().T
+    for (_, appearance, value), weight in zip(frames, weights, strict=True):
+        x = appearance[0].flatten(1).double().numpy().T
         gram += weight / sum(weights) * x.T @ x / len(x)
         cross += weight / sum(weights) * x.T @ value[0, slot].flatten(1).double().numpy().T / len(x)
     ridge = RIDGE * np.trace(gram) / WIDTH
@@ -50,14 +50,14 @@ def regression(frames, weights, slot):
 
 def test_features_of_a_cell_are_the_pooled_levels_their_means_and_a_constant():
     fine, middle, coarse = levels()
-    looks = TargetModel(CHANNELS).look((fine, middle, coarse))
-    assert looks.shape == (1, WIDTH, 5, 6)
-    assert torch.equal(looks[:, :4], coarse)
-    assert looks[0, 4, 2, 3] == pytest.approx(float(middle[0, 0, 4:6, 6:8].mean()), abs=1e-6)
-    assert looks[0, 7, 2, 3] == pytest.approx(float(fine[0, 0, 8:12, 12:16].mean()), abs=1e-6)
-    assert looks[0, 9, 2, 3] == pytest.approx(float(coarse[0, 0, 1:4, 2:5].mean()), abs=1e-6)
-    assert looks[0, 9, 0, 0] == pytest.approx(float(coarse[0, 0, :2, :2].mean()), abs=1e-6)  # nothing beyond the border
-    assert (looks[:, -1] == 1).all()
+    appearance = TargetModel(CHANNELS).look((fine, middle, coarse))
+    assert appearance.shape == (1, WIDTH, 5, 6)
+    assert torch.equal(appearance[:, :4], coarse)
+    assert appearance[0, 4, 2, 3] == pytest.approx(float(middle[0, 0, 4:6, 6:8].mean()), abs=1e-6)
+    assert appearance[0, 7, 2, 3] == pytest.approx(float(fine[0, 0, 8:12, 12:16].mean()), abs=1e-6)
+    assert appearance[0, 9, 2, 3] == pytest.approx(float(coarse[0, 0, 1:4, 2:5].mean()), abs=1e-6)
+    assert appearance[0, 9, 0, 0] == pytest.approx(float(coarse[0, 0, :2, :2].mean()), abs=1e-6)
+    assert (appearance[:, -1] == 1).all()
 
 
 def test_models_are_the_ridge_regression_over_all_frames_by_their_weights():
@@ -104,9 +104,11 @@ def test_evidence_is_nothing_for_no_share_and_one_for_all_of_it():
 @pytest.mark.parametrize("scale", [1e-3, 1e3])
 def test_features_of_any_size_can_be_solved_for(scale):
     model = TargetModel(CHANNELS)
-    looks, value = model.look(levels()) * scale, torch.rand(1, 1, 16, 5, 6)
-    gram, cross = model.remember(looks, value)
-    found = model.share(looks, [Reference(looks, value, torch.ones(1, 1, dtype=torch.bool), gram=gram, cross=cross)])
+    appearance, value = model.look(levels()) * scale, torch.rand(1, 1, 16, 5, 6)
+    gram, cross = model.remember(appearance, value)
+    found = model.share(
+        appearance, [Reference(appearance, value, torch.ones(1, 1, dtype=torch.bool), gram=gram, cross=cross)]
+    )
     assert found.isfinite().all()
 
 
@@ -120,7 +122,7 @@ def test_what_a_look_alike_confuses_is_told_apart():
     masks = torch.zeros(1, 1, 32, 64)
     masks[..., :32] = 1
     reference = network.remember(network.encode(first), masks)
-    share = network.target.share(network.encode(second).looks, [reference])
+    share = network.target.share(network.encode(second).appearance, [reference])
     evidence = network.target.evidence(share)[0, 0].mean(0)
     assert evidence[:, 9:].mean() > 0.6 > 0.2 > evidence[:, :7].mean()
 
@@ -128,24 +130,24 @@ def test_what_a_look_alike_confuses_is_told_apart():
 def test_models_asked_for_again_are_those_of_the_references_at_hand():
     model = TargetModel(CHANNELS)
     references = [frame(model, 2, seed)[0] for seed in range(2)]
-    looks = model.look(levels(seed=5))
+    appearance = model.look(levels(seed=5))
     for asked in (
         references,
         references,
         references[:1],
         [references[0], dataclasses.replace(references[1], weight=3.0)],
     ):
-        expected = (model.solve(asked).flatten(1, 2) @ looks.flatten(2)).reshape(1, 2, 16, 5, 6)
-        torch.testing.assert_close(model.share(looks, asked), expected)
+        expected = (model.solve(asked).flatten(1, 2) @ appearance.flatten(2)).reshape(1, 2, 16, 5, 6)
+        torch.testing.assert_close(model.share(appearance, asked), expected)
 
 
 def test_gradients_reach_features_and_settings():
     network = build_network(preset("lite")).train()
-    looks = network.encode(torch.rand(1, 3, 64, 96)).looks
+    appearance = network.encode(torch.rand(1, 3, 64, 96)).appearance
     value = torch.rand(1, 2, 16, 4, 6)
-    gram, cross = network.target.remember(looks, value)
-    reference = Reference(looks, value, torch.ones(1, 2, dtype=torch.bool), gram=gram, cross=cross)
-    network.target.evidence(network.target.share(looks, [reference])).sum().backward()
+    gram, cross = network.target.remember(appearance, value)
+    reference = Reference(appearance, value, torch.ones(1, 2, dtype=torch.bool), gram=gram, cross=cross)
+    network.target.evidence(network.target.share(appearance, [reference])).sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.target.parameters())
     assert network.encoder.stem.weight.grad.abs().sum() > 0
 
@@ -155,7 +157,7 @@ def test_without_it_there_are_no_such_layers_and_no_statistics():
     assert not [name for name, _ in network.named_parameters() if name.startswith("target")]
     features = network.encode(torch.rand(1, 3, 64, 64))
     reference = network.remember(features, torch.rand(1, 1, 16, 16))
-    assert features.looks is None
+    assert features.appearance is None
     assert reference.gram is None
     assert reference.cross is None
 
@@ -167,8 +169,8 @@ def test_likeness_is_the_mean_share_and_what_it_was_over_the_objects_own_cells()
     likeness = model.likeness(frames[0][1], references)
     torch.testing.assert_close(likeness.share, model.share(frames[0][1], references).mean(2), atol=1e-5, rtol=1e-5)
     weighed, total = 0, 0
-    for _, looks, value in frames:
-        share = model.share(looks, references).mean(2)
+    for _, appearance, value in frames:
+        share = model.share(appearance, references).mean(2)
         weighed += (share * value.mean(2)).sum((2, 3))
         total += value.mean(2).sum((2, 3))
     torch.testing.assert_close(likeness.drawn, weighed / total, atol=1e-4, rtol=1e-4)
@@ -177,10 +179,10 @@ def test_likeness_is_the_mean_share_and_what_it_was_over_the_objects_own_cells()
 @torch.no_grad()
 def test_likeness_is_worked_out_again_when_the_references_change_and_only_then():
     model = TargetModel(CHANNELS)
-    (one, looks, _), (two, _, _) = frame(model, 2, 0), frame(model, 2, 1)
-    first, other = model.likeness(looks, [one]), model.likeness(looks, [one, two])
+    (one, appearance, _), (two, _, _) = frame(model, 2, 0), frame(model, 2, 1)
+    first, other = model.likeness(appearance, [one]), model.likeness(appearance, [one, two])
     assert not torch.equal(first.drawn, other.drawn)
-    assert model.likeness(looks, [one, two]).drawn is other.drawn
-    again = model.likeness(looks, [one])
+    assert model.likeness(appearance, [one, two]).drawn is other.drawn
+    again = model.likeness(appearance, [one])
     assert torch.equal(again.drawn, first.drawn)
     assert torch.equal(again.share, first.share)

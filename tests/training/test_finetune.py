@@ -116,7 +116,7 @@ def test_a_run_ends_when_validation_no_longer_improves(team, tmp_path, monkeypat
     assert (trainer.step, trainer.best_step) == (5, 0)
     _, again = run_it(tmp_path, team)
     assert again.step == 5
-    with pytest.raises(WeightsError, match="nothing that validates better"):
+    with pytest.raises(publish.RefusedError, match="nothing learned"):
         publish.candidate(tmp_path)
 
 
@@ -142,6 +142,7 @@ def test_from_annotations_to_published_weights_and_back(team, tmp_path, store, m
     assert "agss publish" in done.output
     for version in (1, 2):
         monkeypatch.setattr("training.team.gate._complaints", lambda found, rules: [])
+        monkeypatch.setattr("training.team.gate._better", lambda found, rules: True)
         done = run(app, ["publish", str(out), "--name", "team", "--general", "none"])
         assert done.exit_code == 0, done.output
         assert current_version("team") == version
@@ -159,6 +160,12 @@ def test_from_annotations_to_published_weights_and_back(team, tmp_path, store, m
     refused = run(app, ["publish", str(out), "--name", "team", "--general", "none"])
     assert refused.exit_code == 3
     assert "worse on v1" in refused.output
+    monkeypatch.setattr("training.team.gate._complaints", lambda found, rules: [])
+    monkeypatch.setattr("training.team.gate._better", lambda found, rules: False)
+    (out / "gate.json").unlink()
+    same = run(app, ["publish", str(out), "--name", "team", "--general", "none"])
+    assert same.exit_code == 3
+    assert "Nothing learned" in same.output
     assert current_version("team") == 2
     assert run(app, ["publish", str(out), "--name", "lite"]).exit_code == 2
     assert run(app, ["publish", str(tmp_path), "--name", "team"]).exit_code == 2

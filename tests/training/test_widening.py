@@ -45,8 +45,8 @@ def test_features_get_unit_variance_once():
     network = build_network(preset("lite")).eval()
     frames = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     standardise(network, frames)
-    looks = network.encode(frames).looks.transpose(0, 1).flatten(1)
-    deviation = looks[:-1].std(1)
+    appearance = network.encode(frames).appearance.transpose(0, 1).flatten(1)
+    deviation = appearance[:-1].std(1)
     assert deviation.max() < 1.001
     assert (deviation > 0.999).float().mean() > 0.9  # what hardly varies is not blown up
     before = network.target.log_scale.clone()

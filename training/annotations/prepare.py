@@ -1,8 +1,9 @@
 """A team's videos, split and laid out on disk, so that a run needs neither server nor database to go on.
 
 `data/train`, `data/validation`, `data/held_out`: YouTube-VOS' layout with `known.json` (training/data/known.py),
-frames named after their number; `data/stills`: the annotated training frames for synthetic clips; `data/split.json`:
-where everything comes from. The folder appears whole or not at all.
+frames named after their number; `data/stills`: the annotated training frames for synthetic clips; `data/folds`: of few
+videos, see training/annotations/fold_files.py; `data/split.json`: where everything comes from. The folder appears
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,10 +28,12 @@ from agss_model.masks.labels import LabelMap, object_ids
 from agss_model.video.images import encode_picture
 from agss_model.video.source import Image
 from training.annotations.catalog import Catalog
+from training.annotations.fold_files import folder_of, link_training, pieces, share, still_name
 from training.annotations.split import Facts, Split, split_videos
 from training.annotations.videos import TeamVideo, check_size
 from training.data.known import FILE
 from training.data.stills import few_ids
+from training.data.video_config import VideoConfig
 
 TRAIN_SIDE = 960  # longest side of frames to learn from; networks look at no more
 DENSE_GAP = 64  # frames between two annotated ones up to which all are kept
@@ -59,6 +61,11 @@ class Prepared:
         """Number of annotated frames."""
         return sum(map(len, self.frames(part).values()))
 
+    @property
+    def folds(self) -> list[list[str]]:
+        """Videos that each training before the last one leaves out; empty where some are kept apart."""
+        return [list(fold["left_out"]) for fold in self.record.get("folds", [])]
+
 
 def prepare(
     catalog: Callable[[], Catalog],
@@ -77,7 +84,7 @@ def prepare(
         root: folder to make.
         asked: what was asked for, to tell a resumed run from another one.
         include: what counts as truth.
-        hold_out: names of videos to keep for the gate.
+        hold_out: names of videos to keep for the gate, see `split_videos`.
         seed: of the split.
         say: for a line of progress a video.
 
@@ -105,7 +112,7 @@ def prepare(
 
 
 def facts_of(video: TeamVideo, include: Include) -> Facts:
-    """Annotated frames, and prints of the first and last frame and of the annotated ones.
+    """Annotated frames with what they show and tell, and prints of the first, a middle and the last one.
 
     Raises:
         MediaError: nothing is annotated, or frames cannot be read.
@@ -120,7 +127,16 @@ def facts_of(video: TeamVideo, include: Include) -> Facts:
     with video.open() as frames:
         check_size(video.name, frames, video.truth)
         prints = frozenset(hashlib.sha256(frames.read(index).tobytes()).hexdigest() for index in looked_at)
-    return Facts(video.name, annotated, prints)
+    shown = {index: _large(video.truth.label_map(index, include)) for index in annotated}
+    told = {index: frozenset(video.truth.known(index, include)) for index in annotated}
+    return Facts(video.name, annotated, prints, shown, told)
+
+
+def _large(labels: LabelMap) -> frozenset[int]:
+    """Objects that clips can be made of."""
+    ids, counts = np.unique(labels, return_counts=True)
+    enough = counts >= VideoConfig().minimum * labels.size
+    return frozenset(int(value) for value in ids[enough] if value)
 
 
 def _found(root: Path, asked: dict[str, Any]) -> Prepared:
@@ -145,28 +161,49 @@ def _write(
     for part in PARTS:
         chosen: Mapping[str, tuple[int, ...]] = getattr(split, part)
         record[part] = {name: list(frames) for name, frames in sorted(chosen.items())}
+        if not chosen:
+            continue
         if part == "held_out" and chosen == split.validation:
             record["held_out_is_validation"] = True
-            shutil.copytree(root / "validation", root / "held_out", copy_function=os.link)
+            shutil.copytree(root / "validation", root / "held_out", copy_function=share)
             continue
         known: dict[str, dict[str, list[int]]] = {}
         for video in videos:
             if video.name in chosen:
                 say(f"{part}: {video.name}, {len(chosen[video.name])} annotated frames")
                 record["origins"][video.name] = video.origin
-                known[video.name] = _write_video(video, chosen[video.name], root, part, include)
+                known[video.name] = _write_video(video, video.name, chosen[video.name], root / part, include)
         write_json(root / part / FILE, {name: frames for name, frames in known.items() if frames})
-    return record
+    return record | {"folds": _write_folds(videos, split, root, include, say)}
+
+
+def _write_folds(
+    videos: tuple[TeamVideo, ...], split: Split, root: Path, include: Include, say: Callable[[str], None]
+) -> list[dict[str, dict[str, list[int]]]]:
+    """What the trainings before the last one learn from and leave out; returns the annotated frames of both."""
+    written = []
+    for number, fold in enumerate(split.folds, 1):
+        link_training(root, number, fold.train, split.train)
+        part, known = folder_of(root, number) / "validation", {}
+        for video in videos:
+            left_out = pieces(video.name, fold.left_out.get(video.name, ()), split.train[video.name])
+            for name, frames in left_out.items():
+                say(f"left out {number}: {name}, {len(frames)} annotated frames")
+                known[name] = _write_video(video, name, frames, part, include)
+        write_json(part / FILE, {name: frames for name, frames in known.items() if frames})
+        sides = (("train", fold.train), ("left_out", fold.left_out))
+        written.append({side: {name: list(frames) for name, frames in found.items()} for side, found in sides})
+    return written
 
 
 def _write_video(
-    video: TeamVideo, annotated: tuple[int, ...], root: Path, part: str, include: Include
+    video: TeamVideo, name: str, annotated: tuple[int, ...], part: Path, include: Include
 ) -> dict[str, list[int]]:
-    """Frames and masks of one video; returns what `known.json` says about it."""
-    images, masks = (root / part / kind / video.name for kind in ("JPEGImages", "Annotations"))
+    """Frames and masks of one video, or of a piece of it; returns what `known.json` says about it."""
+    images, masks = (part / kind / name for kind in ("JPEGImages", "Annotations"))
     images.mkdir(parents=True)
     masks.mkdir(parents=True)
-    learning = part == "train"
+    learning = part.name == "train"
     wanted = needed(annotated) if learning else list(range(annotated[0], annotated[-1] + 1))
     wanted = [index for index in wanted if index not in video.deleted]
     with video.open() as source:
@@ -174,9 +211,8 @@ def _write_video(
         for index, picture in _pictures(source, wanted):
             (images / f"{index:06d}.jpg").write_bytes(encode_picture(scaled(picture, scale, cv2.INTER_AREA)))
             if learning and index in annotated:
-                _write_still(
-                    root / "stills", f"{video.name}-{index:06d}", picture, video.truth.label_map(index, include)
-                )
+                still = still_name(name, f"{index:06d}")
+                _write_still(part.parent / "stills", still, picture, video.truth.label_map(index, include))
     known: dict[str, list[int]] = {}
     entered: set[int] = set()
     for index in annotated:
@@ -230,5 +266,5 @@ def _write_still(root: Path, name: str, picture: Image, labels: LabelMap) -> Non
         return
     for folder in ("images", "masks"):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    (root / "images" / f"team__{name}.jpg").write_bytes(encode_picture(picture))
-    write_label_map(root / "masks" / f"team__{name}.png", few_ids(labels))
+    (root / "images" / f"{name}.jpg").write_bytes(encode_picture(picture))
+    write_label_map(root / "masks" / f"{name}.png", few_ids(labels))

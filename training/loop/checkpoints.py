@@ -59,6 +59,11 @@ def keep_best(trainer: Trainer, out: Path, score: float) -> None:
         trainer.best, trainer.best_step = score, trainer.step
 
 
+def validated(step: int) -> str:
+    """Name of the weights that are kept of the validation at a step, without its ending."""
+    return f"validated-{step:06d}"
+
+
 def export(trainer: Trainer, out: Path, name: str) -> None:
     """Write the averaged weights, which `load_model` reads, and those of a trained flow beside them."""
     metadata = {"step": str(trainer.step), "preset": trainer.run.preset}

@@ -137,6 +137,11 @@ def hours_in(log: Path, until: int | None = None) -> float:
     return seconds / 3600
 
 
+def scores_in(log: Path, name: str, key: str) -> dict[int, float]:
+    """What a log says was measured, by step."""
+    return {int(row["step"]): float(row[name][key]) for row in _rows(log) if name in row}
+
+
 def _rows(log: Path) -> list[dict[str, Any]]:
     """The whole lines of a log; a kill may have cut the last one."""
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []

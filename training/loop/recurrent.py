@@ -150,10 +150,10 @@ class ClipLoss(nn.Module):
             return torch.stack(levels, 1)[rows, clips.reference]
 
         keys = [f.key for f in features if f.key is not None]
-        looks = [f.looks for f in features if f.looks is not None]
+        appearances = [f.appearance for f in features if f.appearance is not None]
         levels = tuple(pick(list(level)) for level in zip(*(f.levels for f in features), strict=True))
         image = pick([f.image for f in features])
-        chosen = Features(image, levels, pick(keys) if keys else None, pick(looks) if looks else None)
+        chosen = Features(image, levels, pick(keys) if keys else None, pick(appearances) if appearances else None)
         truth = masks[rows, clips.reference] * (clips.entry < masks.shape[1])[:, :, None, None]
         return self._remember(chosen, truth, truth.sum((-2, -1)) > 0)
 

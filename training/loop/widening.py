@@ -50,7 +50,7 @@ def standardise(network: LiteAGSSVOS, frames: Tensor) -> None:
     """
     if network.target is None or network.target.log_scale.any():
         return
-    looks = network.target.look(network.encode(frames).levels)
-    deviation = looks.transpose(0, 1).flatten(1).std(1)
+    appearance = network.target.look(network.encode(frames).levels)
+    deviation = appearance.transpose(0, 1).flatten(1).std(1)
     deviation[-1] = 1  # the constant
     network.target.log_scale.sub_(deviation.clamp_min(1e-3).log())

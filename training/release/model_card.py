@@ -75,7 +75,7 @@ def model_card(
     """The card as Markdown; with the gate's record instead of scores where there is one."""
     sections = [
         f"# Weights `{name}`\n\n{_facts(weights, sha256, config, training)}",
-        f"## Training data\n\n{_data(training, UNSEEN_OF_TEAM if gate else UNSEEN)}",
+        f"## Training data\n\n{_data(training, _unseen(gate))}",
         f"## Training\n\n{_run(training)}",
         f"## Scores\n\n{_gate(gate) if gate else _scores(scores)}",
         f"## Limits\n\n{_limits(training)}",
@@ -108,6 +108,15 @@ def _facts(weights: Path, sha256: str, config: AgssConfig, training: Training) -
 
 UNSEEN = "Nothing of `davis2016_dev`, `multi_dev` or `video_dev` was trained on."
 UNSEEN_OF_TEAM = "The videos that the gate measures on were kept out of training."
+LEFT_OUT_IN_TURN = (
+    "All videos of the team were learned from; the gate judges each by weights of the same training that left it out."
+)
+
+
+def _unseen(gate: dict[str, Any] | None) -> str:
+    if gate is None:
+        return UNSEEN
+    return LEFT_OUT_IN_TURN if any(found.get("judged_by") for found in gate["sets"]) else UNSEEN_OF_TEAM
 
 
 def _data(training: Training, kept: str) -> str:
@@ -156,7 +165,8 @@ def _gate(record: dict[str, Any]) -> str:
             f"| {row['new']['corrections']} |"
             for name, row in rows
         )
-        kind = "general set" if found["general"] else "held-out videos of the team"
+        kept = "videos of the team, each left out in turn" if found.get("judged_by") else "held-out videos of the team"
+        kind = "general set" if found["general"] else kept
         parts.append(
             f"`{found['name']}` ({kind}); old weights `{record['old']['name']}`; a correction is a true mask given "
             f"where an object falls below IoU {record['wanted_iou']}:\n\n"

@@ -16,13 +16,15 @@ from agss_model.clues import AGAINST, NAMES
 from agss_model.errors import MediaError
 from agss_model.evaluation.trust import Trustworthiness, judged, together
 from agss_model.runs.scores import Row
-from agss_model.scoring import LIMIT, OUTPUTS, ScoreHead
+from agss_model.scoring import OUTPUTS, ScoreHead
 from training.scores.record import Table
 
 ELSEWHERE = 0.1
 """IoU below which a mask is not on the object at all."""
 BATCH = 1024
 """Rows of a step."""
+EDGE = 0.02
+"""Share of the rows in the outermost pieces at either end, where what is far from usual counts by itself."""
 HELD_OUT = 5
 """One of so many clips is kept to stop by and to be judged on."""
 
@@ -32,6 +34,7 @@ class FitConfig:
     """How the head is fitted.
 
     Attributes:
+        pieces: of the line of each clue, between quantiles.
         steps: of Adam; the learning rate falls to nothing.
         rate: learning rate at first.
         decay: of the squared weights, so that clues that say the same share what they say.
@@ -39,10 +42,11 @@ class FitConfig:
         seed: of everything random.
     """
 
-    steps: int = 400
-    rate: float = 0.03
-    decay: float = 0.01
-    drop: float = 0.2
+    pieces: int = 7
+    steps: int = 600
+    rate: float = 0.02
+    decay: float = 0.02
+    drop: float = 0.1
     seed: int = 0
 
 
@@ -89,20 +93,25 @@ def rows_of(tables: Iterable[Table]) -> Rows:
 
 
 def fit(rows: Rows, config: FitConfig | None = None) -> ScoreHead:
-    """Fit a head; what speaks for a mask has weights of one sign."""
+    """Fit a head; what speaks for a mask rises all along its line, what speaks against it falls."""
     config = config or FitConfig()
     rng = torch.Generator().manual_seed(config.seed)
-    mean, deviation = rows.clues.mean(0), rows.clues.std(0).clamp_min(1e-3)
-    known = ((rows.clues - mean) / deviation).clamp(-LIMIT, LIMIT)
-    speaks = torch.tensor([-1.0 if name in AGAINST else 1.0 for name in NAMES])
+    inner = torch.linspace(EDGE, 1 - EDGE, config.pieces - 1)
+    knots = torch.quantile(rows.clues, torch.cat([torch.zeros(1), inner, torch.ones(1)]), dim=0)
+    speaks = torch.tensor([-1.0 if name in AGAINST else 1.0 for name in NAMES])[:, None]
     sign = torch.stack([speaks, -speaks])
-    size, level = torch.full((OUTPUTS, len(NAMES)), 0.02, requires_grad=True), torch.zeros(OUTPUTS, requires_grad=True)
+    blank = ScoreHead(knots, torch.zeros(OUTPUTS, len(NAMES), config.pieces), torch.zeros(OUTPUTS))
+    known = blank.pieces(rows.clues)
+    mean = known.mean(0)
+    known = known - mean  # so that a hidden clue says nothing
+    size = torch.full_like(blank.rise, 0.04 / config.pieces, requires_grad=True)
+    level = torch.zeros(OUTPUTS, requires_grad=True)
     optimiser = torch.optim.Adam([size, level], config.rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
     for _ in range(config.steps):
         row = torch.randint(len(known), (BATCH,), generator=rng)
-        shown = known[row] * (torch.rand(BATCH, known.shape[1], generator=rng) >= config.drop)
-        said = shown @ (size * sign).t() + level
+        shown = known[row] * (torch.rand(BATCH, len(NAMES), 1, generator=rng) >= config.drop)
+        said = torch.einsum("nfk,ofk->no", shown, size * sign) + level
         loss = F.binary_cross_entropy_with_logits(said, rows.wanted[row], reduction="none").sum(1)
         optimiser.zero_grad()
         torch.autograd.backward((loss * rows.weight[row]).mean() + config.decay * size.square().sum())
@@ -110,7 +119,8 @@ def fit(rows: Rows, config: FitConfig | None = None) -> ScoreHead:
         schedule.step()
         with torch.no_grad():
             size.clamp_(min=0)
-    return ScoreHead(mean, deviation, (size * sign).detach(), level.detach())
+    rise = (size * sign).detach()
+    return ScoreHead(knots, rise, level.detach() - torch.einsum("fk,ofk->o", mean, rise))
 
 
 def judge(head: ScoreHead, tables: Iterable[Table]) -> Trustworthiness | None:

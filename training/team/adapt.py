@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ import torch
 from agss_model.engines import use_engine
 from agss_model.engines.loading import pick_device
 from agss_model.errors import ConfigError
-from agss_model.files import write_json
+from agss_model.files import opened, remove_leftovers, write_json
 from agss_model.interruption import Interruption
 from agss_model.masks.labels import LabelMap
 from agss_model.runs.reporting import Report
@@ -36,6 +35,7 @@ from training.loop import checkpoints
 from training.loop.monitor import Every
 from training.loop.recurrent import RecurrentConfig
 from training.loop.settings import RunConfig, Stage
+from training.loop.timing import seconds_per_step
 from training.loop.trainer import Trainer
 from training.loop.validation import clips_of, mean_iou
 from training.team.clip_lessons import Lessons, read_lessons
@@ -56,8 +56,6 @@ FIRST = "first.json"
 CLEARLY = 0.75
 """Share of the round trip's error that may be left where only synthetic clips speak for what was learned. Without it
 some clips lose much: a scooter that comes nearer fell from J 0.81 to 0.66, while its synthetic clips got better."""
-TIMED = 2
-"""Steps that are timed before the others are planned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,10 +143,13 @@ def adapt(
     start, lessons = _start(weights), read_lessons(source, label_maps)
     name = _name(digest_of(weights), lessons, config)
     record = folder / f"adapted-{name}.json"
-    if record.is_file():
-        return _recorded(record)
     work = folder / f"adapting-{name}"
-    with Interruption() as stop:
+    for suffix in (".json", ".safetensors"):
+        remove_leftovers(folder, of=record.with_suffix(suffix).name)
+    if record.is_file():
+        shutil.rmtree(work, ignore_errors=True)  # killed before the end
+        return _recorded(record)
+    with opened(work), Interruption() as stop:
         found = _learn(start, lessons, work, report, config, stop)
     adapted = Adapted(weights, False, found.steps, found.before, found.after, found.held_out)
     if found.file is not None:
@@ -283,12 +284,7 @@ def _affordable(run: RunConfig, clips: ClipSource, work: Path, minutes: float) -
     plan = work / "plan.json"
     if plan.is_file():
         return int(json.loads(plan.read_text(encoding="utf-8"))["steps"])
-    trainer = Trainer(run, clips)
-    trainer.train_step(trainer.batch(0))  # the first one also allocates
-    began = time.perf_counter()
-    for step in range(1, 1 + TIMED):
-        trainer.train_step(trainer.batch(step))
-    seconds = (time.perf_counter() - began) / TIMED
+    seconds = seconds_per_step(Trainer(run, clips))
     exams = EXAMS * run.validation.steps * seconds  # forward only, but of more frames
     steps = max(FEWEST, min(run.total_steps, int((60 * minutes - exams) / seconds)))
     work.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,9 @@
 """Fine-tuning on a team's own annotations: settings for `training.train`, which does the work.
 
 What differs from training from scratch: a small rate, encoder and keys fixed, clips of the team's videos mixed with
-synthetic ones on which the first weights are the teacher so that the network does not forget, and an end as soon as the
-validation videos say so.
+synthetic ones on which the first weights are the teacher so that the network does not forget, and a number of steps
+that footage which was not learned from has chosen: videos kept apart, or each of a few left out in turn
+(training/team/folds.py).
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ from training.data.video_config import VideoConfig
 from training.loop.recurrent import RecurrentConfig
 from training.loop.settings import RunConfig, Source, Stage, clip_size, from_dict, to_dict
 from training.loop.sources import open_sources
+from training.loop.timing import STEPS as TIMED
+from training.loop.timing import seconds_per_step
 from training.loop.trainer import SHARED, Trainer
 from training.synthesis.scenes import SynthesisConfig
 
 RECORD = "finetune.json"
+DATA = "data"
 TEAM, TEAM_STILLS, OTHER_STILLS = 0.4, 0.1, 0.5  # shares of the steps
 STEPS_PER_FRAME, FEWEST, MOST = 4, 120, 2000
-TIMED_STEPS = 3
 RATE = 3e-4
 FROZEN = (*SHARED, "log_temperature")  # of lite: what features and memory are made of
 TAUGHT = 6.0  # weight of the divergence from the first weights
@@ -48,8 +51,8 @@ class Wishes:
     Attributes:
         weights: name or file of the weights to begin with.
         stills: folder of photographs with masks to mix in, None for only the team's own frames.
-        steps: optimiser steps, 0 for four per annotated frame.
-        minutes: steps are cut so that they take no longer on this machine, 0 for as long as it takes.
+        steps: optimiser steps of a training, 0 for four per annotated frame.
+        minutes: steps are cut so that all trainings take no longer on this machine, 0 for as long as it takes.
         seed: of data and order.
         size: longest side of the clips, pixels; 0 for 448 on a CPU, 640 on a GPU.
         kept: share of the weights it began with that stays; the more, the less is forgotten, and learned.
@@ -69,16 +72,31 @@ class Plan:
     """A run that is ready to go.
 
     Attributes:
-        run: settings of the training.
+        run: settings of the training; with folds those of the last one, which learns from everything.
         validate_every: steps between validations.
-        seconds: that it will take, 0 where this was not measured.
+        seconds: that it will take, all trainings together, 0 where this was not measured.
         seconds_per_step: likewise.
+        folds: trainings that come before, in each of which something is left out.
     """
 
     run: RunConfig
     validate_every: int
     seconds: float = 0.0
     seconds_per_step: float = 0.0
+    folds: int = 0
+
+    def fold(self, number: int) -> RunConfig:
+        """Settings of one of the trainings that come before, from 1: those of the last one but for the data."""
+        data = f"{DATA}/folds/{number}"
+        sources = [
+            dataclasses.replace(source, folder=source.folder.replace(DATA, data, 1))
+            if source.folder.startswith(f"{DATA}/")
+            else source
+            for source in self.run.sources
+        ]
+        sources[0] = dataclasses.replace(sources[0], validation=f"{data}/validation")
+        # Patient to the end: the curves are compared at equal steps, and the first weights are validated as well.
+        return dataclasses.replace(self.run, sources=tuple(sources), patience=self.run.total_steps + 1)
 
 
 def plan(prepared: Prepared, out: Path, wishes: Wishes) -> Plan:
@@ -94,12 +112,13 @@ def plan(prepared: Prepared, out: Path, wishes: Wishes) -> Plan:
     start, digest, config = _start(wishes.weights)
     run = _settings(prepared, wishes, config, start)
     timed = _timed(run, out)
-    fits = int((60 * wishes.minutes - timed["start"]) / timed["step"]) if wishes.minutes else run.total_steps
+    trainings = 1 + len(prepared.folds)
+    fits = int((60 * wishes.minutes / trainings - timed["start"]) / timed["step"]) if wishes.minutes else MOST
     steps = run.total_steps if wishes.steps else max(LEAST_STEPS, min(run.total_steps, fits))
     run = _with_steps(run, steps)
-    seconds = timed["start"] + steps * timed["step"]
-    made = Plan(run, _validate_every(steps), seconds, timed["step"])
-    about = {"run": to_dict(run), "validate_every": made.validate_every, "seconds": seconds}
+    seconds = trainings * (timed["start"] + steps * timed["step"])
+    made = Plan(run, _validate_every(steps), seconds, timed["step"], len(prepared.folds))
+    about = {"run": to_dict(run), "validate_every": made.validate_every, "seconds": seconds, "folds": made.folds}
     shown = wishes.weights if str(start) != str(Path(wishes.weights).resolve()) else start.name
     weights = {"name": shown, "place": wishes.weights if shown == wishes.weights else str(start), "sha256": digest}
     about |= {"seconds_per_step": timed["step"], "weights": weights}
@@ -111,7 +130,8 @@ def _read(record: Path) -> Plan:
     try:
         found = json.loads(record.read_text(encoding="utf-8"))
         run = from_dict(found["run"], str(record))
-        return Plan(run, int(found["validate_every"]), float(found["seconds"]), float(found["seconds_per_step"]))
+        times = float(found["seconds"]), float(found["seconds_per_step"])
+        return Plan(run, int(found["validate_every"]), *times, int(found.get("folds", 0)))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{record} is damaged ({error!r}); choose another --out") from error
 
@@ -150,22 +170,23 @@ def _settings(prepared: Prepared, wishes: Wishes, config: AgssConfig, start: Pat
         validation=dataclasses.replace(shape, steps=8),
         mixed_precision="bf16" if gpu else "no",
         prefetch=2 if gpu else 0,
-        patience=_patience(steps),
-        sources=_sources(wishes),
+        patience=0 if prepared.folds else _patience(steps),
+        sources=_sources(wishes, apart=not prepared.folds),
         stages=(shape,),
         videos=VideoConfig(tint=TINT),
         synthesis=SynthesisConfig(),
     )
 
 
-def _sources(wishes: Wishes) -> tuple[Source, ...]:
+def _sources(wishes: Wishes, *, apart: bool) -> tuple[Source, ...]:
     """The team's videos, and synthetic clips: of its own frames, and of other photographs where they are given."""
-    team = Source(kind="sparse", folder="data/train", validation="data/validation", weight=TEAM)
+    validation = f"{DATA}/validation" if apart else ""
+    team = Source(kind="sparse", folder=f"{DATA}/train", validation=validation, weight=TEAM)
     if wishes.stills is None:
-        return team, Source(folder="data/stills", weight=TEAM_STILLS + OTHER_STILLS)
+        return team, Source(folder=f"{DATA}/stills", weight=TEAM_STILLS + OTHER_STILLS)
     return (
         team,
-        Source(folder="data/stills", weight=TEAM_STILLS),
+        Source(folder=f"{DATA}/stills", weight=TEAM_STILLS),
         Source(folder=str(wishes.stills.resolve()), weight=OTHER_STILLS),
     )
 
@@ -183,11 +204,11 @@ def _clip_size(prepared: Prepared, longest: int) -> tuple[int, int]:
 
 def _with_steps(run: RunConfig, steps: int) -> RunConfig:
     stage = dataclasses.replace(run.stages[0], steps=steps)
-    return dataclasses.replace(run, stages=(stage,), patience=_patience(steps))
+    return dataclasses.replace(run, stages=(stage,), patience=_patience(steps) if run.patience else 0)
 
 
 def _validate_every(steps: int) -> int:
-    return max(10, steps // 12)
+    return min(steps, max(10, steps // 12))
 
 
 def _patience(steps: int) -> int:
@@ -198,15 +219,8 @@ def _timed(run: RunConfig, out: Path) -> Mapping[str, float]:
     """Seconds of a step on this machine, validation included, and of everything before the first one."""
     began = time.perf_counter()
     sources = open_sources(run, out)
-    trainer = Trainer(run, sources.training)
-    trainer.train_step(trainer.batch(0))  # the first one also allocates
-    started = time.perf_counter() - began
-    times = []
-    for step in range(1, 1 + TIMED_STEPS):
-        began = time.perf_counter()
-        trainer.train_step(trainer.batch(step))
-        times.append(time.perf_counter() - began)
-    step_time = sum(times) / len(times)
+    step_time = seconds_per_step(Trainer(run, sources.training))
+    started = time.perf_counter() - began - TIMED * step_time
     # A validation does the forward passes of its batches, about a third of a step each.
     validation = run.validation.steps * step_time / 3 / _validate_every(run.total_steps)
     return {"start": started, "step": step_time + validation}
@@ -216,15 +230,27 @@ def as_text(made: Plan, prepared: Prepared) -> list[str]:
     """What will be done, in sentences."""
     record: dict[str, Any] = prepared.record
     run, shape = made.run, made.run.stages[0].shape
-    lines = [
-        f"learning from {prepared.annotated('train')} annotated frames of {', '.join(record['train'])}",
-        f"held out for the gate: {prepared.annotated('held_out')} annotated frames of {', '.join(record['held_out'])}",
-        *record["notes"],
-        f"{run.total_steps} steps of {shape.batch} clips x {shape.frames} frames at {shape.width}x{shape.height}",
-    ]
+    lines = [f"learning from {prepared.annotated('train')} annotated frames of {', '.join(record['train'])}"]
+    size = f"steps of {shape.batch} clips x {shape.frames} frames at {shape.width}x{shape.height}"
+    if made.folds:
+        turns = "; ".join(f"{number}. {', '.join(names)}" for number, names in enumerate(prepared.folds, 1))
+        lines += [
+            f"left out in turn: {turns}",
+            *record["notes"],
+            f"{made.folds} trainings of {run.total_steps} {size}, then one of as many steps as were best in the mean",
+        ]
+        ending = ""
+    else:
+        lines += [
+            f"held out for the gate: {prepared.annotated('held_out')} annotated frames of "
+            f"{', '.join(record['held_out'])}",
+            *record["notes"],
+            f"{run.total_steps} {size}",
+        ]
+        ending = "; it may stop earlier, when validation no longer improves"
     if made.seconds:
         lines.append(
-            f"about {made.seconds / 60:.0f} minutes at most on this machine ({made.seconds_per_step:.2f} s a step); "
-            "it may stop earlier, when validation no longer improves"
+            f"about {made.seconds / 60:.0f} minutes at most on this machine ({made.seconds_per_step:.2f} s a step)"
+            + ending
         )
     return lines

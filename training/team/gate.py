@@ -1,11 +1,12 @@
-"""May new weights replace the old ones? Only if they are not worse on the team's videos, nor elsewhere."""
+"""May new weights replace the old ones? Only if they are better on the team's videos, and not worse elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,26 +14,30 @@ from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError, MediaError
 from agss_model.network.base import AGSSVOS
 from agss_model.weights.registry import digest_of, load_model
+from training.team.kinds import Learned, learned
 from training.team.measure import WANTED_IOU, Case, Result, demo_case, measure, open_cases
 
 DEMO = "demo"
+Decision = Literal["accepted", "refused", "nothing learned"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """How much worse is worse; shares of 1.
+    """How much worse is worse, and what is better; shares of 1.
 
     Attributes:
         team: fall of mean J&F on a data set of the team.
         general: the same on a general set.
         video: fall of J&F on a single video of the team.
         corrections: rise of corrections on a data set of the team, as a share of the old number.
+        better: rise of mean J&F on a data set of the team that is one, where no correction is saved.
     """
 
     team: float = 0.005
     general: float = 0.01
     video: float = 0.10
     corrections: float = 0.0
+    better: float = 0.001
 
 
 @dataclass(frozen=True)
@@ -43,20 +48,23 @@ class DataSet:
         name: folder, or "demo".
         general: it stands for everything else, not for the team's videos.
         cases: the videos.
+        judged_by: for videos that the new weights were trained on, by name, weights of the same training without them.
     """
 
     name: str
     general: bool
     cases: tuple[Case, ...]
+    judged_by: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A data set measured with both weights, video by video."""
+    """A data set measured with both weights, video by video; of the team's also what was learned."""
 
     data: DataSet
     old: tuple[Result, ...]
     new: tuple[Result, ...]
+    learned: Learned | None = None
 
 
 @dataclass(frozen=True)
@@ -64,16 +72,21 @@ class Verdict:
     """The outcome.
 
     Attributes:
-        accepted: whether the new weights may be published.
+        decision: whether the new weights may be published; if not, whether they are worse or only no better.
         reasons: why not, or what they are better at, in sentences.
         sets: everything that was measured.
         record: the same as plain values.
     """
 
-    accepted: bool
+    decision: Decision
     reasons: tuple[str, ...]
     sets: tuple[Compared, ...]
     record: dict[str, Any]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the new weights may be published."""
+        return self.decision == "accepted"
 
 
 def open_sets(data: Sequence[Path], general: Sequence[str]) -> list[DataSet]:
@@ -88,10 +101,12 @@ def open_sets(data: Sequence[Path], general: Sequence[str]) -> list[DataSet]:
     """
     if not data and not general:
         raise MediaError("nothing to judge on; give --data ROOT with videos that were not trained on")
-    return [
-        *(DataSet(str(root), False, tuple(open_cases(root))) for root in data),
-        *(DataSet(name, True, (demo_case(),) if name == DEMO else tuple(open_cases(Path(name)))) for name in general),
-    ]
+    return [*(DataSet(str(root), False, tuple(open_cases(root))) for root in data), *open_general(general)]
+
+
+def open_general(names: Sequence[str]) -> list[DataSet]:
+    """General sets: folders, or "demo"; see `open_sets`."""
+    return [DataSet(name, True, (demo_case(),) if name == DEMO else tuple(open_cases(Path(name)))) for name in names]
 
 
 def compare(
@@ -123,16 +138,37 @@ def compare(
     if not 0 < wanted < 1:
         raise ConfigError(f"an IoU of {wanted} cannot be wanted; choose one above 0 and below 1, such as {WANTED_IOU}")
     rules = rules or Rules()
-    networks = load_model(old, device), load_model(new, device)
+    load = cache(partial(load_model, device=device))
     compared = []
     for data in sets:
-        pairs = [_pair(case, networks, wanted, say) for case in data.cases]
-        compared.append(Compared(data, tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs)))
-    refused = [reason for found in compared for reason in _complaints(found, rules)]
-    reasons = tuple(refused or [line for found in compared for line in _praise(found)])
+        networks = [(load(old), load(data.judged_by.get(case.name, new))) for case in data.cases]
+        pairs = [_pair(case, both, wanted, say) for case, both in zip(data.cases, networks, strict=True)]
+        told = [(case, *pair) for case, pair in zip(data.cases, pairs, strict=True)]
+        about = None if data.general else learned(told, wanted)
+        compared.append(Compared(data, tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs), about))
+    decision, reasons = _decide(compared, rules)
     weights = {"old": _weights(old), "new": _weights(new), "wanted_iou": wanted, "rules": vars(rules)}
-    record = weights | _record(compared, device) | {"accepted": not refused, "reasons": list(reasons)}
-    return Verdict(not refused, reasons, tuple(compared), record)
+    record = weights | _record(compared, device) | {"decision": decision, "reasons": list(reasons)}
+    record["accepted"] = decision == "accepted"
+    return Verdict(decision, reasons, tuple(compared), record)
+
+
+def _decide(compared: Sequence[Compared], rules: Rules) -> tuple[Decision, tuple[str, ...]]:
+    """Worse anywhere is refused; better must be what the new weights are for, the videos of the team."""
+    if refused := [reason for found in compared for reason in _complaints(found, rules)]:
+        return "refused", tuple(refused)
+    lines = [
+        line for found in compared for line in (_praise(found), *(found.learned.sentences() if found.learned else ()))
+    ]
+    judged = [found for found in compared if not found.data.general] or compared
+    if any(_better(found, rules) for found in judged):
+        return "accepted", tuple(lines)
+    why = f"no correction is saved, and mean J&F does not rise by {100 * rules.better:.1f} points"
+    return "nothing learned", (why, *lines)
+
+
+def _better(found: Compared, rules: Rules) -> bool:
+    return total(found.new) < total(found.old) or mean_jf(found.new) - mean_jf(found.old) >= rules.better
 
 
 def _pair(
@@ -188,17 +224,17 @@ def _complaints(found: Compared, rules: Rules) -> list[str]:
     return lines
 
 
-def _praise(found: Compared) -> list[str]:
+def _praise(found: Compared) -> str:
     old, new = mean_jf(found.old), mean_jf(found.new)
     line = f"{found.data.name}: J&F {old:.3f} -> {new:.3f}"
     if not found.data.general:
         line += f", corrections {total(found.old)} -> {total(found.new)}"
-    return [line]
+    return line
 
 
 def _record(compared: Sequence[Compared], device: str) -> dict[str, Any]:
     return {
-        "sets": [_set(found) for found in compared],
+        "sets": [_set(found) | _learned(found) for found in compared],
         "machine": machine(device),
         "versions": versions(),
         "commit": commit(),
@@ -220,6 +256,12 @@ def _set(found: Compared) -> dict[str, Any]:
             for a, b in zip(found.old, found.new, strict=True)
         },
     }
+
+
+def _learned(found: Compared) -> dict[str, Any]:
+    if found.learned is None:
+        return {}
+    return found.learned.to_dict() | {"judged_by": {n: digest_of(path) for n, path in found.data.judged_by.items()}}
 
 
 def _values(result: Result) -> dict[str, float]:

@@ -18,6 +18,7 @@ from agss_model.overlay import Image, draw_overlay
 from agss_model.video.images import encode_picture
 from agss_model.words import printable
 from training.team.gate import Compared, Verdict, mean_jf, total
+from training.team.kinds import Learned, Places
 from training.team.measure import Result
 
 WORST = 6
@@ -32,6 +33,7 @@ table { border-collapse: collapse } td, th { padding: .25rem .8rem; border-botto
 td:first-child, th:first-child { text-align: left }
 .yes { color: #14691f } .no { color: #a11212 } .note { color: #666 }
 .row { display: flex; gap: .5rem; margin: .4rem 0 1.2rem } .row figure { margin: 0 } .row img { width: 100% }
+.text td, .text th { text-align: left }
 figcaption { font-size: .85rem; color: #555 } img.plot { max-width: 100% }
 """
 
@@ -51,7 +53,7 @@ def write_report(path: Path, verdict: Verdict) -> None:
 def page(verdict: Verdict) -> str:
     """The page as text; see `write_report`."""
     record = verdict.record
-    decision = '<span class="yes">accepted</span>' if verdict.accepted else '<span class="no">refused</span>'
+    decision = f'<span class="{"yes" if verdict.accepted else "no"}">{verdict.decision}</span>'
     reasons = "".join(f"<li>{escape(reason)}</li>" for reason in verdict.reasons)
     where = f"{record['machine']['cpu']}, torch {record['versions'].get('torch', '?')}"
     parts = [
@@ -71,10 +73,20 @@ def page(verdict: Verdict) -> str:
 def _section(found: Compared, wanted: float) -> str:
     kind = "general set" if found.data.general else "videos of the team"
     return (
-        f"<h2>{escape(Path(found.data.name).name)} ({kind})</h2>{_table(found)}"
+        f"<h2>{escape(Path(found.data.name).name)} ({kind})</h2>{_judged_by(found)}{_table(found)}"
+        f"{'' if found.learned is None else _kinds(found.learned, wanted) + _corrections(found.learned)}"
         f'<p><img class="plot" alt="J&amp;F and corrections by video" src="{_plot(found)}"></p>'
         f'<p><img class="plot" alt="IoU over time" src="{_curves(found, wanted)}"></p>'
         f"<h3>Worst frames</h3>{_worst(found)}"
+    )
+
+
+def _judged_by(found: Compared) -> str:
+    if not found.data.judged_by:
+        return ""
+    return (
+        '<p class="note">The new weights learned from all of these videos. Each video is judged here by weights of the '
+        "same training, at the same step, that left it out.</p>"
     )
 
 
@@ -90,11 +102,43 @@ def _table(found: Compared) -> str:
         f'<td>{before}</td><td>{after}</td><td class="{_class(before - after)}">{after - before:+d}</td></tr>'
         for name, count, one, two, before, after in rows
     )
-    head = "".join(
-        f"<th>{name}</th>"
-        for name in ("video", "judged masks", "J&amp;F old", "new", "points", "corrections old", "new", "change")
+    return _headed(cells, "video", "judged masks", "J&amp;F old", "new", "points", "corrections old", "new", "change")
+
+
+def _headed(cells: str, *names: str) -> str:
+    return f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>{cells}</table>"
+
+
+def _kinds(found: Learned, wanted: float) -> str:
+    """Which kinds of masks got better, without corrections."""
+    cells = "".join(
+        f"<tr><td>{escape(kind.name)}</td><td>{kind.masks}</td><td>{kind.old:.3f}</td><td>{kind.new:.3f}</td>"
+        f'<td class="{_class(kind.new - kind.old)}">{100 * (kind.new - kind.old):+.1f}</td>'
+        f"<td>{kind.old_below}</td><td>{kind.new_below}</td></tr>"
+        for kind in found.kinds
     )
-    return f"<table><tr>{head}</tr>{cells}</table>"
+    names = ("kind", "judged masks", "mean IoU old", "new", "points", f"below {wanted} old", "new")
+    return f"<h3>Kinds of masks</h3>{_headed(cells, *names)}"
+
+
+def _corrections(found: Learned) -> str:
+    """Which corrections are saved, and which are asked for instead."""
+    cells = "".join(
+        f"<tr><td>{escape(name)}</td><td>{_places(saved)}</td><td>{_places(found.added[name])}</td></tr>"
+        for name, saved in found.saved.items()
+        if saved or found.added[name]
+    )
+    if not cells:
+        return "<p>Both weights ask for the same corrections.</p>"
+    names = ("video", "asked for with the old weights only", "with the new weights only")
+    return f'<h3>Corrections saved</h3><div class="text">{_headed(cells, *names)}</div>'
+
+
+def _places(given: Places) -> str:
+    objects: dict[int, list[int]] = {}
+    for frame, object_id in given:
+        objects.setdefault(frame, []).append(object_id)
+    return "; ".join(f"frame {frame}: object {', '.join(map(str, ids))}" for frame, ids in objects.items()) or "none"
 
 
 def _class(gain: float) -> str:
@@ -192,7 +236,7 @@ def _pictures(found: Compared, place: int, frame: int) -> str:
         f"<figcaption>{escape(title)}</figcaption></figure>"
         for title, labels in shown
     )
-    return f'<div>{escape(case.name)}, frame {frame}</div><div class="row">{figures}</div>'
+    return f'<div>{escape(case.name)}, frame {case.number(frame)}</div><div class="row">{figures}</div>'
 
 
 def _predicted(result: Result, frame: int, truth: LabelMap) -> LabelMap:

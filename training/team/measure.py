@@ -1,23 +1,25 @@
 """How well weights track videos with known truth, and how often an annotator would have to correct them.
 
-Corrections are simulated: the clip is tracked from the first mask of each object; in every annotated frame where an
-object is below the wanted IoU its true mask is given as a new reference, which counts as one correction, and tracking
-goes on from there. So every annotated frame ends above the wanted IoU.
+Corrections are simulated (`agss_model.evaluation.corrections.needed`): the clip is tracked from the first mask of each
+object; in every annotated frame where an object is below the wanted IoU its true mask is given as a new reference,
+which counts as one correction, and tracking goes on from there. So every annotated frame ends above the wanted IoU.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from agss_model.clips import follow
 from agss_model.errors import MediaError
-from agss_model.evaluation import Sequence, boundary_f, open_dataset, region_similarity
-from agss_model.masks.labels import BoolMask, LabelMap, object_ids, to_masks
+from agss_model.evaluation import Sequence, boundary_f, open_dataset
+from agss_model.evaluation.corrections import ious_of, needed
+from agss_model.masks.labels import BoolMask, LabelMap, object_ids
 from agss_model.network.base import AGSSVOS
 from agss_model.tracker import Tracker
 from agss_model.video import FrameSource
@@ -38,6 +40,7 @@ class Case:
         first_masks: by frame number a function that gives the label map of the objects that enter there.
         truth: from a frame number to label map, void pixels and the ids that are known there.
         judged: for each object the frames in which it is judged.
+        numbers: of the frames in the video that they were taken from; empty where they are the same.
     """
 
     name: str
@@ -45,6 +48,11 @@ class Case:
     first_masks: Mapping[int, Callable[[], LabelMap]]
     truth: Callable[[int], tuple[LabelMap, BoolMask, frozenset[int]]]
     judged: Mapping[int, frozenset[int]]
+    numbers: tuple[int, ...] = ()
+
+    def number(self, index: int) -> int:
+        """Number of a frame in the video as people know it."""
+        return self.numbers[index] if self.numbers else index
 
     @property
     def last(self) -> int:
@@ -62,8 +70,8 @@ class Result:
         F: mean boundary measure over objects.
         objects: that were judged.
         judged: pairs of object and frame that were judged.
-        corrections: that keep every judged frame above the wanted IoU.
-        frames: for each judged frame the lowest IoU of an object in it, without corrections.
+        given: (frame, object) of the corrections that keep every judged frame above the wanted IoU.
+        ious: by object and judged frame, without corrections.
         predictions: compressed label maps of the judged frames, without corrections.
     """
 
@@ -72,9 +80,22 @@ class Result:
     F: float
     objects: int
     judged: int
-    corrections: int
-    frames: Mapping[int, float]
+    given: tuple[tuple[int, int], ...]
+    ious: Mapping[tuple[int, int], float]
     predictions: Mapping[int, bytes]
+
+    @property
+    def corrections(self) -> int:
+        """How many are needed."""
+        return len(self.given)
+
+    @property
+    def frames(self) -> dict[int, float]:
+        """For each judged frame the lowest IoU of an object in it."""
+        lowest: dict[int, float] = {}
+        for (_, frame), iou in self.ious.items():
+            lowest[frame] = min(iou, lowest.get(frame, iou))
+        return lowest
 
     @property
     def JF(self) -> float:
@@ -112,12 +133,14 @@ def _case(sequence: Sequence, known: Known) -> Case:
         object_id: frozenset(index for index in sequence.scored_frames(object_id) if object_id in told(index))
         for object_id in sequence.ids
     }
+    stems = [path.stem for path in sequence.frames]
     return Case(
         name=sequence.name,
         open=lambda: ImageFrames(sequence.frames, name=sequence.name),
         first_masks=sequence.first_masks,
         truth=truth,
         judged=judged,
+        numbers=tuple(map(int, stems)) if all(stem.isdecimal() for stem in stems) else (),
     )
 
 
@@ -152,71 +175,64 @@ def measure(case: Case, network: AGSSVOS, *, wanted: float = WANTED_IOU) -> Resu
         MediaError: frames or truth cannot be read.
     """
     values: dict[int, list[tuple[float, float]]] = {object_id: [] for object_id in case.judged}
-    frames: dict[int, float] = {}
+    ious: dict[tuple[int, int], float] = {}
     predictions: dict[int, bytes] = {}
     with case.open() as source:
         numbers = range(min(case.first_masks), case.last + 1)
         for result in follow(source, case.first_masks, Tracker(network), numbers):
             index = result.frame_index
-            scores = {i: value for i, value in _scores(case, index, result.label_map)}
+            scores = _scores(case, index, result.label_map)
             for object_id, value in scores.items():
                 values[object_id].append(value)
+                ious[object_id, index] = value[0]
             if scores:
-                frames[index] = min(j for j, _ in scores.values())
                 predictions[index] = zlib.compress(result.label_map.astype(np.uint16).tobytes(), 1)
     means = np.array([np.mean(found, 0) for found in values.values() if found])
-    good = all(j >= wanted for found in values.values() for j, _ in found)
+    good = all(j >= wanted for j in ious.values())
     return Result(
         name=case.name,
         J=float(means[:, 0].mean()),
         F=float(means[:, 1].mean()),
         objects=len(means),
         judged=sum(map(len, values.values())),
-        corrections=0 if good else corrections(case, network, wanted=wanted),
-        frames=frames,
+        given=() if good else corrections(case, network, wanted=wanted),
+        ious=ious,
         predictions=predictions,
     )
 
 
-def corrections(case: Case, network: AGSSVOS, *, wanted: float = WANTED_IOU) -> int:
-    """How many true masks have to be given after the first ones.
+def corrections(case: Case, network: AGSSVOS, *, wanted: float = WANTED_IOU) -> tuple[tuple[int, int], ...]:
+    """Frames and objects of the true masks that have to be given after the first ones.
 
     Args:
         case: the video.
         network: in eval mode.
         wanted: IoU that every judged frame must reach.
     """
-    tracker = Tracker(network)
-    count = 0
+    numbers = range(min(case.first_masks), case.last + 1)
     with case.open() as source:
-        start = min(case.first_masks)
-        for index, frame in zip(range(start, case.last + 1), source.frames(start, case.last + 1), strict=True):
-            entering = to_masks(case.first_masks[index]()) if index in case.first_masks else {}
-            if not entering and not tracker.object_ids:
-                continue
-            result = tracker.add(frame, entering, index) if entering else tracker.step(frame, index)
-            wrong = {i for i, (j, _) in _scores(case, index, result.label_map, boundary=False) if j < wanted}
-            if wrong:
-                labels, _, _ = case.truth(index)
-                tracker.add(frame, {object_id: labels == object_id for object_id in sorted(wrong)}, index)
-                count += len(wrong)
-    return count
+        frames = zip(numbers, source.frames(numbers.start, numbers.stop), strict=True)
+        judge, truth = partial(_ious, case), lambda index: case.truth(index)[0]
+        return needed(frames, case.first_masks, Tracker(network), judge, truth, wanted)
 
 
-def _scores(
-    case: Case, index: int, prediction: LabelMap, *, boundary: bool = True
-) -> Iterator[tuple[int, tuple[float, float]]]:
+def _scores(case: Case, index: int, prediction: LabelMap) -> dict[int, tuple[float, float]]:
     """J and F of every object that is judged in a frame."""
+    found = _ious(case, index, prediction)
+    if not found:
+        return {}
+    truth, void, _ = case.truth(index)
+    return {i: (j, boundary_f(prediction == i, truth == i, void=void)) for i, j in found.items()}
+
+
+def _ious(case: Case, index: int, prediction: LabelMap) -> dict[int, float]:
     judged = [object_id for object_id, frames in case.judged.items() if index in frames]
     if not judged:
-        return
+        return {}
     truth, void, _ = case.truth(index)
     if truth.shape != prediction.shape:
         raise MediaError(
             f"{case.name}, frame {index}: the mask is {truth.shape[1]}x{truth.shape[0]}, the frame "
             f"{prediction.shape[1]}x{prediction.shape[0]}; export masks at the size of the frames"
         )
-    for object_id in judged:
-        ours, theirs = prediction == object_id, truth == object_id
-        f = boundary_f(ours, theirs, void=void) if boundary else 0.0
-        yield object_id, (region_similarity(ours, theirs, void), f)
+    return ious_of(prediction, truth, void, judged)

@@ -15,18 +15,21 @@ from agss_model.files import sha256_of, write_json
 from agss_model.weights.bundles import WEIGHTS, Bundle, add_bundle, check_name, find_bundle
 from agss_model.weights.files import read_weights, save_weights
 from agss_model.weights.registry import digest_of, shipped_models
+from training.annotations.fold_files import folder_of
 from training.loop.monitor import LOG, hours_in
 from training.loop.settings import from_dict
 from training.release.model_card import LICENCE_OF_TEAM, Training, model_card
-from training.team.finetune import RECORD
-from training.team.gate import Verdict, compare, open_sets
+from training.team.finetune import DATA, RECORD
+from training.team.folds import CHOSEN, NOTHING, fold_folder, read_outcome
+from training.team.gate import DataSet, Verdict, compare, open_general, open_sets
 from training.team.gate_report import write_report
+from training.team.measure import Case, open_cases
 
 GATE, PAGE = "gate.json", "gate.html"
 
 
 class RefusedError(WeightsError):
-    """The gate found the new weights worse."""
+    """The new weights are worse, or no better."""
 
 
 @dataclass(frozen=True)
@@ -38,42 +41,63 @@ class Candidate:
         weights: its best weights, as they will be published: in half precision.
         old: name, place and SHA-256 of the weights it began with.
         step: optimiser steps behind the best weights.
+        folds: trainings of the run that left something out, on which the gate judges.
     """
 
     run: Path
     weights: Path
     old: dict[str, str]
     step: int
+    folds: int = 0
+
+    def team_set(self) -> DataSet:
+        """What the gate judges on: the held-out videos, or what was left out in turn.
+
+        Raises:
+            MediaError: the data of the run are incomplete.
+        """
+        data = self.run / DATA
+        if not self.folds:
+            return open_sets([data / "held_out"], ())[0]
+        cases, judged_by = list[Case](), dict[str, Path]()
+        for number in range(1, self.folds + 1):
+            found = open_cases(folder_of(data, number) / "validation")
+            cases += found
+            judged_by |= {case.name: fold_folder(self.run, number) / CHOSEN for case in found}
+        return DataSet("left_out", False, tuple(cases), judged_by)
 
 
 def candidate(run: Path) -> Candidate:
     """The best weights of a fine-tuning run.
 
     Raises:
-        WeightsError: the folder holds no fine-tuning that has been validated, or nothing better was found.
+        RefusedError: nothing was learned.
+        WeightsError: the folder holds no fine-tuning that has been validated, or it is damaged.
+        ConfigError: the record of its outcome is damaged.
     """
     try:
-        old = json.loads((run / RECORD).read_text(encoding="utf-8"))["weights"]
-        old = {key: str(old[key]) for key in ("name", "place", "sha256")}
+        record = json.loads((run / RECORD).read_text(encoding="utf-8"))
+        old = {key: str(record["weights"][key]) for key in ("name", "place", "sha256")}
+        folds = int(record.get("folds", 0))
     except FileNotFoundError as error:
         raise WeightsError(f"{run} is no folder of agss finetune: there is no {RECORD} in it") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(f"{run / RECORD} is damaged ({error!r}); fine-tune anew with another --out") from error
+    outcome = read_outcome(run)
+    if outcome is not None and not outcome.learned:
+        raise RefusedError(f"{run}: {outcome.sentence()}")
     best = run / "best.safetensors"
-    if not best.is_file():
+    if not best.is_file() or (folds and outcome is None):
         raise WeightsError(f"{run} has no validated weights yet; go on with agss finetune ... --out {run}")
     state, config, metadata = read_weights(best)
     step = int(metadata.get("step", 0))
     if step == 0:
-        raise WeightsError(
-            f"{run} found nothing that validates better than the weights it began with, so there is nothing to "
-            "publish; annotate more frames, or more different videos"
-        )
+        raise RefusedError(f"{run}: {NOTHING} so far; go on with agss finetune ... --out {run}")
     about = {"step": str(step), "began_with": f"{old['name']} {old['sha256']}"}
     about |= {"licence": "as the owner of the data decides"}
     weights = run / "candidate.safetensors"
     save_weights(weights, state, config, about, dtype=torch.float16)
-    return Candidate(run, weights, old, step)
+    return Candidate(run, weights, old, step, folds)
 
 
 def judge(
@@ -84,7 +108,7 @@ def judge(
     device: str = "cpu",
     say: Callable[[str], None],
 ) -> Verdict:
-    """Let the gate decide on the run's held-out videos, and keep its report in the run's folder.
+    """Let the gate decide on the videos that were not learned from, and keep its report in the run's folder.
 
     Args:
         found: what is to be published.
@@ -96,7 +120,7 @@ def judge(
     Raises:
         AgssError: weights or data cannot be read, or the report cannot be written.
     """
-    sets = open_sets([found.run / "data" / "held_out"], general)
+    sets = [found.team_set(), *open_general(general)]
     verdict = compare(old or found.old["place"], found.weights, sets, device=device, say=say)
     write_json(found.run / GATE, verdict.record)
     write_report(found.run / PAGE, verdict)
@@ -117,7 +141,7 @@ def publish(
     A gate report in the run's folder is used again when it is about the same two files and data sets.
 
     Raises:
-        RefusedError: the gate refused; its report is in the run's folder.
+        RefusedError: nothing was learned, or the gate refused; its report is in the run's folder.
         WeightsError: the run or the name cannot be used.
         OutputError: the store cannot be written.
     """
@@ -132,7 +156,8 @@ def publish(
         record = judge(found, general, old=old, device=device, say=say).record
     if not record["accepted"]:
         reasons = "\n".join(f"- {reason}" for reason in record["reasons"])
-        raise RefusedError(f"The gate refused these weights:\n{reasons}\nSee {run / PAGE}")
+        words = "The gate refused these weights" if record["decision"] == "refused" else "Nothing learned"
+        raise RefusedError(f"{words}:\n{reasons}\nSee {run / PAGE}")
     return add_bundle(name, lambda folder, version: _write(folder, f"{name}@{version}", found, record))
 
 
@@ -142,10 +167,12 @@ def _earlier(run: Path, old: str, found: Candidate, general: tuple[str, ...]) ->
         record: dict[str, Any] = json.loads((run / GATE).read_text(encoding="utf-8"))
         hashes = (record["old"]["sha256"], record["new"]["sha256"])
         names = [part["name"] for part in record["sets"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        judged_by, _ = set(record["sets"][0]["judged_by"].values()), record["decision"]
+    except (OSError, ValueError, KeyError, TypeError, LookupError):
         return None
     same = hashes == (digest_of(old), sha256_of(found.weights))
-    expected = ["held_out", *(Path(part).name for part in general)]
+    same &= judged_by == {sha256_of(fold_folder(run, number) / CHOSEN) for number in range(1, found.folds + 1)}
+    expected = ["left_out" if found.folds else "held_out", *(Path(part).name for part in general)]
     return record if same and names == expected and (run / PAGE).is_file() else None
 
 
@@ -169,4 +196,6 @@ def _training(found: Candidate) -> Training:
         raise WeightsError(
             f"the records of {run} cannot be read ({error}); going on with the run once mends them"
         ) from error
-    return Training(settings, provenance, found.step, hours_in(run / LOG, until=found.step), found.old["name"])
+    folds = sum(hours_in(fold_folder(run, number) / LOG) for number in range(1, found.folds + 1))
+    hours = folds + hours_in(run / LOG, until=found.step)
+    return Training(settings, provenance, found.step, hours, found.old["name"])

@@ -133,9 +133,9 @@ class LiteAGSSVOS(AGSSVOS):
         key = self._key(features)
         known = torch.ones(masks.shape[:2], dtype=torch.bool, device=masks.device)
         value = F.pixel_unshuffle(masks[:, :, None].float(), 4)
-        if self.target is None or features.looks is None or not lasting:
+        if self.target is None or features.appearance is None or not lasting:
             return Reference(key, value, known)
-        gram, cross = self.target.remember(features.looks, value)
+        gram, cross = self.target.remember(features.appearance, value)
         return Reference(key, value, known, gram=gram, cross=cross)
 
     def compact(self, reference: Reference) -> Reference:
@@ -182,9 +182,9 @@ class LiteAGSSVOS(AGSSVOS):
 
     def likeness(self, features: Features, references: Sequence[Reference]) -> Likeness | None:
         """See `AGSSVOS.likeness`."""
-        if self.target is None or features.looks is None:
+        if self.target is None or features.appearance is None:
             return None
-        return self.target.likeness(features.looks, references)
+        return self.target.likeness(features.appearance, references)
 
     def _decided(self, features: Features, evidence: Evidence, valid: Tensor | None = None) -> Tensor:
         """The masks that the evidence leads to."""
@@ -221,8 +221,8 @@ class LiteAGSSVOS(AGSSVOS):
         moved = F.pixel_unshuffle(warped[:, :, None].float(), 4)
         near = None if within is None else F.max_pool2d(within.float(), 4)[:, :, None]
         found = [_returned(memory.value, near), local, moved]
-        if self.target is not None and features.looks is not None:
-            share = self.target.share(features.looks, references)
+        if self.target is not None and features.appearance is not None:
+            share = self.target.share(features.appearance, references)
             found.append(self.target.evidence(share))
         own = torch.stack(found, 2)  # (B, N, S, 16, h, w)
         if near is not None:

@@ -87,8 +87,8 @@ def test_only_what_a_memory_needs_is_kept():
     assert kept.levels == ()
     assert kept.image.numel() == 0
     assert kept.key.dtype == torch.float16
-    looks = torch.rand(1, 5, 6, 10)
-    assert memorable(Features(image, (), kept.key.float(), looks)).looks is looks
+    appearance = torch.rand(1, 5, 6, 10)
+    assert memorable(Features(image, (), kept.key.float(), appearance)).appearance is appearance
     without_key = build_network(preset("rgmp")).eval()
     features = without_key.encode(torch.rand(1, 3, 64, 64))
     assert memorable(features) is features

@@ -122,6 +122,17 @@ def test_objects_times_pixels_are_bounded(function, monkeypatch):
     assert "start 2 at a time" in refused(function, init(dot, dot, dot), 413)
 
 
+def test_remembered_frames_times_objects_are_bounded(function, monkeypatch):
+    """Each object has a mask in each frame that one of them remembers, so memory grows with the product."""
+    begun = [state for t in range(3) for state in function.start(CLIP.frame(t), CLIP.shapes(t))]
+    message = {"image": picture(CLIP.frame(3)), "shapes": [None] * 6, "states": begun}
+    monkeypatch.setattr("serverless.function.assembly.MAX_LOOKED_AT", 3 * 6 - 1)
+    assert "6 objects that remember 3 different frames" in refused(function, message, 413)
+    assert function.follow(CLIP.frame(3), begun[:5])
+    monkeypatch.setattr("serverless.function.assembly.MAX_LOOKED_AT", 3 * 6)
+    assert function.post(message)[0] == 200
+
+
 def other_file(kind, **options):
     file = io.BytesIO()
     Image.fromarray(CLIP.frame(0)).save(file, kind, **options)

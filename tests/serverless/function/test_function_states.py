@@ -15,6 +15,7 @@ from agss_model.config import preset
 from agss_model.frames import resized
 from agss_model.memory import Memory
 from agss_model.network import build_network
+from agss_model.scoring import Trust
 from agss_model.tracker import Tracker
 from serverless.function import dealing, pictures
 from serverless.function.cache import FeatureCache
@@ -288,15 +289,15 @@ def test_large_pictures_are_carried_for_all_and_faint_copies_by_each(function):
     for t in range(1, 3):
         shapes, states = function.follow(grainy(clip, t), states)
     held = [from_json(state) for state in states]
-    assert len({state.drawn.digest for state in held}) == len({state.looks[-1].digest for state in held}) == 1
-    for digest, copies in ((held[0].drawn.digest, dealing.DRAWN_COPIES), (held[0].looks[-1].digest, 1)):
+    assert len({state.drawn.digest for state in held}) == len({state.frames[-1].digest for state in held}) == 1
+    for digest, copies in ((held[0].drawn.digest, dealing.DRAWN_COPIES), (held[0].frames[-1].digest, 1)):
         assert sum(digest in state.pictures for state in held) == copies
     assert sum(len(state.pictures) for state in held) == 2 * len(held)
     small = [len(p.data) for state in held for p in state.pictures.values() if p.digest in _faint(state)]
     assert len(small) == 2 * len(held) - 1 - dealing.DRAWN_COPIES
     assert max(small) <= pictures.FAINT_BYTES
 
-    alone = next(k for k, state in enumerate(held) if not {look.digest for look in state.looks} & set(state.pictures))
+    alone = next(k for k, state in enumerate(held) if not {seen.digest for seen in state.frames} & set(state.pictures))
     expected = function.follow(grainy(clip, 3), [states[alone]])
     assert restarted(function).follow(grainy(clip, 3), [states[alone]]) == expected
     assert overlap(mask_of(expected[0][0]["points"], 180, 300), clip.masks(3)[alone]) > 0.6
@@ -305,7 +306,7 @@ def test_large_pictures_are_carried_for_all_and_faint_copies_by_each(function):
 
 
 def _faint(state):
-    return {look.faint for look in state.looks}
+    return {seen.faint for seen in state.frames}
 
 
 def test_a_frame_with_more_noise_than_a_camera_has_loses_a_little(monkeypatch):
@@ -326,6 +327,25 @@ def test_what_the_network_sees_is_what_a_tracker_sees():
     ):
         frame = cv2.resize(rng.integers(0, 256, (9, 16, 3), np.uint8), size[::-1])
         assert np.array_equal(pictures.encode(frame, working).pixels(working), resized(frame, working))
+
+
+def test_what_was_doubtful_is_remembered_by_neither(monkeypatch):
+    """The function keeps of an object what the tracker keeps, whose head doubts the second of three."""
+    network = Function().scenes.network
+
+    def head(clues):
+        never = torch.zeros(len(clues), dtype=torch.bool)
+        sure = torch.where(torch.arange(len(clues)) == 1, 0.3, 0.9)
+        return Trust(sure, torch.zeros(len(clues)), never, never)
+
+    monkeypatch.setattr(network, "head", head)
+    function, clip = Function(Scenes(network, FeatureCache(1 << 26))), Clip(3)
+    states = function.start(clip.frame(0), clip.shapes(0))
+    _, states = function.track(clip.frames(1, 8), states)
+    kept = [[frame.sure for frame in from_json(state).recent] for state in states]
+    assert all(kept)
+    assert sum(not any(own) for own in kept) == 1
+    assert sum(all(own) for own in kept) == 2
 
 
 def test_states_go_on_with_other_weights(function):

@@ -242,6 +242,50 @@ def test_a_drawing_made_during_the_run_has_nothing_beside_it(cvat, clip):
     assert not doubles(cvat)
 
 
+def test_a_drawing_that_is_what_a_machine_made_gets_its_group_and_takes_its_place(cvat, clip, again):
+    cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=4)
+    track(cvat)
+    cvat.draw(1, "mask", 8, encode_cvat_mask(clip.mask(1, 8)))
+    assert "is taken for group 4" in again()
+    assert [(s["group"], s["source"]) for s in cvat.jobs[1].shapes if s["frame"] == 8] == [(4, "manual")]
+    assert not doubles(cvat)
+
+
+def test_a_mask_deleted_during_the_run_stays_deleted(cvat, clip, again):
+    cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=4)
+    track(cvat)
+    cvat.draw(1, "mask", 5, encode_cvat_mask(np.roll(clip.mask(1, 5), 1, axis=1)), group=4)
+    cvat.lambda_calls.clear()
+
+    def delete_meanwhile(body):
+        if len(cvat.lambda_calls) == 4:
+            cvat.jobs[1].shapes = [s for s in cvat.jobs[1].shapes if s["frame"] != 8]
+        return smaller(colours(body)) if body["states"] else colours(body)
+
+    cvat.functions["agss-vos"] = Function(delete_meanwhile, version=2)
+    track(cvat)
+    assert {s["frame"] for s in cvat.jobs[1].shapes} == set(range(FRAMES)) - {8}
+    assert "stays deleted" in again()
+    assert {s["frame"] for s in cvat.jobs[1].shapes} == set(range(FRAMES)) - {8}
+
+
+def test_a_track_deleted_during_the_run_stays_deleted(cvat, clip):
+    cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=4)
+    track(cvat, "--output", "polygons")
+    cvat.lambda_calls.clear()
+
+    def delete_meanwhile(body):
+        if len(cvat.lambda_calls) == 4:
+            cvat.jobs[1].tracks = []
+        return smaller(colours(body)) if body["states"] else colours(body)
+
+    cvat.functions["agss-vos"] = Function(delete_meanwhile, version=2)
+    track(cvat, "--output", "polygons")
+    assert not cvat.jobs[1].tracks
+    assert "stays deleted" in track(cvat, "--output", "polygons")
+    assert not cvat.jobs[1].tracks
+
+
 def test_an_edit_of_a_track_during_the_run_is_kept(cvat, clip):
     drawn = cvat.draw_track(1, "polygon", {0: square(clip, 1, 0)})
 

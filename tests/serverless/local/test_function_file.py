@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import copy
 import importlib
+import os
 import re
+import shutil
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from agss_model.errors import ConfigError
 from serverless.function import contract
@@ -73,7 +76,7 @@ def test_there_is_a_description_without_which_cvat_lists_no_function_at_all(path
 def test_the_runtime_is_the_python_of_the_base_image(path):
     spec = read_function_file(path).document["spec"]
     runtime = re.fullmatch(r"python:(3\.\d+)", spec["runtime"])
-    image = re.fullmatch(r"python:(3\.\d+)\.\d+-[-a-z0-9]+", spec["build"]["baseImage"])  # to the patch release
+    image = re.fullmatch(r"python:(3\.\d+)\.\d+-[-a-z0-9]+(@sha256:[0-9a-f]{64})?", spec["build"]["baseImage"])
     assert runtime[1] == image[1]
     assert runtime[1] in ("3.10", "3.11")  # what every dashboard that CVAT pins can run
 
@@ -105,11 +108,54 @@ def test_build_instructions_are_of_a_dockerfile_and_pin_what_the_project_is_test
     lines = [line for name in ("preCopy", "postCopy") for line in directives[name]]
     assert all(set(line) == {"kind", "value"} and line["kind"] in INSTRUCTIONS for line in lines)
     assert all("\n" not in line["value"] for line in lines)
-    pinned = re.search(r"^torch==(.+)$", (ROOT / "requirements" / "dev.txt").read_text(), re.MULTILINE)[1]
-    assert f"torch=={pinned} " in " ".join(line["value"] for line in lines) + " "
-    # The folder is copied between the two, so only the second can install from it.
+    # The folder is copied between the two, so only the second can install it; what it needs is copied and kept before.
     assert not any("/opt/nuclio" in line["value"] for line in directives["preCopy"])
-    assert any('"/opt/nuclio[serverless,redis' in line["value"] for line in directives["postCopy"])
+    source, target = next(line["value"] for line in lines if line["kind"] == "COPY").split()
+    assert (ROOT / source.removeprefix("handler/")).is_file()
+    installs = [line["value"] for line in lines if line["value"].startswith("pip install")]
+    assert f"--require-hashes -r {target}" in installs[0]
+    assert "--no-index --no-deps --no-build-isolation /opt/nuclio" in installs[1]
+    assert len(installs) == 2
+
+
+def pins(path):
+    """Versions by name of a file that uv wrote."""
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", path.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ["function-cpu.txt", "function-gpu.txt"])
+def test_everything_in_the_image_has_hashes_and_the_version_the_project_is_tested_with(name):
+    path = ROOT / "requirements" / name
+    tested = {}
+    for line in (ROOT / "requirements" / "dev.txt").read_text().splitlines():
+        if line and not line.startswith("#") and not line.endswith('< "3.11"'):
+            package, version = line.split(";")[0].strip().split("==")
+            tested[re.sub(r"[-_.]+", "-", package).lower()] = version
+    found = pins(path)
+    assert {"torch", "numpy", "opencv-python-headless", "pydantic", "redis", "setuptools"} <= found.keys()
+    assert {package: version.removesuffix("+cpu") for package, version in found.items() if package in tested} == {
+        package: tested[package] for package in found if package in tested
+    }
+    blocks = re.split(r"\n(?=[a-z])", path.read_text())[1:]
+    assert len(blocks) == len(found)
+    assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", block) for block in blocks)
+
+
+def test_what_the_project_asks_for_is_in_the_image():
+    """Anew after a change of pyproject.toml: requirements/pin.sh."""
+    tomllib = pytest.importorskip("tomllib", reason="reads TOML with Python 3.11's own library")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for name, extras in (
+        ("function-cpu.txt", ["serverless", "redis", "onnx"]),
+        ("function-gpu.txt", ["serverless", "redis"]),
+    ):
+        wanted = [
+            *project["dependencies"],
+            *(need for extra in extras for need in project["optional-dependencies"][extra]),
+        ]
+        found = pins(ROOT / "requirements" / name)
+        for requirement in map(Requirement, wanted):
+            assert requirement.specifier.contains(found[requirement.name.lower()]), requirement
 
 
 @BOTH
@@ -222,6 +268,29 @@ def test_the_base_image_can_be_pinned_to_a_digest(nuctl, monkeypatch):
     assert deployed["spec"]["build"].pop("baseImage") == image
     plain["spec"]["build"].pop("baseImage")
     assert deployed == plain
+
+
+def test_the_digest_of_today_is_recorded_in_both_files(tmp_path, monkeypatch):
+    names = ["requirements/base-image.sh", "function.yaml", "serverless/function-cpu.yaml"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "docker").write_text('#!/bin/sh\necho "$@" >>"$0.asked"\necho "$DIGEST"\n')
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def renew(digest):
+        monkeypatch.setenv("DIGEST", digest)
+        done = subprocess.run(["sh", tmp_path / names[0]], capture_output=True, text=True, check=False)
+        found = {read_function_file(tmp_path / name).document["spec"]["build"]["baseImage"] for name in names[1:]}
+        return done.returncode, found
+
+    image = re.sub("@.*", "", read_function_file(GPU).document["spec"]["build"]["baseImage"])
+    for digest in (f"sha256:{'0f' * 32}", f"sha256:{'a0' * 32}"):
+        assert renew(digest) == (0, {f"{image}@{digest}"})
+    assert renew("sha256:0f") == (1, {f"{image}@sha256:{'a0' * 32}"})
+    assert (tmp_path / "docker.asked").read_text().splitlines()[-1].endswith(image)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
 @pytest.mark.parametrize("image", ["python@sha256:12", "a b", "x|y", "-e", f"python@sha256:{'0G' * 32}", "a\nb"])
