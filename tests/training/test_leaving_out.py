@@ -152,6 +152,7 @@ def test_the_time_is_shared_out(two, start, tmp_path, quick):
     assert "about 6 minutes at most on this machine (1.00 s a step)" in text
 
 
+@pytest.mark.slow
 def test_two_videos_of_few_frames_are_both_learned_from(two, start, tmp_path, quick, monkeypatch):
     """The second step is better for one and worse for the other; in the mean the first one is best."""
     opened = []
