@@ -11,6 +11,7 @@ import pytest
 import torch
 from browser import browser, page  # noqa: F401 - fixtures
 from database import database  # noqa: F401 - a fixture; importing it also keeps FiftyOne away from the user's home
+from shared_folder import SHARED
 
 from agss_model.config import preset
 from agss_model.network import build_network
@@ -20,8 +21,6 @@ from agss_model.network.base import AGSSVOS
 # it says depends on the code alone.
 hypothesis.settings.register_profile("here", deadline=None, derandomize="AGSS_SAME_EXAMPLES" in os.environ)
 hypothesis.settings.load_profile("here")
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_collection_modifyitems(items):

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import SHARED
+from shared_folder import SHARED
 from typer.testing import CliRunner
 
 from agss_model.cli.main import app

@@ -23,8 +23,8 @@ import fiftyone as fo
 import numpy as np
 import psutil
 import torch
-from conftest import SHARED
 from little_videos import detection, video_sample
+from shared_folder import SHARED
 
 from agss_model.masks import read_label_map
 from agss_model.video import VideoWriter, open_source

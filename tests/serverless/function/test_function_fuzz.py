@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SHARED
 from function_client import Clip, Function, box_around, picture, quick_network
 from mutations import Mutator
+from shared_folder import SHARED
 from soak import Soak
 
 from serverless.function.cache import FeatureCache
