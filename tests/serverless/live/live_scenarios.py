@@ -45,7 +45,7 @@ class Scenario:
         shown: frames in which CVAT shows each object at the end, by its number.
         objects: as how many objects CVAT knows one, where people say that it is more than one.
         anywhere: whether any machine, also one without a record of the job, has nothing more to do at the end.
-        says: what the last run says.
+        short: why this falls short today.
     """
 
     name: str
@@ -53,9 +53,10 @@ class Scenario:
     shown: Mapping[int, Collection[int]] = field(default_factory=lambda: {1: ALL})
     objects: Mapping[int, int] = field(default_factory=dict)
     anywhere: bool = True
-    says: str = ""
+    short: str = ""
 
 
+RELABELLED = "no keyframe keeps its seal where the old label has attributes: the first run takes it for another object"
 POLYGONS = ("--output", "polygons")
 BOTH = ("--direction", "both")
 BACK = ("--direction", "backward")
@@ -176,7 +177,7 @@ def _tracks() -> list[Scenario]:
         ),
         Scenario("our track split", [mask(), here, split(), there]),
         Scenario("a person's track split", [polygon(), here, split(), there], objects={1: 2}),
-        Scenario("our track relabelled", [mask(), here, relabel(1, 5), there]),
+        Scenario("our track relabelled", [mask(), here, relabel(1, 5), there], short=RELABELLED),
         Scenario("a track and a mask", [polygon(1, 0, group=4), mask(1, 6, group=4), here, there], {}),
         Scenario("two tracks of one group", [polygon(1, 0, group=4), polygon(2, 0, group=4), here], {}),
         Scenario("edited during the run", [polygon(), while_tracking(4, put_keyframe(1, 7), *POLYGONS), there]),
