@@ -227,7 +227,7 @@ def make_targets(givens: Sequence[Given], groups: Groups, labels: Mapping[int, L
 
 
 def _target(number: int, key: Key, drawn: Sequence[Given], label: Label) -> Target:
-    """The server gives defaults for missing attributes, and shapes must come back as they were sent."""
+    """Shapes must come back as they were sent, so attributes are all of the label, and of no other one."""
     same = [given for given in drawn if given.label_id == key[0]] or drawn
-    changes = {given.frame: {**label.defaults, **given.attributes} for given in reversed(same)}
+    changes = {given.frame: label.completed(given.attributes) for given in reversed(same)}
     return Target(number, *key, drawn[0].z_order, changes[same[0].frame], dict(sorted(changes.items())))

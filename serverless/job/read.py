@@ -34,6 +34,10 @@ class Label:
     mutable: frozenset[int] = frozenset()
     attributes: Mapping[int, str] = field(default_factory=dict)
 
+    def completed(self, values: Mapping[int, str]) -> dict[int, str]:
+        """A value for each attribute, as the server completes them; it refuses those of other labels."""
+        return {spec: values.get(spec, default) for spec, default in self.defaults.items()}
+
 
 @dataclass(frozen=True)
 class JobInfo:

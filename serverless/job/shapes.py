@@ -58,7 +58,7 @@ class Maker:
         mutable = self._label(target).mutable
         fixed = {spec: value for spec, value in target.attributes.items() if spec not in mutable}
         about = {"label_id": target.label_id, "group": target.group, "source": SOURCE, "frame": keys[0].frame}
-        shapes = [self._keyframe(target, kind, key, target.z_order) for key in keys]
+        shapes = [self._keyframe(target, self._label(target), kind, key, target.z_order) for key in keys]
         return seal_track({**about, "shapes": shapes, "attributes": _values(fixed), "elements": []}, self._info.names)
 
     def continued(self, track: Json, target: Target, keys: Sequence[Key], frames: Sequence[int]) -> Json:
@@ -79,7 +79,10 @@ class Maker:
         z_orders = {int(shape["frame"]): int(shape.get("z_order") or 0) for shape in kept}
         kind = str(track["shapes"][0]["type"])
         wanted = [key for key in (*self._frozen(track, low, high), *keys) if key.frame not in stays]
-        made = [self._keyframe(target, kind, key, _nearest(z_orders, key.frame, target.z_order)) for key in wanted]
+        label = self._info.labels.get(int(track["label_id"]), Label(""))  # a person may have given it another one
+        made = [
+            self._keyframe(target, label, kind, key, _nearest(z_orders, key.frame, target.z_order)) for key in wanted
+        ]
         shapes = sorted([*kept, *made], key=lambda shape: int(shape["frame"]))
         whole = {**track, "shapes": shapes, "frame": int(shapes[0]["frame"])}
         return seal_track(whole, self._info.names, stays)
@@ -89,10 +92,9 @@ class Maker:
         found = [(frame, between(track, frame)) for frame in (low - 1, high + 1)]
         return [Key(frame, points) for frame, points in found if points is not None]
 
-    def _keyframe(self, target: Target, kind: str, key: Key, z_order: int) -> Json:
-        mutable = self._label(target).mutable
-        values = target.values(key.frame, mutable, self._backward)
-        here = {spec: value for spec, value in values.items() if spec in mutable}
+    def _keyframe(self, target: Target, label: Label, kind: str, key: Key, z_order: int) -> Json:
+        values = {**label.defaults, **target.values(key.frame, label.mutable, self._backward)}
+        here = {spec: value for spec, value in values.items() if spec in label.mutable}
         return {**_form(kind, key.frame, key.points, z_order), "outside": key.outside, "attributes": _values(here)}
 
     def _label(self, target: Target) -> Label:

@@ -117,6 +117,20 @@ def test_an_attribute_that_a_person_edited_is_kept_and_carried_on(clip, tmp_path
         assert len(cvat.jobs[1].shapes) == FRAMES
 
 
+def test_a_track_of_ours_with_another_label_is_continued_with_that_labels_attributes(clip):
+    with with_attributes(clip) as cvat:
+        cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=4)
+        track(cvat, "--output", "polygons")
+        [made] = cvat.jobs[1].tracks
+        made.update(label_id=2, source="semi-auto", attributes=[])
+        for key in made["shapes"]:
+            key["attributes"] = []
+        track(cvat, "--output", "polygons")
+        [after] = cvat.jobs[1].tracks
+        assert after["label_id"] == 2
+        assert "nothing had to be changed" in track(cvat, "--output", "polygons")
+
+
 @pytest.mark.parametrize("output", ["masks", "polygons"])
 def test_backward_attributes_come_from_the_drawing(clip, output):
     with with_attributes(clip) as cvat:
