@@ -16,7 +16,7 @@ from agss_model.engines.loading import pick_device, set_threads
 from agss_model.errors import ConfigError, MediaError, OutputError, install
 from agss_model.files import opened, write_bytes, write_json
 from training.annotations.catalog import open_catalog
-from training.annotations.inspection import Found, contact_sheet, inspect
+from training.annotations.inspection import VideoReport, contact_sheet, inspect
 
 MOST_PROBLEMS = 12
 
@@ -39,7 +39,7 @@ def inspect_sources(sources: Sequence[str], include: Include, sheet: Path | None
         stdout().print(f"look at {sheet}", markup=False)
 
 
-def _table(found: Sequence[Found]) -> Table:
+def _table(found: Sequence[VideoReport]) -> Table:
     shown = ("video", "size", "frames", "annotated", "interpolated", "predicted", "objects", "masks")
     table = Table(*shown, "area: least / middle / most")
     for video in found:
@@ -58,7 +58,7 @@ def _table(found: Sequence[Found]) -> Table:
     return table
 
 
-def _print_video(video: Found) -> None:
+def _print_video(video: VideoReport) -> None:
     labels = ", ".join(f"{object_id} {label}".strip() for object_id, label in list(video.objects.items())[:20])
     stdout().print(f"{video.name}: {video.origin}", markup=False)
     stdout().print(f"  objects: {labels or 'none'}", markup=False)

@@ -80,7 +80,7 @@ class Drawn:
         return out.astype(np.bool_)
 
 
-class Keyframes(Mapping[int, LabelMap]):
+class PromptMaps(Mapping[int, LabelMap]):
     """Label maps by frame number, painted when asked for; where objects overlap the smaller one shows."""
 
     def __init__(self, drawn: Mapping[int, Mapping[int, Drawn]], size: tuple[int, int]) -> None:
@@ -126,9 +126,9 @@ class Prompts:
     authors: Authors = NOBODY
 
     @property
-    def keyframes(self) -> Keyframes:
+    def keyframes(self) -> PromptMaps:
         """Label maps of the drawn frames, by frame number."""
-        return Keyframes(self.drawn, self.size)
+        return PromptMaps(self.drawn, self.size)
 
     def away(self, number: int) -> frozenset[int]:
         """Objects that a person ended in this frame or before, and nobody has drawn since."""

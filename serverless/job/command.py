@@ -27,7 +27,7 @@ from serverless.job import access
 from serverless.job.drawn import Boxes
 from serverless.job.export import export
 from serverless.job.ledger import Ledger, default_folder
-from serverless.job.plan import Asked, Output, Plan, make_plan
+from serverless.job.plan import Asked, JobPlan, Output, make_plan
 from serverless.job.read import read_job
 from serverless.job.run import Outcome, run
 from serverless.job.track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_function
@@ -123,7 +123,7 @@ def track(
 
 
 def _tracking(
-    server: Server, plan: Plan, model: str, function: str, load: Callable[[], Engine]
+    server: Server, plan: JobPlan, model: str, function: str, load: Callable[[], Engine]
 ) -> tuple[Tracking, dict[str, Any]]:
     """What tracks, and everything about it that decides about the masks."""
     if model == "function":
@@ -140,14 +140,14 @@ def _tracking(
     return LocalTracking(JobFrames(server, plan.info, plan.frames), engine), about
 
 
-def _learned(server: Server, plan: Plan, ledger: Ledger, weights: str, minutes: float) -> str:
+def _learned(server: Server, plan: JobPlan, ledger: Ledger, weights: str, minutes: float) -> str:
     """Weights that have learned from what people drew in the job."""
     source = JobFrames(server, plan.info, plan.frames)
     drawn = plan.keyframes(plan.targets(), Boxes(source.picture))
     return adapted_weights(weights, source, drawn, ledger.folder / "adapted", ConsoleReport(), minutes)
 
 
-def _announce(plan: Plan, server: Server, model: str) -> None:
+def _announce(plan: JobPlan, server: Server, model: str) -> None:
     """The plan, in a few lines."""
     info, asked = plan.info, plan.asked
     own = [shape for shape in plan.annotations.own_shapes if shape["frame"] in set(plan.frames)]
@@ -160,7 +160,7 @@ def _announce(plan: Plan, server: Server, model: str) -> None:
     )
     table.add_row("direction", asked.direction)
     table.add_row("with", "weights on this machine" if model == "local" else "a function in CVAT")
-    drawn = sorted({given.frame for given in plan.givens})
+    drawn = sorted({drawing.frame for drawing in plan.drawings})
     table.add_row(
         "drawn in", f"{len(drawn)} frames: {', '.join(map(str, drawn[:12]))}{' ...' if len(drawn) > 12 else ''}"
     )
@@ -176,20 +176,20 @@ def _announce(plan: Plan, server: Server, model: str) -> None:
         note(sentence)
 
 
-def _remarks(plan: Plan) -> list[str]:
-    drawn = [given.frame for given in plan.givens]
+def _remarks(plan: JobPlan) -> list[str]:
+    drawn = [drawing.frame for drawing in plan.drawings]
     remarks = [*plan.notes, *_forms(plan), *_deletions(plan)]
     if plan.asked.direction == "forward" and min(drawn) > plan.frames[0]:
         remarks.append(f"frames before {min(drawn)} are not reached; --direction both reaches them.")
     if plan.asked.direction == "backward" and max(drawn) < plan.frames[-1]:
         remarks.append(f"frames after {max(drawn)} are not reached; --direction both reaches them.")
     if plan.loose:
-        where = ", ".join(f"{given.origin} in frame {given.frame}" for given in plan.loose[:5])
+        where = ", ".join(f"{drawing.origin} in frame {drawing.frame}" for drawing in plan.loose[:5])
         remarks.append(
             f"shapes without a group on later frames ({where}) are matched with what is tracked there and get a group."
         )
-    if plan.groups.given:
-        pairs = [f"{origin} gets group {group}" for origin, group in plan.groups.given.items()]
+    if plan.groups.drawing:
+        pairs = [f"{origin} gets group {group}" for origin, group in plan.groups.drawing.items()]
         more = f" and {plural(len(pairs) - 20, 'more shape')}" if len(pairs) > 20 else ""
         remarks.append(
             f"drawings without a group get one, so that every export knows them: {', '.join(pairs[:20])}{more}."
@@ -197,7 +197,7 @@ def _remarks(plan: Plan) -> list[str]:
     return remarks
 
 
-def _forms(plan: Plan) -> list[str]:
+def _forms(plan: JobPlan) -> list[str]:
     """What is written as something else than was asked for."""
     remarks: list[str] = []
     for target in plan.targets():
@@ -210,7 +210,7 @@ def _forms(plan: Plan) -> list[str]:
     return remarks
 
 
-def _deletions(plan: Plan) -> list[str]:
+def _deletions(plan: JobPlan) -> list[str]:
     remarks: list[str] = []
     for target in plan.targets():
         frames = sorted(plan.deleted.get(target.key, frozenset()).intersection(plan.frames))
@@ -221,7 +221,7 @@ def _deletions(plan: Plan) -> list[str]:
     return remarks
 
 
-def _report(plan: Plan, outcome: Outcome) -> None:
+def _report(plan: JobPlan, outcome: Outcome) -> None:
     for sentence in outcome.notes:
         note(sentence)
     names = {target.number: target.title(plan.info.labels) for target in outcome.targets}

@@ -12,7 +12,7 @@ from agss_model.masks.labels import BoolMask, LabelMap
 from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
 from agss_model.video.source import Image
 from serverless.job.objects import Groups, Target, by_frame
-from serverless.job.read import Given
+from serverless.job.read import Drawing
 
 
 class Boxes:
@@ -26,22 +26,22 @@ class Boxes:
         self._read = read
         self._filled: dict[tuple[int, str], list[int]] = {}
 
-    def mask(self, given: Given) -> BoolMask:
+    def mask(self, drawing: Drawing) -> BoolMask:
         """The pixels that a shape stands for, (H, W) bool."""
-        if given.kind != "rectangle":
-            return given.mask()
-        width, height = given.size
-        name = given.frame, given.origin
+        if drawing.kind != "rectangle":
+            return drawing.mask()
+        width, height = drawing.size
+        name = drawing.frame, drawing.origin
         if name not in self._filled:
-            self._filled[name] = encode_cvat_mask(object_in_box(self._read(given.frame), given.mask()))
+            self._filled[name] = encode_cvat_mask(object_in_box(self._read(drawing.frame), drawing.mask()))
         return decode_cvat_mask(self._filled[name], width=width, height=height)
 
 
-class Keyframes(Mapping[int, LabelMap]):
+class DrawnKeyframes(Mapping[int, LabelMap]):
     """Label maps of the frames that were drawn on, by position; each is made when it is asked for.
 
     Args:
-        givens: what was drawn.
+        drawings: what was drawn.
         groups: which object each shape is.
         targets: the objects.
         frames: number of the frame at each position.
@@ -50,7 +50,7 @@ class Keyframes(Mapping[int, LabelMap]):
 
     def __init__(
         self,
-        givens: Iterable[Given],
+        drawings: Iterable[Drawing],
         groups: Groups,
         targets: Iterable[Target],
         frames: Sequence[int],
@@ -60,16 +60,16 @@ class Keyframes(Mapping[int, LabelMap]):
         self._numbers = {target.key: target.number for target in targets}
         self._groups = groups
         place = {frame: position for position, frame in enumerate(frames)}
-        self._drawn = {place[frame]: drawn for frame, drawn in by_frame(givens).items()}
+        self._drawn = {place[frame]: drawn for frame, drawn in by_frame(drawings).items()}
 
     def __getitem__(self, position: int) -> LabelMap:
         drawn = self._drawn[position]
         width, height = drawn[0].size
         label_map: LabelMap = np.zeros((height, width), dtype=np.uint8)
-        for given in drawn:
-            key = self._groups.key(given)
+        for drawing in drawn:
+            key = self._groups.key(drawing)
             if key is not None:
-                label_map[self._boxes.mask(given)] = self._numbers[key]
+                label_map[self._boxes.mask(drawing)] = self._numbers[key]
         return label_map
 
     def __iter__(self) -> Iterator[int]:
@@ -81,7 +81,7 @@ class Keyframes(Mapping[int, LabelMap]):
     def notes(self) -> Iterator[str]:
         """What a person might not expect."""
         for drawn in self._drawn.values():
-            keys = Counter(key for given in drawn if (key := self._groups.key(given)) is not None)
+            keys = Counter(key for drawing in drawn if (key := self._groups.key(drawing)) is not None)
             for (_, group), times in keys.items():
                 if times > 1 and group > 0:
                     where = f"frame {drawn[0].frame}"

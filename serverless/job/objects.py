@@ -14,7 +14,7 @@ from agss_model.masks.labels import BoolMask
 from agss_model.masks.shapes import mask_to_shape, shape_to_mask
 from agss_model.tracker import MAX_OBJECTS
 from agss_model.words import printable
-from serverless.job.read import Given, Json, Label
+from serverless.job.read import Drawing, Json, Label
 
 Key = tuple[int, int]
 """Label and group: what makes an object in CVAT. A track without a group has its own number there, below 0."""
@@ -75,7 +75,7 @@ class Groups:
 
     def __init__(self, taken: Iterable[int], items: Iterable[Json] = (), names: Names | None = None) -> None:
         names = names or Names()
-        self.given: dict[str, int] = {}
+        self.drawing: dict[str, int] = {}
         """Groups that were found for shapes and tracks without one, by origin."""
         self._free = count(max([0, *taken]) + 1)
         self._drawn: dict[int, set[int]] = {}
@@ -93,7 +93,7 @@ class Groups:
 
     def owner(self, origin: str, label_id: int, group: int) -> Key | None:
         """The object of a shape or track; None for a shape without a group that has not got one yet."""
-        group = group or self.given.get(origin, 0)
+        group = group or self.drawing.get(origin, 0)
         kind, number = origin.split()
         if not group and kind == "track":
             group = -int(number)
@@ -103,21 +103,21 @@ class Groups:
         """The same of an item as the API gives it."""
         return self.owner(origin_of(item), int(item["label_id"]), int(item.get("group") or 0))
 
-    def key(self, given: Given) -> Key | None:
+    def key(self, drawing: Drawing) -> Key | None:
         """The same of what was drawn in a frame."""
-        return self.owner(given.origin, given.label_id, given.group)
+        return self.owner(drawing.origin, drawing.label_id, drawing.group)
 
-    def begin(self, given: Given) -> Key:
+    def begin(self, drawing: Drawing) -> Key:
         """A shape without a group is a new object."""
-        self.given.setdefault(given.origin, next(self._free))
-        return given.label_id, self.given[given.origin]
+        self.drawing.setdefault(drawing.origin, next(self._free))
+        return drawing.label_id, self.drawing[drawing.origin]
 
-    def join(self, given: Given, key: Key) -> int:
+    def join(self, drawing: Drawing, key: Key) -> int:
         """A shape without a group belongs to an object; a track without one gets one with it."""
         group = key[1]
         if group < 0:
-            group = self.given.setdefault(f"track {-group}", next(self._free))
-        self.given[given.origin] = group
+            group = self.drawing.setdefault(f"track {-group}", next(self._free))
+        self.drawing[drawing.origin] = group
         return group
 
 
@@ -126,38 +126,38 @@ def origin_of(item: Json) -> str:
     return f"{'track' if 'shapes' in item else 'shape'} {item['id']}"
 
 
-def by_frame(givens: Iterable[Given]) -> dict[int, list[Given]]:
+def by_frame(drawings: Iterable[Drawing]) -> dict[int, list[Drawing]]:
     """Ascending frames, each from back to front."""
-    frames: dict[int, list[Given]] = {}
-    for given in givens:
-        frames.setdefault(given.frame, []).append(given)
+    frames: dict[int, list[Drawing]] = {}
+    for drawing in drawings:
+        frames.setdefault(drawing.frame, []).append(drawing)
     return dict(sorted(frames.items()))
 
 
-def name_first(givens: Sequence[Given], groups: Groups) -> list[Given]:
+def name_first(drawings: Sequence[Drawing], groups: Groups) -> list[Drawing]:
     """Give groups where no doubt is possible: to shapes of the first frame.
 
     Returns:
         Shapes without a group on later frames, which may be objects that are already known.
     """
-    first = min((given.frame for given in givens), default=0)
-    loose: list[Given] = []
-    for given in sorted(givens, key=_age):
-        if groups.key(given) is None:
-            if given.frame == first:
-                groups.begin(given)
+    first = min((drawing.frame for drawing in drawings), default=0)
+    loose: list[Drawing] = []
+    for drawing in sorted(drawings, key=_age):
+        if groups.key(drawing) is None:
+            if drawing.frame == first:
+                groups.begin(drawing)
             else:
-                loose.append(given)
+                loose.append(drawing)
     return loose
 
 
-def _age(given: Given) -> tuple[int, str, int]:
+def _age(drawing: Drawing) -> tuple[int, str, int]:
     """Order in which people drew."""
-    kind, number = given.origin.split()
-    return given.frame, kind, int(number)
+    kind, number = drawing.origin.split()
+    return drawing.frame, kind, int(number)
 
 
-def match(predicted: Mapping[Key, BoolMask], drawn: Sequence[Given], groups: Groups) -> Iterator[str]:
+def match(predicted: Mapping[Key, BoolMask], drawn: Sequence[Drawing], groups: Groups) -> Iterator[str]:
     """Join shapes without a group to the objects that were tracked to where they are, best overlap first.
 
     Args:
@@ -168,33 +168,33 @@ def match(predicted: Mapping[Key, BoolMask], drawn: Sequence[Given], groups: Gro
     Yields:
         A sentence for each shape.
     """
-    masks = {given.origin: given.mask() for given in drawn}
+    masks = {drawing.origin: drawing.mask() for drawing in drawn}
     pairs = sorted(
         (
-            (_iou(_as_drawn(mask, given), masks[given.origin]), given.origin, key)
-            for given in drawn
+            (_iou(_as_drawn(mask, drawing), masks[drawing.origin]), drawing.origin, key)
+            for drawing in drawn
             for key, mask in predicted.items()
-            if key[0] == given.label_id
+            if key[0] == drawing.label_id
         ),
         reverse=True,
     )
-    of = {given.origin: given for given in drawn}
+    of = {drawing.origin: drawing for drawing in drawn}
     used: set[Key] = set()
     for overlap, origin, key in pairs:
         if overlap < SAME or origin not in of or key in used:
             continue
-        given = of.pop(origin)
+        drawing = of.pop(origin)
         used.add(key)
-        group = groups.join(given, key)
-        yield f"frame {given.frame}: {origin} has no group; it is taken for group {group} (overlap {overlap:.2f})."
-    for given in of.values():
-        group = groups.begin(given)[1]
-        yield f"frame {given.frame}: {given.origin} has no group and begins a new object, group {group}."
+        group = groups.join(drawing, key)
+        yield f"frame {drawing.frame}: {origin} has no group; it is taken for group {group} (overlap {overlap:.2f})."
+    for drawing in of.values():
+        group = groups.begin(drawing)[1]
+        yield f"frame {drawing.frame}: {drawing.origin} has no group and begins a new object, group {group}."
 
 
-def _as_drawn(mask: BoolMask, given: Given) -> BoolMask:
+def _as_drawn(mask: BoolMask, drawing: Drawing) -> BoolMask:
     """The mask, or the box around it where a box was drawn."""
-    if given.kind != "rectangle":
+    if drawing.kind != "rectangle":
         return mask
     height, width = mask.shape
     return shape_to_mask("rectangle", mask_to_shape("rectangle", mask), width=width, height=height)
@@ -205,17 +205,17 @@ def _iou(one: np.ndarray, two: np.ndarray) -> float:
     return int((one & two).sum()) / union if union else 0.0
 
 
-def make_targets(givens: Sequence[Given], groups: Groups, labels: Mapping[int, Label]) -> tuple[Target, ...]:
+def make_targets(drawings: Sequence[Drawing], groups: Groups, labels: Mapping[int, Label]) -> tuple[Target, ...]:
     """The objects, in the order in which they appear.
 
     Raises:
         MaskError: nothing to track, or too much.
     """
-    drawn: dict[Key, list[Given]] = {}
-    for given in sorted(givens, key=_age):
-        key = groups.key(given)
+    drawn: dict[Key, list[Drawing]] = {}
+    for drawing in sorted(drawings, key=_age):
+        key = groups.key(drawing)
         if key is not None:
-            drawn.setdefault(key, []).append(given)
+            drawn.setdefault(key, []).append(drawing)
     if not drawn:
         raise MaskError("There is no mask, polygon or box to track in these frames; draw the objects on one of them.")
     if len(drawn) > MAX_OBJECTS:
@@ -226,8 +226,8 @@ def make_targets(givens: Sequence[Given], groups: Groups, labels: Mapping[int, L
     )
 
 
-def _target(number: int, key: Key, drawn: Sequence[Given], label: Label) -> Target:
+def _target(number: int, key: Key, drawn: Sequence[Drawing], label: Label) -> Target:
     """Shapes must come back as they were sent, so attributes are all of the label, and of no other one."""
-    same = [given for given in drawn if given.label_id == key[0]] or drawn
-    changes = {given.frame: label.completed(given.attributes) for given in reversed(same)}
+    same = [drawing for drawing in drawn if drawing.label_id == key[0]] or drawn
+    changes = {drawing.frame: label.completed(drawing.attributes) for drawing in reversed(same)}
     return Target(number, *key, drawn[0].z_order, changes[same[0].frame], dict(sorted(changes.items())))

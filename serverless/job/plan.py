@@ -14,11 +14,11 @@ from agss_model.clips import Direction
 from agss_model.cvat.keyframes import TOLERANCE
 from agss_model.cvat.server import CvatError, Server
 from agss_model.results import FrameResult
-from serverless.job.drawn import Boxes, Keyframes
+from serverless.job.drawn import Boxes, DrawnKeyframes
 from serverless.job.ledger import Ledger
 from serverless.job.objects import Groups, Key, Target, by_frame, make_targets, match, name_first
 from serverless.job.present import continuable, deleted_since, occupied, said
-from serverless.job.read import Given, JobInfo, read_givens
+from serverless.job.read import Drawing, JobInfo, read_drawings
 from serverless.job.track import Absent, Tracking
 from serverless.job.write import Annotations, shown, touches
 
@@ -52,7 +52,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Plan:
+class JobPlan:
     """What is there and what will be done, before anything is.
 
     Attributes:
@@ -60,7 +60,7 @@ class Plan:
         asked: what to do.
         frames: to be tracked; a frame's place here is its position.
         annotations: as they are.
-        givens: where the objects are drawn.
+        drawings: where the objects are drawn.
         groups: which object each is.
         loose: shapes that may be objects known already; tracking decides.
         continued: tracks that people drew and that get keyframes, by object.
@@ -72,16 +72,16 @@ class Plan:
     asked: Asked
     frames: tuple[int, ...]
     annotations: Annotations
-    givens: tuple[Given, ...]
+    drawings: tuple[Drawing, ...]
     groups: Groups
-    loose: tuple[Given, ...]
+    loose: tuple[Drawing, ...]
     continued: Mapping[Key, dict[str, Any]]
     deleted: Mapping[Key, frozenset[int]]
     notes: tuple[str, ...]
 
     def targets(self) -> tuple[Target, ...]:
         """The objects known so far."""
-        return make_targets(self.givens, self.groups, self.info.labels)
+        return make_targets(self.drawings, self.groups, self.info.labels)
 
     def form(self, target: Target) -> Form:
         """What an object is written as: the track that it is, or what was asked for, or what its label allows."""
@@ -106,7 +106,7 @@ class Plan:
             told = said(track, self.info) if track is not None else {}
             gone = {frame for frame, there in told.items() if not there}
             gone |= set() if self.asked.again else self.deleted.get(target.key, frozenset())
-            drawn = {given.frame for given in self.givens if self.groups.key(given) == target.key}
+            drawn = {drawing.frame for drawing in self.drawings if self.groups.key(drawing) == target.key}
             ending = True  # from the next frame on it is drawn, or nothing is
             for position, frame in reversed(list(enumerate(self.frames))):
                 if frame in drawn or frame not in gone:
@@ -115,12 +115,12 @@ class Plan:
                     found.setdefault(position, set()).add(target.number)
         return {position: frozenset(ids) for position, ids in sorted(found.items())}
 
-    def keyframes(self, targets: Sequence[Target], boxes: Boxes) -> Keyframes:
+    def keyframes(self, targets: Sequence[Target], boxes: Boxes) -> DrawnKeyframes:
         """What was drawn, by position."""
-        return Keyframes(self.givens, self.groups, targets, self.frames, boxes)
+        return DrawnKeyframes(self.drawings, self.groups, targets, self.frames, boxes)
 
 
-def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: Ledger, asked: Asked) -> Plan:
+def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: Ledger, asked: Asked) -> JobPlan:
     """Look at a job.
 
     Raises:
@@ -131,21 +131,21 @@ def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: L
     frames = tuple(info.frames(asked.first, asked.last))
     _refuse_to_cut(annotations.own_tracks, frames, info.stop)
     everything = (*annotations.shapes, *annotations.tracks)
-    givens, notes = read_givens(annotations.shapes, annotations.tracks, frames, info.size, info.names)
-    givens = _chosen(givens, asked)
-    groups = Groups(_taken(server, info, givens), everything, info.names)
-    loose = name_first(givens, groups)
-    tracked = {key for given in givens if (key := groups.key(given)) is not None}
+    drawings, notes = read_drawings(annotations.shapes, annotations.tracks, frames, info.size, info.names)
+    drawings = _chosen(drawings, asked)
+    groups = Groups(_taken(server, info, drawings), everything, info.names)
+    loose = name_first(drawings, groups)
+    tracked = {key for drawing in drawings if (key := groups.key(drawing)) is not None}
     continued, alone = continuable(annotations.tracks, groups, tracked, info)
     gone = deleted_since(annotations, groups, ledger.written, info)
-    plan = Plan(
-        info, asked, frames, annotations, tuple(givens), groups, tuple(loose), continued, gone, (*notes, *alone)
+    plan = JobPlan(
+        info, asked, frames, annotations, tuple(drawings), groups, tuple(loose), continued, gone, (*notes, *alone)
     )
     _refuse_unsealed(plan)
     return plan
 
 
-def _refuse_unsealed(plan: Plan) -> None:
+def _refuse_unsealed(plan: JobPlan) -> None:
     if any("score" not in shape for shape in plan.annotations.shapes) and "mask" in map(plan.form, plan.targets()):
         raise CvatError(
             "This CVAT keeps no scores of shapes, by which the masks of an earlier run are known again; that needs "
@@ -153,18 +153,18 @@ def _refuse_unsealed(plan: Plan) -> None:
         )
 
 
-def _chosen(givens: list[Given], asked: Asked) -> list[Given]:
+def _chosen(drawings: list[Drawing], asked: Asked) -> list[Drawing]:
     """On the start frame everything, on later ones what people drew; detections nobody looked at correct nothing."""
-    numbers = [given.frame for given in givens]
+    numbers = [drawing.frame for drawing in drawings]
     if not numbers:
         return []
     start = max(numbers) if asked.direction == "backward" else min(numbers)
-    return [given for given in givens if given.frame == start or (asked.every and not given.detected)]
+    return [drawing for drawing in drawings if drawing.frame == start or (asked.every and not drawing.detected)]
 
 
-def _taken(server: Server, info: JobInfo, givens: Sequence[Given]) -> set[int]:
+def _taken(server: Server, info: JobInfo, drawings: Sequence[Drawing]) -> set[int]:
     """Groups in use; the whole task is asked for only where new groups may be needed."""
-    if all(given.group for given in givens):
+    if all(drawing.group for drawing in drawings):
         return set()
     task = server.get(f"/api/tasks/{info.task}/annotations")
     return {int(item.get("group") or 0) for kind in ("shapes", "tracks") for item in task[kind]}
@@ -181,7 +181,7 @@ def _refuse_to_cut(tracks: Sequence[dict[str, Any]], frames: Sequence[int], last
             )
 
 
-def resolve(plan: Plan, tracking: Tracking, boxes: Boxes) -> list[str]:
+def resolve(plan: JobPlan, tracking: Tracking, boxes: Boxes) -> list[str]:
     """Track from keyframe to keyframe to find which objects the shapes without a group are.
 
     Returns:
@@ -190,7 +190,7 @@ def resolve(plan: Plan, tracking: Tracking, boxes: Boxes) -> list[str]:
     if not plan.loose:
         return []
     notes: list[str] = []
-    drawn = by_frame(plan.givens)
+    drawn = by_frame(plan.drawings)
     place = {frame: position for position, frame in enumerate(plan.frames)}
     loose = by_frame(plan.loose)
     tracking.restart()
@@ -207,8 +207,8 @@ def resolve(plan: Plan, tracking: Tracking, boxes: Boxes) -> list[str]:
 
 
 def _predicted(
-    result: FrameResult, targets: Sequence[Target], drawn: Sequence[Given], groups: Groups
+    result: FrameResult, targets: Sequence[Target], drawn: Sequence[Drawing], groups: Groups
 ) -> dict[Key, np.ndarray]:
-    here = {groups.key(given) for given in drawn}
+    here = {groups.key(drawing) for drawing in drawn}
     masks = {t.key: result.label_map == t.number for t in targets}
     return {key: mask for key, mask in masks.items() if key not in here and mask.any()}

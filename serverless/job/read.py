@@ -85,7 +85,7 @@ class JobInfo:
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class Drawing:
     """An object in one frame, as a person (or a detector) drew it.
 
     Attributes:
@@ -172,9 +172,9 @@ def _labels(server: Server, job: int) -> dict[int, Label]:
     return labels
 
 
-def read_givens(
+def read_drawings(
     shapes: Iterable[Json], tracks: Iterable[Json], frames: Iterable[int], size: tuple[int, int], names: Names
-) -> tuple[list[Given], list[str]]:
+) -> tuple[list[Drawing], list[str]]:
     """Shapes and keyframes of tracks that say where an object is.
 
     Args:
@@ -189,17 +189,17 @@ def read_givens(
         about the rest.
     """
     wanted = frozenset(frames)
-    areas: dict[Given, int] = {}
+    areas: dict[Drawing, int] = {}
     notes: dict[str, None] = {}
     for shape in (*_marked(shapes, names), *_keyframes(tracks, names)):
         if shape["frame"] not in wanted:
             continue
-        given = _given(shape, size)
+        drawing = _drawing(shape, size)
         try:
-            areas[given] = _area(shape, given)
+            areas[drawing] = _area(shape, drawing)
         except MaskError as error:
-            notes[f"frame {given.frame}: {given.kind} ({given.origin}) is passed over; {error}."] = None
-    return sorted(areas, key=lambda given: (given.frame, given.z_order, -areas[given])), list(notes)
+            notes[f"frame {drawing.frame}: {drawing.kind} ({drawing.origin}) is passed over; {error}."] = None
+    return sorted(areas, key=lambda drawing: (drawing.frame, drawing.z_order, -areas[drawing])), list(notes)
 
 
 def _marked(shapes: Iterable[Json], names: Names) -> Iterable[Json]:
@@ -220,24 +220,24 @@ def _keyframes(tracks: Iterable[Json], names: Names) -> Iterable[Json]:
                 yield {**shape, **about, **marks, "attributes": attributes, "origin": f"track {track['id']}"}
 
 
-def _area(shape: Json, given: Given) -> int:
+def _area(shape: Json, drawing: Drawing) -> int:
     """Pixels of a shape.
 
     Raises:
         MaskError: it cannot be tracked, and why.
     """
-    if given.kind not in SHAPE_TYPES:
+    if drawing.kind not in SHAPE_TYPES:
         raise MaskError(f"only shapes of type {', '.join(SHAPE_TYPES)} can be tracked")
-    if given.kind == "rectangle" and shape.get("rotation"):
+    if drawing.kind == "rectangle" and shape.get("rotation"):
         raise MaskError("it is rotated; draw a polygon or mask instead")
-    area = int(given.mask().sum())
+    area = int(drawing.mask().sum())
     if not area:
         raise MaskError("no pixel of it lies in the frame")
     return area
 
 
-def _given(shape: Json, size: tuple[int, int]) -> Given:
-    return Given(
+def _drawing(shape: Json, size: tuple[int, int]) -> Drawing:
+    return Drawing(
         frame=int(shape["frame"]),
         label_id=int(shape["label_id"]),
         group=int(shape.get("group") or 0),

@@ -17,10 +17,10 @@ from agss_model.ranges import Part
 from agss_model.ranges import make_plan as make_parts
 from agss_model.results import FrameResult
 from agss_model.runs.scores import Row, rows_of
-from serverless.job.drawn import Boxes, Keyframes
-from serverless.job.ledger import Found, Ledger
+from serverless.job.drawn import Boxes, DrawnKeyframes
+from serverless.job.ledger import Ledger, TrackedObject
 from serverless.job.objects import Key, Target, origin_of
-from serverless.job.plan import Plan, make_plan, resolve
+from serverless.job.plan import JobPlan, make_plan, resolve
 from serverless.job.present import occupied
 from serverless.job.shapes import Maker
 from serverless.job.track import Absent, JobFrames, Tracking
@@ -57,7 +57,7 @@ class Outcome:
     notes: tuple[str, ...]
 
 
-def run(server: Server, plan: Plan, tracking: Tracking, ledger: Ledger, model: dict[str, Any]) -> Outcome:
+def run(server: Server, plan: JobPlan, tracking: Tracking, ledger: Ledger, model: dict[str, Any]) -> Outcome:
     """Do what was planned; a run that was interrupted is continued.
 
     Args:
@@ -91,18 +91,18 @@ def run(server: Server, plan: Plan, tracking: Tracking, ledger: Ledger, model: d
     return Outcome(targets, rows, *counts, (*notes, *keyframes.notes()))
 
 
-def _with_groups(server: Server, plan: Plan, ledger: Ledger) -> tuple[Plan, int]:
+def _with_groups(server: Server, plan: JobPlan, ledger: Ledger) -> tuple[JobPlan, int]:
     """Write the groups that were found to the drawings themselves, so that any machine and any export knows them.
 
     Returns:
         The plan for what is there then, and how many drawings got a group.
     """
-    given = plan.groups.given
-    if not given:
+    drawing = plan.groups.drawing
+    if not drawing:
         return plan, 0
     writer = Writer(server, plan.info, plan.annotations, ledger)
     for item in (*plan.annotations.shapes, *plan.annotations.tracks):
-        group = given.get(origin_of(item))
+        group = drawing.get(origin_of(item))
         if group and not item.get("group"):
             writer.add_to(item, {**item, "group": group})
     annotations = read_annotations(server, plan.info.job, plan.info.names)
@@ -114,9 +114,9 @@ class _Runner:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: JobPlan,
         targets: Sequence[Target],
-        keyframes: Keyframes,
+        keyframes: DrawnKeyframes,
         absent: Absent,
         tracking: Tracking,
         ledger: Ledger,
@@ -185,7 +185,7 @@ class _Runner:
         self._put = set()
         self._remember(one for one in self.ledger.results() if one.row.frame in frames)
 
-    def _remember(self, found: Iterable[Found]) -> list[Found]:
+    def _remember(self, found: Iterable[TrackedObject]) -> list[TrackedObject]:
         """Those of them that are written as masks."""
         masks = [one for one in found if one.points is not None and self.forms[one.row.object_id] == "mask"]
         self._put |= {(one.row.frame, self.targets[one.row.object_id].key) for one in masks}
@@ -201,7 +201,7 @@ class _Runner:
             self.writer.put_shapes(frames, [self._sealed(one) for one in masks], open_end=frames[-1])
         self.ledger.note(found)
 
-    def _sealed(self, one: Found) -> dict[str, Any]:
+    def _sealed(self, one: TrackedObject) -> dict[str, Any]:
         target, row = self.targets[one.row.object_id], one.row
         return self.maker.mask(target, row.frame, one.points or (), row.score, self._near(row.frame, target.key))
 
@@ -215,7 +215,7 @@ class _Runner:
                 near |= bit if (frame, key) in self._put or frame in deleted else 0
         return near
 
-    def _found(self, result: FrameResult) -> Iterator[Found]:
+    def _found(self, result: FrameResult) -> Iterator[TrackedObject]:
         frame = self.plan.frames[result.frame_index]
         for row in rows_of(result):
             target = self.targets[row.object_id]
@@ -223,7 +223,7 @@ class _Runner:
             points = None
             if row.area and not human:
                 points = encode_cvat_mask(result.label_map == row.object_id)
-            yield Found(Row(frame, row.object_id, row.score, row.lost, row.reasons, human, row.area), points)
+            yield TrackedObject(Row(frame, row.object_id, row.score, row.lost, row.reasons, human, row.area), points)
 
 
 def _counted(results: Iterator[FrameResult], bar: FrameProgress) -> Iterator[FrameResult]:
@@ -244,7 +244,9 @@ def _blocks(results: Iterator[FrameResult], stop: Interruption) -> Iterator[list
         yield block
 
 
-def _finish(plan: Plan, targets: Sequence[Target], legs: Sequence[Part], writer: Writer, ledger: Ledger) -> list[str]:
+def _finish(
+    plan: JobPlan, targets: Sequence[Target], legs: Sequence[Part], writer: Writer, ledger: Ledger
+) -> list[str]:
     """Tracks, where objects are written as such; and what an earlier run wrote in the other form goes."""
     frames = sorted({plan.frames[position] for leg in legs for position in leg.frames})
     forms = {target.key: plan.form(target) for target in targets}
@@ -262,11 +264,11 @@ def _finish(plan: Plan, targets: Sequence[Target], legs: Sequence[Part], writer:
     return notes
 
 
-def _fingerprint(server: Server, plan: Plan, targets: Sequence[Target], model: dict[str, Any]) -> dict[str, Any]:
+def _fingerprint(server: Server, plan: JobPlan, targets: Sequence[Target], model: dict[str, Any]) -> dict[str, Any]:
     """What decides about the result, so that only the very same run is continued."""
     asked, drawn = plan.asked, hashlib.sha256()
-    for given in plan.givens:
-        what = given.frame, plan.groups.key(given), given.kind, [float(value) for value in given.points]
+    for drawing in plan.drawings:
+        what = drawing.frame, plan.groups.key(drawing), drawing.kind, [float(value) for value in drawing.points]
         drawn.update(repr(what).encode())
     return {
         "host": server.host,

@@ -79,8 +79,8 @@ class LocalTracking:
 
     def follow(self, keyframes: Maps, absent: Absent, order: range) -> Iterator[FrameResult]:
         """See `Tracking`."""
-        given = {position: partial(keyframes.__getitem__, position) for position in keyframes}
-        return follow(self._source, given, self._tracker, order, presence_of(keyframes, absent).gone)
+        drawing = {position: partial(keyframes.__getitem__, position) for position in keyframes}
+        return follow(self._source, drawing, self._tracker, order, presence_of(keyframes, absent).gone)
 
     def both(self, keyframes: Maps, absent: Absent, start: int, stop: int) -> Iterator[FrameResult]:
         """See `Tracking`."""

@@ -9,9 +9,9 @@ from agss_model.cvat.keyframes import thin, thin_boxes
 from agss_model.masks.polygons import Ring
 from agss_model.masks.runs import decode_cvat_mask
 from agss_model.masks.shapes import enclosed_area, largest_part
-from serverless.job.ledger import Found
+from serverless.job.ledger import TrackedObject
 from serverless.job.objects import Target
-from serverless.job.plan import Plan
+from serverless.job.plan import JobPlan
 from serverless.job.present import said
 from serverless.job.read import JobInfo
 from serverless.job.shapes import Key, Maker
@@ -26,7 +26,7 @@ Rings = Mapping[int, Ring]
 
 
 def make_tracks(
-    found: Iterable[Found], targets: Sequence[Target], plan: Plan, frames: Sequence[int], maker: Maker
+    found: Iterable[TrackedObject], targets: Sequence[Target], plan: JobPlan, frames: Sequence[int], maker: Maker
 ) -> tuple[list[Json], list[tuple[Json, Json]], list[str]]:
     """One track per object that is written as one, with few keyframes, outside where the object is lost.
 

@@ -21,7 +21,7 @@ SHEET_WIDTH, SHEET_COLUMNS = 320, 5
 
 
 @dataclass(frozen=True)
-class Found:
+class VideoReport:
     """What is known about one video.
 
     Attributes:
@@ -51,7 +51,7 @@ class Found:
     problems: tuple[Problem, ...]
 
 
-def inspect(video: TeamVideo, include: Include = "human") -> Found:
+def inspect(video: TeamVideo, include: Include = "human") -> VideoReport:
     """Read every mask of a video once."""
     annotated = tuple(index for index in video.truth.frames(include) if index not in video.deleted)
     problems = list(video.truth.problems)
@@ -71,7 +71,7 @@ def inspect(video: TeamVideo, include: Include = "human") -> Found:
     spread = None if not areas else (min(areas), float(np.median(areas)), max(areas))
     drawn = set(video.truth.frames("human"))
     between = set(video.truth.frames("interpolated"))
-    return Found(
+    return VideoReport(
         name=video.name,
         origin=video.origin,
         size=(video.truth.width, video.truth.height),

@@ -68,7 +68,7 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """A run that is ready to go.
 
     Attributes:
@@ -99,7 +99,7 @@ class Plan:
         return dataclasses.replace(self.run, sources=tuple(sources), patience=self.run.total_steps + 1)
 
 
-def plan(prepared: Prepared, out: Path, wishes: Wishes) -> Plan:
+def plan(prepared: Prepared, out: Path, wishes: Wishes) -> TrainingPlan:
     """Settings of a run; those of an earlier, interrupted one in the same folder where there is one.
 
     Raises:
@@ -117,7 +117,7 @@ def plan(prepared: Prepared, out: Path, wishes: Wishes) -> Plan:
     steps = run.total_steps if wishes.steps else max(LEAST_STEPS, min(run.total_steps, fits))
     run = _with_steps(run, steps)
     seconds = trainings * (timed["start"] + steps * timed["step"])
-    made = Plan(run, _validate_every(steps), seconds, timed["step"], len(prepared.folds))
+    made = TrainingPlan(run, _validate_every(steps), seconds, timed["step"], len(prepared.folds))
     about = {"run": to_dict(run), "validate_every": made.validate_every, "seconds": seconds, "folds": made.folds}
     shown = wishes.weights if str(start) != str(Path(wishes.weights).resolve()) else start.name
     weights = {"name": shown, "place": wishes.weights if shown == wishes.weights else str(start), "sha256": digest}
@@ -126,12 +126,12 @@ def plan(prepared: Prepared, out: Path, wishes: Wishes) -> Plan:
     return made
 
 
-def _read(record: Path) -> Plan:
+def _read(record: Path) -> TrainingPlan:
     try:
         found = json.loads(record.read_text(encoding="utf-8"))
         run = from_dict(found["run"], str(record))
         times = float(found["seconds"]), float(found["seconds_per_step"])
-        return Plan(run, int(found["validate_every"]), *times, int(found.get("folds", 0)))
+        return TrainingPlan(run, int(found["validate_every"]), *times, int(found.get("folds", 0)))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{record} is damaged ({error!r}); choose another --out") from error
 
@@ -226,7 +226,7 @@ def _timed(run: RunConfig, out: Path) -> Mapping[str, float]:
     return {"start": started, "step": step_time + validation}
 
 
-def as_text(made: Plan, prepared: Prepared) -> list[str]:
+def as_text(made: TrainingPlan, prepared: Prepared) -> list[str]:
     """What will be done, in sentences."""
     record: dict[str, Any] = prepared.record
     run, shape = made.run, made.run.stages[0].shape

@@ -21,7 +21,7 @@ from agss_model.weights.files import read_weights, save_weights
 from training.annotations.prepare import Prepared
 from training.loop import checkpoints
 from training.loop.monitor import LOG, scores_in
-from training.team.finetune import Plan
+from training.team.finetune import TrainingPlan
 from training.train import Options, train
 
 OUTCOME = "outcome.json"
@@ -99,7 +99,7 @@ def _curve(values: Mapping[str, float]) -> Curve:
     return {int(step): float(iou) for step, iou in values.items()}
 
 
-def learn(made: Plan, prepared: Prepared, out: Path, say: Callable[[str], None] = print) -> Outcome | None:
+def learn(made: TrainingPlan, prepared: Prepared, out: Path, say: Callable[[str], None] = print) -> Outcome | None:
     """Carry out, or go on with, a plan; None where somebody stopped it, and the same call goes on.
 
     Args:
@@ -118,7 +118,7 @@ def learn(made: Plan, prepared: Prepared, out: Path, say: Callable[[str], None] 
     return found
 
 
-def _kept_apart(made: Plan, out: Path) -> Outcome | None:
+def _kept_apart(made: TrainingPlan, out: Path) -> Outcome | None:
     options = Options(data=out, out=out, validate_every=made.validate_every, save_seconds=SAVE_SECONDS)
     trainer = train(made.run, options)
     if not trainer.settled and trainer.step < made.run.total_steps:
@@ -126,7 +126,7 @@ def _kept_apart(made: Plan, out: Path) -> Outcome | None:
     return Outcome(trainer.best_step, scores_in(out / LOG, "validation", "iou"))
 
 
-def _in_turn(made: Plan, prepared: Prepared, out: Path, say: Callable[[str], None]) -> Outcome | None:
+def _in_turn(made: TrainingPlan, prepared: Prepared, out: Path, say: Callable[[str], None]) -> Outcome | None:
     curves = list[Curve]()
     for number, left_out in enumerate(prepared.folds, 1):
         say(f"training {number} of {made.folds + 1} leaves out {', '.join(left_out)}")
@@ -156,7 +156,7 @@ def fold_folder(out: Path, number: int) -> Path:
     return out / "folds" / str(number)
 
 
-def _fold(made: Plan, out: Path, number: int) -> Curve | None:
+def _fold(made: TrainingPlan, out: Path, number: int) -> Curve | None:
     """The curve of a training in which something is left out; one that has been finished is not opened again."""
     folder = fold_folder(out, number)
     record = folder / CURVE

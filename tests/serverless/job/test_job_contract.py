@@ -12,7 +12,7 @@ from fake_cvat import TOKEN, FakeCvat, Function, colours
 from agss_model.cvat.authorship import Names, author, seal_mask, was_ours
 from agss_model.cvat.server import connect
 from serverless.job.objects import Groups, make_targets, name_first
-from serverless.job.read import read_givens
+from serverless.job.read import read_drawings
 from serverless.job.write import shown
 
 SIZE = (120, 80)
@@ -33,12 +33,12 @@ def recorded():
 def test_a_recorded_task_is_read(recorded):
     """Fourteen masks of two objects, and a polygon track that ends outside in the last frame."""
     data = recorded("annotations.json")
-    givens, notes = read_givens(data["shapes"], data["tracks"], range(7), SIZE, NAMES)
+    drawings, notes = read_drawings(data["shapes"], data["tracks"], range(7), SIZE, NAMES)
     assert notes == []
-    assert len(givens) == 16
+    assert len(drawings) == 16
     groups = Groups([1, 2])
-    assert name_first(givens, groups) == []
-    targets = make_targets(givens, groups, {})
+    assert name_first(drawings, groups) == []
+    targets = make_targets(drawings, groups, {})
     assert {(t.label_id, t.group) for t in targets} == {(21, 1), (21, 2), (22, -31)}
     assert shown(data["tracks"][0], 6) == range(6)
 

@@ -24,9 +24,9 @@ from serverless.function.scenes import Scenes
 from serverless.function.service import answer
 from serverless.job import command
 from serverless.job import run as job
-from serverless.job.drawn import Boxes, Keyframes
+from serverless.job.drawn import Boxes, DrawnKeyframes
 from serverless.job.objects import Groups, Target
-from serverless.job.read import Given, read_job
+from serverless.job.read import Drawing, read_job
 from serverless.job.track import JobFrames
 
 FRAMES = 12
@@ -181,10 +181,10 @@ def test_boxes_are_filled_with_what_stands_out_in_them():
     picture = np.random.default_rng(0).integers(60, 80, (96, 128, 3), dtype=np.uint8)
     picture[disc] += 120
     read = []
-    given = Given(3, 1, 5, "shape 1", "rectangle", [35, 25, 86, 76], (128, 96), 0, {})
+    drawing = Drawing(3, 1, 5, "shape 1", "rectangle", [35, 25, 86, 76], (128, 96), 0, {})
     boxes = Boxes(lambda frame: read.append(frame) or picture)
     target = Target(1, 1, 5, 0, {})
-    maps = Keyframes([given], Groups(()), [target], [2, 3], boxes)
+    maps = DrawnKeyframes([drawing], Groups(()), [target], [2, 3], boxes)
     for _ in range(3):
         found = maps[1] == 1
         assert (found & disc).sum() / (found | disc).sum() > 0.95

@@ -4,7 +4,7 @@ import pytest
 
 from agss_model.cvat.server import CvatError
 from agss_model.errors import OutputError
-from serverless.job.ledger import Found, Ledger, Progress, Row
+from serverless.job.ledger import Ledger, Progress, Row, TrackedObject
 from serverless.job.objects import Target
 from serverless.job.read import JobInfo, Label
 from serverless.job.shapes import Key, Maker
@@ -63,7 +63,7 @@ def test_where_a_track_shows_something(track, frames):
 
 
 def found(frame):
-    return Found(Row(frame, 1, 0.5, False, ("uncertain",), False, 7), [0, 7, 1, 1, 7, 1])
+    return TrackedObject(Row(frame, 1, 0.5, False, ("uncertain",), False, 7), [0, 7, 1, 1, 7, 1])
 
 
 def test_the_record_survives_a_crash_between_two_saves(tmp_path):
