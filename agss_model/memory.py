@@ -118,21 +118,14 @@ class Memory:
         """Whether the frame just tracked will become a recent one."""
         return bool(self.max_recent) and confident and self._since + 1 >= self.recent_stride
 
-    def advance(self, entry: Entry, *, confident: bool, sure: Tensor | None = None) -> None:
-        """The frame just tracked becomes the previous one, and every so often a recent one.
-
-        Args:
-            entry: the frame just tracked.
-            confident: whether it may become a recent one.
-            sure: (N,) bool, of which objects it says something then; None for all that it knows.
-        """
+    def advance(self, entry: Entry, *, confident: bool) -> None:
+        """The frame just tracked becomes the previous one, and every so often a recent one."""
         self.previous = entry
         keeps = self.keeps(confident=confident)
         self._since += 1
         if keeps:
             self._since = 0
-            recent = entry if sure is None else entry.knowing(sure)
-            self.recent = [*self.recent, recent][-self.max_recent :]
+            self.recent = [*self.recent, entry][-self.max_recent :]
 
     def forget(self, ids: set[int]) -> None:
         """Drop objects, and frames that know of no other."""

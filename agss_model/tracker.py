@@ -29,8 +29,6 @@ from agss_model.timing import Clock
 MAX_OBJECTS = 255
 CONFIDENT = 0.5
 """Mean score from which a tracked frame is remembered beyond the next."""
-SURE = 0.6
-"""Learned score from which it says something of an object: what is doubtful must not vouch for itself later."""
 
 
 class Tracker:
@@ -272,9 +270,8 @@ class Tracker:
         confident = bool(len(present)) and float(present.mean()) >= CONFIDENT
         lasting = self.memory.keeps(confident=confident)
         index, known = self.frame_index or 0, ~self._lost
-        sure = known & (quality.score >= SURE) if self.network.head is not None else known
         entry = Entry.of(self.network, index, self._ids, features, self._masks, known, lasting=lasting)
-        self.memory.advance(entry, confident=confident, sure=sure)
+        self.memory.advance(entry, confident=confident)
 
     def _label_map(self) -> LabelMap:
         """Ids at every pixel of the frame."""

@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from agss_model.config import preset
 from agss_model.errors import MaskError, MediaError, WeightsError
 from agss_model.network import build_network
-from agss_model.scoring import Trust
 from agss_model.tracker import Tracker
-from agss_model.weights.registry import load_model
 
 
 def run(tracker, scene, frames, start=0):
@@ -130,29 +128,6 @@ def test_human_masks_stay_and_tracked_frames_are_few(lite, scene):
         sizes.append(len(tracker.memory.permanent) + len(tracker.memory.recent))
     assert tracker.memory.permanent[0].frame_index == 0
     assert max(sizes) <= 1 + lite.config.max_recent
-
-
-def doubting(scores):
-    """A head that gives every object of a frame its score and no cause to drop it."""
-
-    def head(clues):
-        never = torch.zeros(len(clues), dtype=torch.bool)
-        return Trust(torch.tensor(scores), torch.zeros(len(clues)), never, never)
-
-    return head
-
-
-def test_a_remembered_frame_says_nothing_of_an_object_that_was_doubtful_in_it(scene, monkeypatch):
-    network = load_model("lite")
-    monkeypatch.setattr(network, "head", doubting([0.9, 0.3]))
-    tracker = Tracker(network)
-    tracker.add(scene.frame(0), scene.masks(0))
-    for _ in range(2 * network.config.recent_stride):
-        tracker.step(scene.frame(0))
-    assert not tracker._lost.any()
-    assert len(tracker.memory.recent) == 2
-    assert all(entry.known() == {1} for entry in tracker.memory.recent)
-    assert tracker.memory.previous.known() == {1, 2}
 
 
 def test_human_frames_outweigh_tracked_ones(lite, scene, monkeypatch):

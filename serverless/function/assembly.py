@@ -174,7 +174,7 @@ def _by_picture(frames: Sequence[Sequence[SeenFrame]]) -> list[tuple[str, dict[i
     for slot, own in enumerate(frames):
         for frame in own:
             known = found.setdefault(frame.digest, {})
-            if frame.sure and frame.mask.any():  # one in which no object was found is a reference nevertheless
+            if frame.mask.any():  # a frame in which all objects were lost is a reference nevertheless
                 known[slot] = frame.mask
     return list(found.items())
 

@@ -145,8 +145,7 @@ class Scenes:
         keep = bool(after.recent) and after.recent[-1].frame_index == after.frame_index
         before = [frame for frame in state.recent if frame.digest != target.digest]
         room = self.network.config.max_recent - keep
-        sure = not keep or bool(after.recent[-1].reference.known[0, slot])
-        now = SeenFrame(target.digest, _bytes(after.masks[slot]), keep, sure)
+        now = SeenFrame(target.digest, _bytes(after.masks[slot]), keep)
         return state.drawn, *(before[-room:] if room > 0 else ()), now
 
 

@@ -55,14 +55,12 @@ class SeenFrame:
         digest: of the frame's picture.
         mask: (h, w) uint8, the object in 255ths of each carried pixel.
         kept: remembered beyond the next frame.
-        sure: believed enough to say something of the object then.
         faint: digest of a copy in few bytes, for where the picture itself does not come; None where there is none.
     """
 
     digest: str
     mask: npt.NDArray[np.uint8]
     kept: bool
-    sure: bool = True
     faint: str | None = None
 
     def among(self, pictures: Collection[str]) -> SeenFrame | None:
@@ -105,7 +103,7 @@ class ObjectState:
 
     @property
     def recent(self) -> tuple[SeenFrame, ...]:
-        """Confident frames that the tracker made, oldest first; unsure, or with an empty mask, where the object was."""
+        """Confident frames that the tracker made, oldest first; with an empty mask where the object was lost."""
         return tuple(frame for frame in self.frames[1:] if frame.kept)
 
     @cached_property
@@ -114,7 +112,7 @@ class ObjectState:
         about = (self.kind, self.bare, self.size, self.working, self.lost, self.since, self.box)
         digest = hashlib.sha256(repr(about).encode())
         for frame in self.frames:
-            digest.update(f"{frame.digest} {frame.kept} {frame.sure} {frame.mask.shape}".encode())
+            digest.update(f"{frame.digest} {frame.kept} {frame.mask.shape}".encode())
             digest.update(frame.mask.tobytes())
         return digest.hexdigest()
 
@@ -131,8 +129,7 @@ class ObjectState:
             "since": self.since,
             "box": list(self.box) if self.box else None,
             "frames": [
-                {"picture": k.digest, "mask": _pack(k.mask), "kept": k.kept, "sure": k.sure, "faint": k.faint}
-                for k in self.frames
+                {"picture": k.digest, "mask": _pack(k.mask), "kept": k.kept, "faint": k.faint} for k in self.frames
             ],
             "pictures": [base64.b64encode(p.data).decode("ascii") for p in self.pictures.values()],
         }
@@ -142,7 +139,6 @@ class _SeenFrameMessage(Message):
     picture: Digest
     mask: Text
     kept: bool
-    sure: bool = True
     faint: Digest | None = None
 
 
@@ -202,7 +198,7 @@ def from_json(value: Mapping[str, Any], room: Room | None = None) -> ObjectState
     (room or Room()).take(message.carried[0] * message.carried[1] * len(message.frames), text)
     pictures = {p.digest: p for p in (Picture.of(decode_base64(t, "A picture in a state")) for t in message.pictures)}
     carried = (message.carried[0], message.carried[1])
-    frames = tuple(SeenFrame(k.picture, _unpack(k.mask, carried), k.kept, k.sure, k.faint) for k in message.frames)
+    frames = tuple(SeenFrame(k.picture, _unpack(k.mask, carried), k.kept, k.faint) for k in message.frames)
     _check_pictures(frames, pictures)
     if message.type == "rectangle" and message.box is None:
         raise UnusableError("The state of a rectangle holds no rectangle; start the object again from its shape.")

@@ -15,7 +15,6 @@ from agss_model.config import preset
 from agss_model.frames import resized
 from agss_model.memory import Memory
 from agss_model.network import build_network
-from agss_model.scoring import Trust
 from agss_model.tracker import Tracker
 from serverless.function import dealing, pictures
 from serverless.function.cache import FeatureCache
@@ -327,25 +326,6 @@ def test_what_the_network_sees_is_what_a_tracker_sees():
     ):
         frame = cv2.resize(rng.integers(0, 256, (9, 16, 3), np.uint8), size[::-1])
         assert np.array_equal(pictures.encode(frame, working).pixels(working), resized(frame, working))
-
-
-def test_what_was_doubtful_is_remembered_by_neither(monkeypatch):
-    """The function keeps of an object what the tracker keeps, whose head doubts the second of three."""
-    network = Function().scenes.network
-
-    def head(clues):
-        never = torch.zeros(len(clues), dtype=torch.bool)
-        sure = torch.where(torch.arange(len(clues)) == 1, 0.3, 0.9)
-        return Trust(sure, torch.zeros(len(clues)), never, never)
-
-    monkeypatch.setattr(network, "head", head)
-    function, clip = Function(Scenes(network, FeatureCache(1 << 26))), Clip(3)
-    states = function.start(clip.frame(0), clip.shapes(0))
-    _, states = function.track(clip.frames(1, 8), states)
-    kept = [[frame.sure for frame in from_json(state).recent] for state in states]
-    assert all(kept)
-    assert sum(not any(own) for own in kept) == 1
-    assert sum(all(own) for own in kept) == 2
 
 
 def test_states_go_on_with_other_weights(function):
