@@ -16,6 +16,7 @@ from torch import Tensor
 
 from agss_model.losses import soft_iou
 from agss_model.network.base import AGSSVOS, Features, Reference, Sighting
+from agss_model.regions import Regions, count
 from agss_model.shown import Shown, fringe, moments
 
 NAMES = (
@@ -49,8 +50,7 @@ class Frame:
         network: that tracked it.
         features: of the frame.
         sighting: what the network found.
-        found: (N, h4, w4) float in [0, 1], the masks that count.
-        moved: (N, h4, w4) float in [0, 1], the masks of the frame before, aligned by flow.
+        regions: the masks that count, and those of the frame before.
         was_lost: (N,) bool, lost in the frame before.
         human: frames that a person drew.
         previous: the frame before.
@@ -59,8 +59,7 @@ class Frame:
     network: AGSSVOS
     features: Features
     sighting: Sighting
-    found: Tensor
-    moved: Tensor
+    regions: Regions
     was_lost: Tensor
     human: Sequence[Reference]
     previous: Reference | None
@@ -77,11 +76,11 @@ class Observer:
         evidence, key, previous = frame.sighting.evidence, frame.features.key, frame.previous
         if evidence is None or key is None or previous is None or not frame.human:
             return None
-        inside = frame.found > 0.5
+        inside = frame.regions.inside
         stride = inside.shape[-1] // key.shape[-1]
         cells = F.avg_pool2d(inside.float()[None], stride)[0]
         told = {
-            **_outline(frame, inside),
+            **_outline(frame.regions),
             **_evidence(cells, evidence[0]),
             **_alike(cells, frame),
             **_looks(cells, key[0], self._shown(frame.human), Shown.of([previous])),
@@ -101,22 +100,19 @@ class Observer:
         return shown
 
 
-def _outline(frame: Frame, inside: Tensor) -> dict[str, Tensor]:
+def _outline(regions: Regions) -> dict[str, Tensor]:
     """How clearly the mask was decided, its outline, and how it goes with the mask moved here."""
-    found, moved = frame.found, frame.moved
-    area = inside.sum((-2, -1)).float()
-    count, side = area.clamp_min(1), area.clamp_min(1).sqrt()
-    sure = (found > _SURE).sum((-2, -1))
-    possible = (found > _UNSURE).sum((-2, -1))
-    edges = (inside[:, 1:] != inside[:, :-1]).sum((-2, -1)) + (inside[:, :, 1:] != inside[:, :, :-1]).sum((-2, -1))
-    before = (moved > 0.5).sum((-2, -1)).clamp_min(1)
+    found, inside = regions.found, regions.inside
+    area = regions.area.float()
+    size = area.clamp_min(1)
+    edges = count(inside[:, 1:] != inside[:, :-1]) + count(inside[:, :, 1:] != inside[:, :, :-1])
     return {
-        "certainty": (found * inside).sum((-2, -1)) / count * 2 - 1,
-        "unsure_inside": (area - sure) / count,
-        "unsure_outside": ((possible - area) / count).clamp_max(_FAR),
-        "agreement": soft_iou(found[None], moved[None])[0],
-        "change": (count / before).log().abs().clamp_max(_FAR),
-        "outline": (edges / side).log1p(),
+        "certainty": regions.certainty,
+        "unsure_inside": (area - count(found > _SURE)) / size,
+        "unsure_outside": ((count(found > _UNSURE) - area) / size).clamp_max(_FAR),
+        "agreement": regions.agreement,
+        "change": (size / regions.before.clamp_min(1)).log().abs().clamp_max(_FAR),
+        "outline": (edges / size.sqrt()).log1p(),
     }
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from agss_model.intervals import ends, spans
-from agss_model.losses import soft_iou
+from agss_model.regions import Regions
 from agss_model.scoring import Trust
 
 LOST = "lost"
@@ -119,7 +119,7 @@ def _interval(occupied: Tensor) -> Tensor:
     return spans(occupied, (last - first + 1) * REACH + NEAR)
 
 
-def assess(found: Tensor, within: Tensor, moved: Tensor, was_lost: Tensor, trust: Trust | None = None) -> Quality:
+def assess(regions: Regions, was_lost: Tensor, trust: Trust | None = None) -> Quality:
     """Judge the masks of one frame.
 
     An object is lost when hardly a pixel is left, when all that was found lies out of its reach (a jump, most often to
@@ -127,23 +127,15 @@ def assess(found: Tensor, within: Tensor, moved: Tensor, was_lost: Tensor, trust
     not clear.
 
     Args:
-        found: (N, h, w) float in [0, 1], as carried.
-        within: (N, h, w) bool, see `reach`; what was found outside does not count.
-        moved: (N, h, w) float in [0, 1], the masks of the frame before, aligned by flow.
+        regions: the masks; what was found out of reach (see `reach`) does not count.
         was_lost: (N,) bool, lost in the frame before.
         trust: of the masks; None for a network without a head for scores, which are then made up of how clear a mask is
             and how well it goes with the frame before.
     """
-    anything = (found > 0.5).sum((-2, -1)) >= MIN_AREA
-    probabilities = found * within
-    inside = probabilities > 0.5
-    area = inside.sum((-2, -1)).float()
-    certainty = (probabilities * inside).sum((-2, -1)) / area.clamp_min(1) * 2 - 1
-    certainty = torch.where(area > 0, certainty, torch.zeros_like(certainty)).clamp(0, 1)
-    agreement = soft_iou(probabilities[None], moved[None])[0]
-    before = (moved > 0.5).sum((-2, -1)).float()
+    area, before = regions.area.float(), regions.before.float()
+    certainty, agreement = regions.certainty.clamp(0, 1), regions.agreement
     gone = area < torch.minimum(before.clamp_min(1) * 0.5, torch.full_like(area, MIN_AREA)).clamp_min(1)
-    jumped = gone & anything & ~was_lost
+    jumped = gone & (regions.anywhere >= MIN_AREA) & ~was_lost
     unclear = was_lost & (certainty < RETURN_CERTAINTY)
     never = torch.zeros_like(was_lost)
     another = never if trust is None else trust.another > torch.where(was_lost, RETURN_ELSEWHERE, ELSEWHERE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -14,37 +15,48 @@ from agss_model.network.base import Reference
 
 @dataclass(frozen=True)
 class Shown:
-    """R frames and N objects; every tensor is float32.
+    """R frames and N objects; every tensor is float32. What not everybody asks for is worked out when it is asked for.
 
     Attributes:
+        key: (R, K, Q) unit length, of the Q cells of each frame.
+        share: (R, N, Q) in [0, 1], how much of each cell is the object's.
         known: (R, N) 1 where the frame says something of the object and shows it, else 0.
-        look: (R, N, K) unit length, the mean key of the object's cells.
-        surround: (R, K) unit length, the mean key of the cells of no object.
         area: (R, N) cells.
         place: (R, N, 2) centre, rows and columns of cells.
         spread: (R, N, 2) standard deviation of the object's cells around the centre, cells.
-        fringe: (R, N) in [0, 1], see `fringe`.
     """
 
+    key: Tensor
+    share: Tensor
     known: Tensor
-    look: Tensor
-    surround: Tensor
     area: Tensor
     place: Tensor
     spread: Tensor
-    fringe: Tensor
 
     @classmethod
     def of(cls, references: Sequence[Reference]) -> Shown:
         """Of one clip's references: at least one, all for the same objects, with keys."""
-        key = torch.stack([r.key[0].float().flatten(1) for r in references])  # (R, K, Q)
-        share = torch.stack([_shares(r.value[0]).flatten(1) for r in references])  # (R, N, Q)
+        key = torch.stack([r.key[0].float().flatten(1) for r in references])
+        share = torch.stack([_shares(r.value[0]).flatten(1) for r in references])
         area, place, spread = moments(share, references[0].key.shape[-2:])
         known = torch.stack([r.known[0] for r in references]) & (area > 0)
-        free = (1 - share.sum(1)).clamp(0, 1)
-        look = F.normalize(share @ key.transpose(1, 2), dim=2)
-        surround = F.normalize((key @ free[:, :, None])[:, :, 0], dim=1)
-        return cls(known.float(), look, surround, area, place, spread, fringe(share))
+        return cls(key, share, known.float(), area, place, spread)
+
+    @cached_property
+    def look(self) -> Tensor:
+        """(R, N, K) unit length, the mean key of the object's cells."""
+        return F.normalize(self.share @ self.key.transpose(1, 2), dim=2)
+
+    @cached_property
+    def surround(self) -> Tensor:
+        """(R, K) unit length, the mean key of the cells of no object."""
+        free = (1 - self.share.sum(1)).clamp(0, 1)
+        return F.normalize((self.key @ free[:, :, None])[:, :, 0], dim=1)
+
+    @cached_property
+    def fringe(self) -> Tensor:
+        """(R, N) in [0, 1], see `fringe`."""
+        return fringe(self.share)
 
 
 def _shares(value: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from agss_model.memory import Entry, Memory, Recalled
 from agss_model.network.base import AGSSVOS, Features, Sighting
 from agss_model.parts import without_false_parts
 from agss_model.quality import Quality, assess, reach
+from agss_model.regions import Regions
 from agss_model.results import FrameResult, annotated, id_type, predicted
 from agss_model.scoring import Trust
 from agss_model.timing import Clock
@@ -243,8 +244,9 @@ class Tracker:
         sighting = self.network.see(features, references, held.previous, moved[None], within[None])
         found = without_false_parts(sighting.masks[0], self.network, features, held.human)
         with self.clock.measure("score"):
-            quality = assess(found, within, moved, self._lost, self._trust(sighting, found * within, held))
-        self._masks = found * (within & ~quality.lost[:, None, None])
+            regions = Regions.of(found, within, moved)
+            quality = assess(regions, self._lost, self._trust(sighting, regions, held))
+        self._masks = regions.found * ~quality.lost[:, None, None]
         self._lost = quality.lost
         self._remember_tracked(quality)
         with self.clock.measure("labels"):
@@ -253,12 +255,12 @@ class Tracker:
         self._result = predicted(index, self._ids, label_map, quality)
         return self._result
 
-    def _trust(self, sighting: Sighting, found: Tensor, held: Recalled) -> Trust | None:
+    def _trust(self, sighting: Sighting, regions: Regions, held: Recalled) -> Trust | None:
         """What is thought of the masks; None without a head for scores."""
         head, features = self.network.head, self._features
         if features is None or not (head or self.observed):
             return None
-        frame = Frame(self.network, features, sighting, found, self._masks, self._lost, held.human, held.previous)
+        frame = Frame(self.network, features, sighting, regions, self._lost, held.human, held.previous)
         self.clues = self._observer.clues(frame)
         return head(self.clues) if head is not None and self.clues is not None else None
 

@@ -5,6 +5,7 @@ import dataclasses
 import torch
 
 from agss_model import quality
+from agss_model.regions import Regions
 
 
 def square(x, y, side=8, value=0.95, size=(40, 60)):
@@ -15,7 +16,7 @@ def square(x, y, side=8, value=0.95, size=(40, 60)):
 
 def judge(now, before, was_lost=False):
     lost = torch.tensor([was_lost])
-    return quality.assess(now[None], quality.reach(before[None], lost), before[None], lost)
+    return quality.assess(Regions.of(now[None], quality.reach(before[None], lost), before[None]), lost)
 
 
 def test_a_steady_clear_object_is_trusted():

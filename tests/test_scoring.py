@@ -9,6 +9,7 @@ from agss_model import quality
 from agss_model.clues import AGAINST, NAMES
 from agss_model.errors import WeightsError
 from agss_model.network import build_network
+from agss_model.regions import Regions
 from agss_model.scoring import KIND, ScoreHead
 from agss_model.tracker import Tracker
 from agss_model.weights.fingerprint import fingerprint
@@ -100,7 +101,7 @@ def test_why_an_object_is_lost_is_said():
     masks[0, 10:20, 10:20] = 0.95
     never = torch.tensor([False])
     trust = head(level=(0.0, 9.0))(torch.zeros(1, len(NAMES)))
-    judged = quality.assess(masks, quality.reach(masks, never), masks, never, trust)
+    judged = quality.assess(Regions.of(masks, quality.reach(masks, never), masks), never, trust)
     assert judged.lost[0]
     assert quality.ANOTHER in judged.reasons(0)
 
