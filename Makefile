@@ -4,6 +4,9 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 ARGS ?=
 PYTEST := -m pytest
+# Each worker has its own database and browser, and takes tests from another's list when its own is done.
+JOBS ?= auto
+SPREAD := -n $(JOBS) --maxprocesses 4 --dist worksteal
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := requirements/dev.txt
@@ -27,8 +30,8 @@ system: ## programs that some tests use, where apt-get may install them
 
 # Training has a process of its own: after the browser, database and engine tests, one run of it died in native code.
 test: $(READY) system ## the whole test suite
-	$(BIN)/python $(PYTEST) $(ARGS) $(if $(ARGS),,--ignore=tests/training)
-	$(if $(ARGS),,$(BIN)/python $(PYTEST) tests/training)
+	$(BIN)/python $(PYTEST) $(SPREAD) $(ARGS) $(if $(ARGS),,--ignore=tests/training)
+	$(if $(ARGS),,$(BIN)/python $(PYTEST) $(SPREAD) tests/training)
 
 quick: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
