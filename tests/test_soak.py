@@ -65,7 +65,7 @@ def test_memory_is_flat_over_many_frames_with_objects_coming_and_going(lite, mak
         with VideoWriter(videos[-1], 25, (128, 96)) as writer:
             for t in range(30):
                 writer.write(scene.frame(t))
-    run(Tracker(lite), videos, make_scene(objects=2, size=(96, 128)).masks, int(LENGTH or 1300))
+    run(Tracker(lite), videos, make_scene(objects=2, size=(96, 128)).masks, int(LENGTH or 640))
 
 
 @pytest.mark.slow

@@ -1,9 +1,13 @@
-"""Two thousand requests with objects coming and going: memory stays where it was."""
+"""Requests with objects coming and going: memory stays where it was.
+
+AGSS_REQUESTS in the environment makes it longer.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -16,12 +20,12 @@ from agss_model.network import build_network
 from serverless.function.cache import FeatureCache
 from serverless.function.scenes import Scenes
 
-REQUESTS = 2000
+REQUESTS = int(os.environ.get("AGSS_REQUESTS", "400"))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_memory_is_flat_over_two_thousand_requests_with_objects_coming_and_going():
+def test_memory_is_flat_over_many_requests_with_objects_coming_and_going():
     torch.manual_seed(0)
     network = build_network(dataclasses.replace(preset("lite"), max_enlargement=1.0)).eval()
     function = Function(Scenes(network, FeatureCache(40_000)))
@@ -49,5 +53,5 @@ def test_memory_is_flat_over_two_thousand_requests_with_objects_coming_and_going
     assert statuses == {200, 422}
     soak.check()
     assert function.scenes.cache.bytes <= 40_000
-    assert function.scenes.cache.evicted > 100
+    assert function.scenes.cache.evicted > REQUESTS // 20
     assert all(len(json.dumps(state)) < 80_000 for some in states for state in some)
