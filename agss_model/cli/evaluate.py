@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated, Any
@@ -31,7 +32,7 @@ from agss_model.evaluation import (
     open_dataset,
     write_results,
 )
-from agss_model.evaluation.corrections import STRATEGIES, curve
+from agss_model.evaluation.corrections import STRATEGIES, Strategy, curve
 from agss_model.evaluation.trust import Judged, judged, together
 from agss_model.files import check_writable, write_json
 from agss_model.masks.labels import LabelMap
@@ -89,8 +90,9 @@ def evaluate(
     curves = correction_curves(chosen, loaded, corrections) if corrections else {}
     _print_curves(curves)
     if json is not None:
-        told = {"adapt_minutes": adapt, "trust": None if trust is None else asdict(trust), "corrections": curves}
-        write_json(json, _record(scores, mean, clock, loaded) | told)
+        told = {"adapt_minutes": adapt, "trust": None if trust is None else asdict(trust)}
+        corrected = {"corrections": _means(curves), "corrections_by_sequence": curves}
+        write_json(json, _record(scores, mean, clock, loaded) | told | corrected)
 
 
 def _learning(base: Engine, load: Callable[[str], Engine], minutes: float) -> Callable[[Sequence], Engine]:
@@ -183,12 +185,12 @@ def _evaluate(sequence: Sequence, engine: Engine, clock: Stopwatch, out: Path | 
     return scorer.result(), judged(rows, scorer.ious())
 
 
-def correction_curves(chosen: Iterable[Sequence], engine: Engine, count: int) -> dict[str, list[float]]:
-    """By who chooses the frame, the mean over sequences of the mean IoU after 0, 1, ... corrections.
+def correction_curves(chosen: Iterable[Sequence], engine: Engine, count: int) -> dict[Strategy, dict[str, list[float]]]:
+    """By who chooses the frame, and by sequence: the mean IoU after 0, 1, ... corrections.
 
     A sequence in which nothing is left to correct stays as good as it is.
     """
-    curves: dict[str, list[list[float]]] = {strategy: [] for strategy in STRATEGIES}
+    curves: dict[Strategy, dict[str, list[float]]] = {strategy: {} for strategy in STRATEGIES}
     for sequence in chosen:
         numbers = range(min(sequence.first_masks), len(sequence.frames))
 
@@ -200,17 +202,30 @@ def correction_curves(chosen: Iterable[Sequence], engine: Engine, count: int) ->
 
         for strategy in STRATEGIES:
             values = curve(sequence, track, strategy, count)
-            curves[strategy].append(values + values[-1:] * (count + 1 - len(values)))
-    return {strategy: [fmean(step) for step in zip(*found, strict=True)] for strategy, found in curves.items()}
+            curves[strategy][sequence.name] = values + values[-1:] * (count + 1 - len(values))
+    return curves
 
 
-def _print_curves(curves: Mapping[str, list[float]]) -> None:
+def _means(curves: Mapping[Strategy, Mapping[str, list[float]]]) -> dict[Strategy, list[float]]:
+    """The mean over sequences after each correction."""
+    return {who: [fmean(step) for step in zip(*found.values(), strict=True)] for who, found in curves.items()}
+
+
+def _print_curves(curves: Mapping[Strategy, Mapping[str, list[float]]]) -> None:
     if not curves:
         return
-    table = Table("mean IoU after corrections", *map(str, range(len(next(iter(curves.values()))))))
-    for strategy, values in curves.items():
-        table.add_row(strategy, *(f"{value:.3f}" for value in values))
+    means = _means(curves)
+    table = Table("mean IoU after corrections", *map(str, range(len(means["list"]))), "largest fall")
+    for who, values in means.items():
+        table.add_row(who, *(f"{value:.3f}" for value in values), _largest_fall(curves[who]))
     stdout().print(table)
+
+
+def _largest_fall(found: Mapping[str, list[float]]) -> str:
+    """The step by which one correction made one sequence worst: a correction should never cost anything."""
+    falls = {name: max(a - b for a, b in pairwise(values)) for name, values in found.items()}
+    name = max(falls, key=falls.__getitem__)
+    return f"{falls[name]:.3f}, {name}" if falls[name] > 0 else "none"
 
 
 def _record(scores: list[SequenceScore], mean: ObjectScore, clock: Stopwatch, engine: Engine) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import COUNT, HEIGHT, WIDTH
 
+from agss_model.cli.evaluate import _largest_fall
 from agss_model.evaluation import boundary_f, region_similarity
 from agss_model.masks import read_label_map, write_label_map
 
@@ -54,6 +55,25 @@ def test_only_the_named_sequences_are_run_in_that_order(agss, dataset, tmp_path)
     result = agss("eval", "--data", dataset, "--sequences", "one", "--json", tmp_path / "s.json")
     assert result.exit_code == 0, result.output
     assert list(json.loads((tmp_path / "s.json").read_text())["sequences"]) == ["one"]
+
+
+def test_corrections_are_told_by_sequence_and_in_the_mean(agss, dataset, tmp_path):
+    result = agss("eval", "--data", dataset, "--corrections", "2", "--json", tmp_path / "s.json")
+    assert result.exit_code == 0, result.output
+    assert "largest fall" in result.output
+    report = json.loads((tmp_path / "s.json").read_text())
+    assert set(report["corrections"]) == {"list", "worst", "evenly"}
+    for who, means in report["corrections"].items():
+        found = report["corrections_by_sequence"][who]
+        assert list(found) == ["one", "pair"]
+        assert all(len(values) == 3 for values in found.values())
+        assert means == pytest.approx(np.mean(list(found.values()), axis=0))
+        assert means[2] >= means[0]
+
+
+def test_the_largest_fall_is_named():
+    assert _largest_fall({"a": [0.5, 0.6, 0.58], "b": [0.7, 0.7, 0.6]}) == "0.100, b"
+    assert _largest_fall({"a": [0.5, 0.6], "b": [0.7, 0.7]}) == "none"
 
 
 def test_youtube_vos_gives_each_object_its_own_first_mask(agss, clip, tmp_path):
