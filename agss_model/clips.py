@@ -15,8 +15,7 @@ from agss_model.network.base import AGSSVOS
 from agss_model.ranges import NONE, Block, Direction, Ids, Presence, blocks
 from agss_model.results import FrameResult
 from agss_model.tracker import Tracker
-from agss_model.video.prefetch import prefetch
-from agss_model.video.source import FrameSource
+from agss_model.video.source import FrameSource, prefetch
 
 __all__ = ["Block", "Direction", "Gone", "Run", "blocks", "both_ways", "follow", "fuse", "presence_of", "propagate"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from agss_model.errors import MaskError, MediaError
+from agss_model.masks.labels import BoolMask, LabelMap, object_ids, validate_object_id
 from agss_model.network.base import AGSSVOS
 from agss_model.network.equations import enlarged_labels
-
-MAX_SIDE = 16384
+from agss_model.pictures import MAX_SIDE
+from agss_model.quality import Quality
+from agss_model.results import FrameResult, id_type
 
 
 @dataclass(frozen=True)
@@ -98,17 +100,30 @@ def typical_side(masks: Iterable[npt.NDArray[np.bool_]]) -> float:
     return float(np.median(sides)) if sides else 0.0
 
 
-def check_mask_size(mask: npt.NDArray[np.bool_], geometry: Geometry) -> None:
-    """Refuse a mask of another size than the frame.
+def check_masks(masks: Mapping[int, BoolMask], geometry: Geometry, tracked: Collection[int]) -> None:
+    """Refuse masks of a frame that cannot be used.
+
+    Args:
+        masks: for each object id (H, W) bool.
+        geometry: of the clip.
+        tracked: ids of objects that are being tracked; theirs may be empty.
 
     Raises:
-        MaskError: with both sizes.
+        MaskError: a wrong id or size, a new object without a pixel, or masks that overlap.
     """
-    if mask.shape != (geometry.height, geometry.width):
-        raise MaskError(
-            f"A mask is {mask.shape[-1]}x{mask.shape[0]} but the frame is {geometry.width}x{geometry.height}; "
-            "draw it on this frame, or resize it without smoothing."
-        )
+    total = np.zeros((geometry.height, geometry.width), dtype=bool)
+    for object_id, mask in masks.items():
+        validate_object_id(object_id)
+        if mask.shape != total.shape:
+            raise MaskError(
+                f"A mask is {mask.shape[-1]}x{mask.shape[0]} but the frame is {geometry.width}x{geometry.height}; "
+                "draw it on this frame, or resize it without smoothing."
+            )
+        if not mask.any() and object_id not in tracked:
+            raise MaskError(f"The mask of object {object_id} has no pixel; draw it, or leave the object out.")
+        if (total & mask).any():
+            raise MaskError(f"The mask of object {object_id} overlaps another; a pixel belongs to one object.")
+        total |= mask
 
 
 def to_carried(mask: npt.NDArray[np.bool_], geometry: Geometry) -> Tensor:
@@ -136,3 +151,59 @@ def to_slots(probabilities: Tensor, geometry: Geometry, normalised: bool) -> npt
     size = (geometry.height, geometry.width)
     slots: npt.NDArray[np.int16] = enlarged_labels(probabilities, size, normalised).cpu().numpy()
     return slots
+
+
+def to_label_map(probabilities: Tensor, ids: tuple[int, ...], geometry: Geometry, normalised: bool) -> LabelMap:
+    """Ids at every pixel of the frame; arguments as for `to_slots`, whose slot k is the object `ids[k]`."""
+    names: LabelMap = np.array([0, *ids], dtype=id_type(ids))
+    return np.take(names, to_slots(probabilities, geometry, normalised))
+
+
+def predicted(index: int, ids: tuple[int, ...], label_map: LabelMap, quality: Quality) -> FrameResult:
+    """A result as the network sees it; slot k of `quality` belongs to `ids[k]`."""
+    quality = quality.on_cpu()
+    scores, lost = quality.score.tolist(), quality.lost.tolist()
+    shown = set(object_ids(label_map))
+    return FrameResult(
+        frame_index=index,
+        object_ids=ids,
+        label_map=label_map,
+        scores={i: round(scores[slot], 4) for slot, i in enumerate(ids)},
+        lost=frozenset(i for slot, i in enumerate(ids) if lost[slot] or i not in shown),
+        reasons={i: quality.reasons(slot) for slot, i in enumerate(ids)},
+    )
+
+
+def annotated(
+    tracked: FrameResult | None,
+    masks: Mapping[int, BoolMask],
+    index: int,
+    ids: tuple[int, ...],
+    size: tuple[int, int],
+) -> FrameResult:
+    """A result in which the given masks stand exactly as given, over what was tracked.
+
+    Args:
+        tracked: of the same frame, None where nothing was.
+        masks: for each object id (H, W) bool.
+        index: number of the frame.
+        ids: every object.
+        size: (H, W).
+    """
+    dtype = id_type(ids)
+    label_map: LabelMap = np.zeros(size, dtype=dtype) if tracked is None else tracked.label_map.astype(dtype)
+    label_map[np.isin(label_map, list(masks))] = 0
+    for object_id, mask in masks.items():
+        label_map[mask] = object_id
+    shown = set(object_ids(label_map))
+    scores = tracked.scores if tracked else {}
+    reasons = tracked.reasons if tracked else {}
+    return FrameResult(
+        frame_index=index,
+        object_ids=ids,
+        label_map=label_map,
+        scores={i: 1.0 if i in masks else scores.get(i, 0.0) for i in ids},
+        lost=frozenset(i for i in ids if i not in shown),
+        reasons={i: () if i in masks else reasons.get(i, ()) for i in ids},
+        human=frozenset(masks) | (tracked.human if tracked else frozenset()),
+    )

@@ -91,7 +91,7 @@ class Memory:
         self.permanent: list[Entry] = []
         self.recent: list[Entry] = []
         self.previous: Entry | None = None
-        self._since = 0
+        self.since = 0
 
     def recall(self, ids: Sequence[int]) -> Recalled:
         """The references for these objects in this order."""
@@ -116,15 +116,15 @@ class Memory:
 
     def keeps(self, *, confident: bool) -> bool:
         """Whether the frame just tracked will become a recent one."""
-        return bool(self.max_recent) and confident and self._since + 1 >= self.recent_stride
+        return bool(self.max_recent) and confident and self.since + 1 >= self.recent_stride
 
     def advance(self, entry: Entry, *, confident: bool) -> None:
         """The frame just tracked becomes the previous one, and every so often a recent one."""
         self.previous = entry
         keeps = self.keeps(confident=confident)
-        self._since += 1
+        self.since += 1
         if keeps:
-            self._since = 0
+            self.since = 0
             self.recent = [*self.recent, entry][-self.max_recent :]
 
     def forget(self, ids: set[int]) -> None:

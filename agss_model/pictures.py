@@ -15,6 +15,8 @@ from typing import Any
 
 from agss_model.errors import MediaError
 
+MAX_SIDE = 16384
+"""Longest side, in pixels, of frames and masks."""
 MAX_SCANS = 100
 """Scans taken of one JPEG; encoders write one or about ten, and a separate one for each detail is fifty."""
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")  # of the end, or with a length; between them lie coded pixels

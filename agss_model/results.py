@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from agss_model.masks.labels import BoolMask, LabelMap, object_ids
-from agss_model.quality import Quality
+from agss_model.masks.labels import LabelMap
 
 
 @dataclass(frozen=True)
@@ -37,53 +36,3 @@ class FrameResult:
 def id_type(ids: Iterable[int]) -> type[np.uint8 | np.uint16]:
     """The smallest type of a label map that holds these ids."""
     return np.uint8 if max(ids, default=0) <= 255 else np.uint16
-
-
-def predicted(index: int, ids: tuple[int, ...], label_map: LabelMap, quality: Quality) -> FrameResult:
-    """A result as the network sees it; slot k of `quality` belongs to `ids[k]`."""
-    quality = quality.on_cpu()
-    scores, lost = quality.score.tolist(), quality.lost.tolist()
-    shown = set(object_ids(label_map))
-    return FrameResult(
-        frame_index=index,
-        object_ids=ids,
-        label_map=label_map,
-        scores={i: round(scores[slot], 4) for slot, i in enumerate(ids)},
-        lost=frozenset(i for slot, i in enumerate(ids) if lost[slot] or i not in shown),
-        reasons={i: quality.reasons(slot) for slot, i in enumerate(ids)},
-    )
-
-
-def annotated(
-    tracked: FrameResult | None,
-    masks: Mapping[int, BoolMask],
-    index: int,
-    ids: tuple[int, ...],
-    size: tuple[int, int],
-) -> FrameResult:
-    """A result in which the given masks stand exactly as given, over what was tracked.
-
-    Args:
-        tracked: of the same frame, None where nothing was.
-        masks: for each object id (H, W) bool.
-        index: number of the frame.
-        ids: every object.
-        size: (H, W).
-    """
-    dtype = id_type(ids)
-    label_map: LabelMap = np.zeros(size, dtype=dtype) if tracked is None else tracked.label_map.astype(dtype)
-    label_map[np.isin(label_map, list(masks))] = 0
-    for object_id, mask in masks.items():
-        label_map[mask] = object_id
-    shown = set(object_ids(label_map))
-    scores = tracked.scores if tracked else {}
-    reasons = tracked.reasons if tracked else {}
-    return FrameResult(
-        frame_index=index,
-        object_ids=ids,
-        label_map=label_map,
-        scores={i: 1.0 if i in masks else scores.get(i, 0.0) for i in ids},
-        lost=frozenset(i for i in ids if i not in shown),
-        reasons={i: () if i in masks else reasons.get(i, ()) for i in ids},
-        human=frozenset(masks) | (tracked.human if tracked else frozenset()),
-    )

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from agss_model import tracker_state
 from agss_model.clues import Frame, Observer
-from agss_model.errors import ConfigError, MaskError, MediaError
+from agss_model.errors import MaskError, MediaError
 from agss_model.flow import FlowEstimator, build_flow
-from agss_model.flow.warp import warp
-from agss_model.frames import Geometry, check_frame, check_mask_size, to_carried, to_image, to_slots, typical_side
-from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
+from agss_model.flow.motion import moved
+from agss_model.frames import (
+    Geometry,
+    annotated,
+    check_frame,
+    check_masks,
+    predicted,
+    to_carried,
+    to_image,
+    to_label_map,
+    typical_side,
+)
+from agss_model.masks.labels import BoolMask
 from agss_model.memory import Entry, Memory, Recalled
 from agss_model.network.base import AGSSVOS, Features, Sighting
 from agss_model.parts import without_false_parts
 from agss_model.quality import Quality, assess, reach
 from agss_model.regions import Regions
-from agss_model.results import FrameResult, annotated, id_type, predicted
+from agss_model.results import FrameResult
 from agss_model.scoring import Trust
 from agss_model.timing import Clock
+from agss_model.tracker_state import Seen, Snapshot
 
 MAX_OBJECTS = 255
 CONFIDENT = 0.5
@@ -58,13 +68,10 @@ class Tracker:
         self.clock: Clock = network.clock
         config = network.config
         self.memory = Memory(config.max_references, config.max_recent, config.recent_stride, config.human_weight)
-        self.frame_index: int | None = None
-        self.geometry: Geometry | None = None
+        self._seen: Seen | None = None
         self._ids: tuple[int, ...] = ()
         self._masks = torch.zeros(0)  # (N, h, w) carried
         self._lost = torch.zeros(0, dtype=torch.bool)
-        self._image: Tensor | None = None
-        self._features: Features | None = None
         self._result: FrameResult | None = None
         self._observer = Observer()
         self.observed = False
@@ -74,6 +81,16 @@ class Tracker:
     def object_ids(self) -> tuple[int, ...]:
         """The objects being tracked, ascending."""
         return self._ids
+
+    @property
+    def frame_index(self) -> int | None:
+        """Number of the last frame; None before the first."""
+        return self._seen.index if self._seen else None
+
+    @property
+    def geometry(self) -> Geometry | None:
+        """Sizes of the clip; None before the first frame."""
+        return self._seen.geometry if self._seen else None
 
     @torch.inference_mode()
     def step(self, frame: npt.NDArray[np.uint8], frame_index: int | None = None) -> FrameResult:
@@ -89,8 +106,8 @@ class Tracker:
         """
         if not self._ids:
             raise MaskError("Nothing to track yet; give masks first with add(frame, {id: mask}).")
-        self._look(frame, self._next_index(frame_index))
-        return self._track()
+        frame = check_frame(frame)
+        return self._track(*self._look(frame, self._next_index(frame_index), self._geometry(frame)))
 
     @torch.inference_mode()
     def add(
@@ -111,14 +128,15 @@ class Tracker:
             MaskError: no masks, a wrong size or id, overlapping masks, a new object without a pixel, or too many.
             MediaError: as `step`.
         """
-        checked = self._check(frame, masks)
-        index = self._next_index(frame_index)
-        same = index == self.frame_index and self._features is not None
-        if not same:
-            self._look(frame, index)
-            if self._ids:
-                self._track()
-        return self._annotate(checked, index)
+        frame, geometry = self._check(frame, masks, set(self._ids) | set(masks))
+        masks = {int(i): np.asarray(mask, dtype=bool) for i, mask in masks.items()}
+        index, seen = self._next_index(frame_index), self._seen
+        if seen is not None and seen.features is not None and seen.index == index:
+            return self._annotate(masks, seen, seen.features)
+        seen, features = self._look(frame, index, geometry)
+        if self._ids:
+            self._track(seen, features)
+        return self._annotate(masks, seen, features)
 
     @torch.inference_mode()
     def add_reference(self, frame: npt.NDArray[np.uint8], masks: Mapping[int, BoolMask], frame_index: int) -> None:
@@ -133,12 +151,11 @@ class Tracker:
             MaskError: as `add`.
             MediaError: as `step`.
         """
-        self._check(frame, masks, existing_only=True)
+        frame, geometry = self._check(frame, masks, ())
         wanted = {i: m for i, m in masks.items() if i in self._ids}
         if not wanted:
             return
-        geometry = self._geometry(frame)
-        features = self.network.encode(to_image(check_frame(frame), geometry, self.device))
+        features = self.network.encode(to_image(frame, geometry, self.device))
         ids = tuple(sorted(wanted))
         carried = torch.stack([to_carried(wanted[i], geometry) for i in ids]).to(self.device)
         known = torch.ones(len(ids), dtype=torch.bool, device=self.device)
@@ -158,9 +175,31 @@ class Tracker:
         self._masks, self._lost = self._masks[rows], self._lost[rows]
         self.memory.forget(leaving)
 
+    def snapshot(self) -> Snapshot:
+        """What the tracker holds now; the tensors are its own, so they must not be written to."""
+        memory = self.memory
+        return Snapshot(
+            seen=self._seen,
+            ids=self._ids,
+            masks=self._masks,
+            lost=self._lost,
+            permanent=tuple(memory.permanent),
+            recent=tuple(memory.recent),
+            previous=memory.previous,
+            since=memory.since,
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Continue from what a tracker of the same network held; whatever this one held is gone."""
+        memory = self.memory
+        self._seen, self._result = snapshot.seen, None
+        self._ids, self._masks, self._lost = snapshot.ids, snapshot.masks, snapshot.lost
+        memory.permanent, memory.recent = list(snapshot.permanent), list(snapshot.recent)
+        memory.previous, memory.since = snapshot.previous, snapshot.since
+
     def save(self, path: Path) -> None:
         """Write everything needed to continue, atomically; see `agss_model.tracker_state`."""
-        tracker_state.save(self, path)
+        tracker_state.save(self.snapshot(), self.network.config, path)
 
     @classmethod
     def load(cls, path: Path, network: AGSSVOS, flow: FlowEstimator | None = None) -> Tracker:
@@ -170,7 +209,7 @@ class Tracker:
             WeightsError: the file is damaged or was written with another network's settings.
         """
         tracker = cls(network, flow=flow)
-        tracker_state.load(tracker, path)
+        tracker.restore(tracker_state.load(path, network.config, tracker.device))
         return tracker
 
     def _next_index(self, given: int | None) -> int:
@@ -192,104 +231,76 @@ class Tracker:
         return known
 
     def _check(
-        self, frame: npt.NDArray[np.uint8], masks: Mapping[int, BoolMask], *, existing_only: bool = False
-    ) -> dict[int, BoolMask]:
+        self, frame: npt.NDArray[np.uint8], masks: Mapping[int, BoolMask], together: Collection[int]
+    ) -> tuple[npt.NDArray[np.uint8], Geometry]:
+        """Refuse masks that cannot be used, or more objects together than can be tracked."""
         if not masks:
             raise MaskError("No masks given; give at least one as {id: (H, W) bool}.")
-        geometry = self._geometry(check_frame(frame), masks.values())
-        total = np.zeros((geometry.height, geometry.width), dtype=bool)
-        for object_id, mask in masks.items():
-            validate_object_id(object_id)
-            check_mask_size(mask, geometry)
-            if not mask.any() and object_id not in self._ids:
-                raise MaskError(f"The mask of object {object_id} has no pixel; draw it, or leave the object out.")
-            if (total & mask).any():
-                raise MaskError(f"The mask of object {object_id} overlaps another; a pixel belongs to one object.")
-            total |= mask
-        count = len(set(self._ids) | set(masks)) if not existing_only else 0
-        if count > MAX_OBJECTS:
-            raise MaskError(f"{count} objects at once are too many; at most {MAX_OBJECTS} can be tracked together.")
-        self.geometry = geometry
-        return {int(i): np.asarray(m, dtype=bool) for i, m in masks.items()}
-
-    def _look(self, frame: npt.NDArray[np.uint8], index: int) -> None:
-        """Encode a frame and bring the carried masks to it."""
         frame = check_frame(frame)
-        geometry = self._geometry(frame)
-        image = to_image(frame, geometry, self.device)
+        geometry = self._geometry(frame, masks.values())
+        check_masks(masks, geometry, self._ids)
+        if len(together) > MAX_OBJECTS:
+            raise MaskError(
+                f"{len(together)} objects at once are too many; at most {MAX_OBJECTS} can be tracked together."
+            )
+        return frame, geometry
+
+    def _look(self, frame: npt.NDArray[np.uint8], index: int, geometry: Geometry) -> tuple[Seen, Features]:
+        """Encode a frame and bring the carried masks to it."""
+        image, network, before = to_image(frame, geometry, self.device), self.network, self._seen
         with self.clock.measure("agnostic"):
-            features = self.network.encode(image)
-        if len(self._ids) and self._image is not None and self.flow is not None:
+            features = network.encode(image)
+        if len(self._ids) and before is not None and self.flow is not None:
             with self.clock.measure("flow"):
-                flow = self.flow(image, self._image)
+                flow = self.flow(image, before.image)
             with self.clock.measure("warp"):
-                self._masks = self._moved(flow)
-        self._image, self._features, self.frame_index = image, features, index
+                self._masks = moved(self._masks, flow, network.mask_stride, network.config.published_grid)
+        self._seen = Seen(index, geometry, image, features)
+        return self._seen, features
 
-    def _moved(self, flow: Tensor) -> Tensor:
-        stride = self.network.mask_stride
-        if stride > 1:
-            flow = F.avg_pool2d(flow, stride) / stride
-        return warp(self._masks[None], flow, self.network.config.published_grid)[0].clamp(0, 1)
-
-    def _track(self) -> FrameResult:
+    def _track(self, seen: Seen, features: Features) -> FrameResult:
         """Segment the frame that was looked at; the carried masks are already moved to it."""
-        features, geometry = self._features, self.geometry
-        if features is None or geometry is None:
-            raise ConfigError("No frame has been looked at.")
         held = self.memory.recall(self._ids)
-        moved = self._masks
-        within = reach(moved, self._lost)
+        before = self._masks
+        within = reach(before, self._lost)
         references = [*held.human, *held.tracked]
-        sighting = self.network.see(features, references, held.previous, moved[None], within[None])
+        sighting = self.network.see(features, references, held.previous, before[None], within[None])
         found = without_false_parts(sighting.masks[0], self.network, features, held.human)
         with self.clock.measure("score"):
-            regions = Regions.of(found, within, moved)
-            quality = assess(regions, self._lost, self._trust(sighting, regions, held))
+            regions = Regions.of(found, within, before)
+            quality = assess(regions, self._lost, self._trust(features, sighting, regions, held))
         self._masks = regions.found * ~quality.lost[:, None, None]
         self._lost = quality.lost
-        self._remember_tracked(quality)
+        self._remember_tracked(seen.index, features, quality)
         with self.clock.measure("labels"):
-            label_map = self._label_map()
-        index = self.frame_index or 0
-        self._result = predicted(index, self._ids, label_map, quality)
+            label_map = to_label_map(self._masks, self._ids, seen.geometry, self.network.config.use_normalisation)
+        self._result = predicted(seen.index, self._ids, label_map, quality)
         return self._result
 
-    def _trust(self, sighting: Sighting, regions: Regions, held: Recalled) -> Trust | None:
+    def _trust(self, features: Features, sighting: Sighting, regions: Regions, held: Recalled) -> Trust | None:
         """What is thought of the masks; None without a head for scores."""
-        head, features = self.network.head, self._features
-        if features is None or not (head or self.observed):
+        head = self.network.head
+        if not (head or self.observed):
             return None
         frame = Frame(self.network, features, sighting, regions, self._lost, held.human, held.previous)
         self.clues = self._observer.clues(frame)
         return head(self.clues) if head is not None and self.clues is not None else None
 
-    def _remember_tracked(self, quality: Quality) -> None:
-        features = self._features
-        if features is None or not (self.network.reads_previous or self.network.config.max_recent):
+    def _remember_tracked(self, index: int, features: Features, quality: Quality) -> None:
+        if not (self.network.reads_previous or self.network.config.max_recent):
             return
         present = quality.score[~quality.lost]
         confident = bool(len(present)) and float(present.mean()) >= CONFIDENT
         lasting = self.memory.keeps(confident=confident)
-        index, known = self.frame_index or 0, ~self._lost
+        known = ~self._lost
         entry = Entry.of(self.network, index, self._ids, features, self._masks, known, lasting=lasting)
         self.memory.advance(entry, confident=confident)
 
-    def _label_map(self) -> LabelMap:
-        """Ids at every pixel of the frame."""
-        if self.geometry is None:
-            raise ConfigError("No frame has been looked at.")
-        slots = to_slots(self._masks, self.geometry, self.network.config.use_normalisation)
-        names: LabelMap = np.array([0, *self._ids], dtype=id_type(self._ids))
-        return np.take(names, slots)
-
-    def _annotate(self, masks: dict[int, BoolMask], index: int) -> FrameResult:
+    def _annotate(self, masks: Mapping[int, BoolMask], seen: Seen, features: Features) -> FrameResult:
         """Put given masks over what was tracked, and keep the frame as a reference."""
-        geometry, features = self.geometry, self._features
-        if geometry is None or features is None:
-            raise ConfigError("No frame has been looked at.")
+        geometry, index = seen.geometry, seen.index
         tracked = self._result if self._result is not None and self._result.frame_index == index else None
-        self._join(set(masks))
+        self._join(set(masks), geometry)
         given = {i: to_carried(m, geometry).to(self.device) for i, m in masks.items()}
         free = 1 - torch.stack(list(given.values())).amax(0)
         self._masks = self._masks * free
@@ -302,12 +313,10 @@ class Tracker:
         self._result = annotated(tracked, masks, index, self._ids, (geometry.height, geometry.width))
         return self._result
 
-    def _join(self, ids: set[int]) -> None:
+    def _join(self, ids: set[int], geometry: Geometry) -> None:
         """Make room for new objects; slots stay in ascending order of ids."""
-        if self.geometry is None:
-            return
         every = tuple(sorted(ids | set(self._ids)))
-        masks = torch.zeros(len(every), *self.geometry.carried, device=self.device)
+        masks = torch.zeros(len(every), *geometry.carried, device=self.device)
         lost = torch.zeros(len(every), dtype=torch.bool, device=self.device)
         for row, object_id in enumerate(self._ids):
             masks[every.index(object_id)] = self._masks[row]

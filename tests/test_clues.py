@@ -7,7 +7,6 @@ import torch
 from agss_model.clues import NAMES
 from agss_model.network.base import Reference
 from agss_model.shown import Shown
-from agss_model.snapshot import restore, take
 from agss_model.tracker import Tracker
 
 
@@ -43,7 +42,7 @@ def test_what_goes_on_from_a_state_sees_the_same(lite, scene):
     one = observed(lite, scene)
     other = Tracker(lite)
     other.observed = True
-    restore(other, take(one))
+    other.restore(one.snapshot())
     one.step(scene.frame(3))
     other.step(scene.frame(3))
     torch.testing.assert_close(one.clues, other.clues, atol=1e-6, rtol=0)

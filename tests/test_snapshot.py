@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from agss_model import snapshot
 from agss_model.tracker import Tracker
 
 
@@ -12,7 +11,7 @@ def test_another_tracker_continues_from_a_snapshot_with_the_same_masks(lite, sce
     for t in range(1, 4):
         first.step(scene.frame(t))
     second = Tracker(lite)
-    snapshot.restore(second, snapshot.take(first))
+    second.restore(first.snapshot())
     for t in range(4, 9):
         expected, found = first.step(scene.frame(t)), second.step(scene.frame(t))
         assert np.array_equal(expected.label_map, found.label_map)

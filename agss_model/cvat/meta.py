@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from agss_model.cvat.identity import Loose, Piece, sort_out, without_frames
 from agss_model.cvat.records import Problem, VideoAnnotations
 from agss_model.errors import MediaError
-from agss_model.video.source import MAX_SIDE
+from agss_model.pictures import MAX_SIDE
 
 MAX_FRAMES = 50_000_000
 _OWNERS = ("task", "job")

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from agss_model.engines.eight_bit import frames_of_the_demo, quantised
 from agss_model.engines.graphs import Array, Graph, export, on_onnxruntime, on_openvino
-from agss_model.network.lite.agnostic import EVIDENCE_CELLS
 from agss_model.network.lite.efficientnet import CHANNELS
 from agss_model.network.lite.model import LiteAGSSVOS, Shared
+from agss_model.network.lite.modules import EVIDENCE_CELLS
 
 _RUN = {"onnx": on_onnxruntime, "int8": on_onnxruntime, "openvino": on_openvino}
 _HEIGHT, _WIDTH = 2, 3

@@ -8,10 +8,8 @@ from typing import Final
 from torch import Tensor
 
 from agss_model.errors import ConfigError, WeightsError
-from agss_model.flow.base import FlowEstimator, NoFlow
-from agss_model.flow.dis import DISFlow
 from agss_model.flow.flownet2 import FlowNet2, FlowNet2C
-from agss_model.flow.warp import warp
+from agss_model.flow.motion import DISFlow, FlowEstimator, NoFlow, warp
 
 __all__ = ["FLOW_NAMES", "DISFlow", "FlowEstimator", "FlowNet2", "FlowNet2C", "NoFlow", "build_flow", "warp"]
 

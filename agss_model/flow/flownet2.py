@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from agss_model.flow.base import check_frames
 from agss_model.flow.flownet2_nets import FlowNetC, FlowNetFusion, FlowNetS, FlowNetSD, Pyramid
 from agss_model.flow.flownet2_parts import channel_norm, resample
+from agss_model.flow.motion import check_frames
 
 DIV_FLOW: Final = 20.0
 """Pixels per unit of the networks' output."""

@@ -14,11 +14,11 @@ from agss_model.errors import MaskError, MediaError
 from agss_model.files import write_bytes
 from agss_model.masks.doubts import smoothed_values, void_border
 from agss_model.masks.labels import LabelMap, validate_label_map
+from agss_model.pictures import MAX_SIDE
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-MAX_SIDE = 16384
 _LOSSLESS = ("PNG", "BMP", "TIFF", "GIF")
 _KNOWN = (*_LOSSLESS, "JPEG", "WEBP")  # the last two are only named in the message; no other parser is tried
 _WHITE = 0xFFFFFF

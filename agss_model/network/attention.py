@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from agss_model.network.base import Reference
-from agss_model.network.memory_values import DenseValues, lay_out
-from agss_model.network.readout import OUTSIDE, Attended, readout
+from agss_model.network.readout import OUTSIDE, Attended, DenseValues, lay_out, readout
 
 CHUNK = 256  # target cells compared at a time: what they are compared with then stays in the cache
 

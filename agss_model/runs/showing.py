@@ -12,8 +12,7 @@ from agss_model.runs.folder import RunFolder
 from agss_model.runs.reporting import Report
 from agss_model.runs.scores import Row
 from agss_model.video.images import encode_picture
-from agss_model.video.prefetch import prefetch
-from agss_model.video.source import Image, IndexedFrames
+from agss_model.video.source import Image, IndexedFrames, prefetch
 from agss_model.video.writer import VideoWriter
 
 Overlay = Literal["none", "video", "frames"]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from agss_model.errors import MediaError
 from agss_model.files import refuse_pipe
+from agss_model.pictures import MAX_SIDE
 from agss_model.video.images import IMAGE_SUFFIXES, ImageFrames, image_folder
-from agss_model.video.prefetch import prefetch
-from agss_model.video.source import MAX_SIDE, FrameSource, Image, IndexedFrames
+from agss_model.video.source import FrameSource, Image, IndexedFrames, prefetch
 from agss_model.video.stacks import ImageStack, pages_of
 from agss_model.video.videofile import DamagedError, VideoFile
 from agss_model.video.writer import VideoWriter

@@ -14,15 +14,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from agss_model.flow import FlowEstimator
-from agss_model.flow.warp import warp
+from agss_model.flow.motion import moved
 from agss_model.frames import Geometry, to_image
 from agss_model.memory import Entry
 from agss_model.network.base import AGSSVOS, Features
-from agss_model.snapshot import Snapshot
+from agss_model.tracker_state import Seen, Snapshot
 from serverless.function.cache import FeatureCache, memorable
 from serverless.function.contract import TooLargeError, UnusableError
 from serverless.function.pictures import Picture
@@ -106,13 +105,12 @@ class Assembler:
         recent = _by_picture([state.recent for state in states])
         entries = [self._entry(n, pictures[d], masks, geometry, ids) for n, (d, masks) in enumerate([*drawn, *recent])]
         last = len(entries)
+        own_size = replace(geometry, height=geometry.working[0], width=geometry.working[1])
         return Snapshot(
-            geometry=replace(geometry, height=geometry.working[0], width=geometry.working[1]),
-            frame_index=last,
+            seen=Seen(last, own_size, self._image(here, geometry)),
             ids=ids,
             masks=masks,
             lost=lost,
-            image=self._image(here, geometry),
             permanent=tuple(entries[: len(drawn)]),
             recent=tuple(entries[len(drawn) :]),
             previous=Entry.of(self.network, last, ids, self.features(here, geometry), masks, ~lost, lasting=False),
@@ -149,10 +147,8 @@ class Assembler:
     def _moved(self, masks: Tensor, source: Tensor, target: Tensor) -> Tensor:
         if self.flow is None:
             return masks
-        flow, stride = self.flow(target, source), self.network.mask_stride
-        if stride > 1:
-            flow = F.avg_pool2d(flow, stride) / stride
-        return warp(masks[None], flow, self.network.config.published_grid)[0].clamp(0, 1)
+        network = self.network
+        return moved(masks, self.flow(target, source), network.mask_stride, network.config.published_grid)
 
     def _entry(
         self, number: int, picture: Picture, masks: Mapping[int, Mask], geometry: Geometry, ids: tuple[int, ...]

@@ -19,8 +19,8 @@ from agss_model.frames import Geometry, to_carried, to_slots, typical_side
 from agss_model.masks import mask_to_shape
 from agss_model.masks.labels import BoolMask
 from agss_model.network.base import AGSSVOS
-from agss_model.snapshot import Snapshot, restore, take
 from agss_model.tracker import Tracker
+from agss_model.tracker_state import Snapshot
 from serverless.function.assembly import Assembler, adapted, cache_name, common_geometry
 from serverless.function.cache import FeatureCache, memorable
 from serverless.function.contract import RequestError, Shape
@@ -108,11 +108,11 @@ class Scenes:
         together = adapted(list(cast.values()), geometry, pictures)
         target = encode(frame, geometry.working)
         tracker = Tracker(self.network, flow=self._flow)
-        restore(tracker, self._assembler.snapshot(together, geometry, pictures))
+        tracker.restore(self._assembler.snapshot(together, geometry, pictures))
         tracker.step(target.pixels(geometry.working))
-        after = take(tracker)
-        if after.features is not None:
-            self.cache.put(cache_name(target, geometry), memorable(after.features))
+        after = tracker.snapshot()
+        if after.seen is not None and after.seen.features is not None:
+            self.cache.put(cache_name(target, geometry), memorable(after.seen.features))
         owner = to_slots(after.masks, geometry, self.network.config.use_normalisation).astype(np.uint8)
         pictures[target.digest] = target
         moved = [
@@ -142,7 +142,7 @@ class Scenes:
 
     def _seen(self, state: ObjectState, slot: int, after: Snapshot, target: Picture) -> tuple[SeenFrame, ...]:
         """What the object remembers now: its first frame, the newest of those kept since, and this one."""
-        keep = bool(after.recent) and after.recent[-1].frame_index == after.frame_index
+        keep = bool(after.recent) and after.seen is not None and after.recent[-1].frame_index == after.seen.index
         before = [frame for frame in state.recent if frame.digest != target.digest]
         room = self.network.config.max_recent - keep
         now = SeenFrame(target.digest, _bytes(after.masks[slot]), keep)

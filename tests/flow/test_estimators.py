@@ -7,7 +7,7 @@ import torch
 
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.flow import DISFlow, FlowNet2C, NoFlow, build_flow, warp
-from agss_model.flow.dis import PRESETS
+from agss_model.flow.motion import PRESETS
 
 
 def textured(height: int, width: int, seed: int = 0) -> torch.Tensor:

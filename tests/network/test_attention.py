@@ -10,8 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from agss_model.network import attention
 from agss_model.network.attention import inside_window, read, read_twice
 from agss_model.network.base import Reference
-from agss_model.network.memory_values import BlockValues, DenseValues, lay_out
-from agss_model.network.readout import DenseReadout, SparseReadout, readout
+from agss_model.network.readout import BlockValues, DenseReadout, DenseValues, SparseReadout, lay_out, readout
 
 
 def reference(keys, values, known=None, weight=1.0):

@@ -13,8 +13,8 @@ from agss_model.errors import ConfigError
 from agss_model.network import build_network
 from agss_model.network.lite.canvas import NOWHERE, lay_out, support
 from agss_model.network.lite.efficientnet import EfficientNetLite0, SameConv
-from agss_model.network.lite.layers import conv, conv_to_one
 from agss_model.network.lite.model import _returned
+from agss_model.network.lite.modules import conv, conv_to_one
 
 
 def pieces(network, objects=3, size=(160, 224), seed=0):

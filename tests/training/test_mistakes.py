@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from training.loop.mistakes import mistaken
+from training.loop.recurrent import mistaken
 
 
 def squares(objects=3, side=24):

@@ -12,8 +12,8 @@ from agss_model.losses import divergence
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS, Features, Reference
 from training.data.clips import Clips, join, pack
-from training.loop.motion import FlowAhead
 from training.loop.recurrent import ClipLoss, RecurrentConfig
+from training.loop.sources import FlowAhead
 
 PLAIN = RecurrentConfig(cross_entropy=0, still_share=0, recent_share=0, mistaken=0)
 

@@ -12,8 +12,7 @@ from little_data import make_stills
 from training.data.clips import Clips, ClipShape
 from training.data.stills import load_stills
 from training.loop.contact_sheet import draw
-from training.synthesis.appearance import drift
-from training.synthesis.camera import compress, photograph, streak
+from training.synthesis.appearance import compress, drift, photograph, streak
 from training.synthesis.scenes import OverVideos, StillClips, SynthesisConfig, synthesise
 from training.synthesis.trajectories import Carrier, Path, excursion, ride, smooth
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
+from torch import Tensor
 
+from agss_model.flow.motion import DISFlow, reduced
 from training.data.clips import Clips, ClipShape, ClipSource
 from training.data.evaluation_data import refuse_evaluation_data
 from training.data.stills import StillPool, load_stills
@@ -162,3 +166,74 @@ def batches(make: Callable[[int], Clips], start: int, end: int, ahead: int) -> I
         finally:
             for future in waiting:
                 future.cancel()
+
+
+class FlowAhead:
+    """Adds the flow between all neighbouring frames to clips: it needs no step, so threads compute it beside the GPU.
+
+    Args:
+        threads: pairs of frames at once.
+        stride: the flow is reduced to the masks that the network carries.
+    """
+
+    def __init__(self, threads: int, stride: int) -> None:
+        self.stride = stride
+        self._threads = ThreadPoolExecutor(threads)
+        self._own = threading.local()  # an estimator serves one thread at a time
+
+    def __call__(self, clips: Clips) -> Clips:
+        """The clips with `flow` set, on their device."""
+        frames = clips.frames.cpu()
+        batch, count = frames.shape[:2]
+        pairs = [(frames[b, t], frames[b, t - 1]) for b in range(batch) for t in range(1, count)]
+        flows = torch.stack(list(self._threads.map(self._pair, pairs)))
+        return replace(clips, flow=flows.reshape(batch, count - 1, *flows.shape[1:]).to(clips.frames.device))
+
+    def _pair(self, pair: tuple[Tensor, Tensor]) -> Tensor:
+        if not hasattr(self._own, "flow"):
+            self._own.flow = DISFlow()
+        target, source = pair
+        return reduced(self._own.flow(target[None], source[None]), self.stride)[0]
+
+
+class Stream(Protocol):
+    """Where a batch is made."""
+
+    def hand_over(self, clips: Clips) -> None:
+        """Wait until the clips are made, and let the training use them."""
+
+
+class _Here:
+    """The stream of the training itself."""
+
+    def hand_over(self, clips: Clips) -> None:
+        """See `Stream`; nothing to do."""
+
+
+class _Beside:
+    """A stream of its own on a GPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def hand_over(self, clips: Clips) -> None:
+        """See `Stream`; memory that the training has freed may be written to only when its kernels have run."""
+        self.stream.synchronize()
+        for tensor in clips.tensors().values():
+            if tensor.is_cuda:
+                tensor.record_stream(torch.cuda.default_stream(self.device))
+
+
+@contextmanager
+def ahead_of(device: torch.device) -> Iterator[Stream]:
+    """Work on tensors of a device without waiting for what it was told before, where it can do so.
+
+    A GPU gets a stream for it: on the training's own, each look at a batch that is being made would wait for a step.
+    """
+    if device.type != "cuda":
+        yield _Here()
+        return
+    beside = _Beside(device)
+    with torch.cuda.stream(beside.stream):
+        yield beside

@@ -15,12 +15,11 @@ from agss_model.errors import AgssError, ConfigError, OutputError
 from agss_model.network.base import AGSSVOS
 from agss_model.network.lite.model import LiteAGSSVOS
 from training.data.clips import Clips, ClipSource
-from training.loop.ahead import ahead_of
 from training.loop.checkpoints import save_batch
-from training.loop.motion import FlowAhead
 from training.loop.optimisation import move_average, new_flow, new_network, new_optimizer, poly
 from training.loop.recurrent import ClipLoss
 from training.loop.settings import RunConfig
+from training.loop.sources import FlowAhead, ahead_of
 from training.loop.widening import standardise
 
 STANDARD = 16

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from agss_model.network.lite.agnostic import EVIDENCE_CELLS
 from agss_model.network.lite.efficientnet import CHANNELS
 from agss_model.network.lite.model import LiteAGSSVOS
+from agss_model.network.lite.modules import EVIDENCE_CELLS
 
 SHARE = 0.5
 """Of what the memory's weights were, the target model's begin with so much and the memory's keep the rest: begun with

@@ -16,8 +16,7 @@ from torch import Tensor
 from agss_model.errors import ConfigError
 from training.data.clips import Clips, ClipShape, ClipSource, first_seen, pack
 from training.data.stills import Instance, StillPool
-from training.synthesis.appearance import drift, turn
-from training.synthesis.camera import photograph, soften, streak
+from training.synthesis.appearance import drift, photograph, soften, streak, turn
 from training.synthesis.trajectories import (
     Carrier,
     Origin,

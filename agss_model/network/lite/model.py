@@ -26,11 +26,9 @@ from agss_model.errors import ConfigError
 from agss_model.network import attention
 from agss_model.network.base import AGSSVOS, Features, Likeness, Reference, Sighting
 from agss_model.network.equations import compete_logits, union
-from agss_model.network.lite.agnostic import EVIDENCE_CELLS, AgnosticModule, sources
 from agss_model.network.lite.canvas import Canvas, Everywhere, Region, support
-from agss_model.network.lite.decoder import Decoder
 from agss_model.network.lite.efficientnet import CHANNELS, EfficientNetLite0
-from agss_model.network.lite.instance import InstanceModule
+from agss_model.network.lite.modules import EVIDENCE_CELLS, AgnosticModule, Decoder, InstanceModule, sources
 from agss_model.network.target import TargetModel
 
 Shared = tuple[Tensor, Tensor, Tensor]

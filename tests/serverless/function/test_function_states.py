@@ -10,7 +10,6 @@ import pytest
 import torch
 from function_client import Clip, Function, box_around, box_overlap, changed, mask_of, overlap, picture
 
-from agss_model import snapshot
 from agss_model.config import preset
 from agss_model.frames import resized
 from agss_model.memory import Memory
@@ -247,7 +246,7 @@ def test_a_state_holds_all_that_a_tracker_holds(function):
         for object_id, mask in enumerate(masks(shapes), 1):
             truth = result.label_map == object_id
             assert overlap(mask, truth) > 0.99 if mask is not None else not truth.any(), (t, object_id)
-        assert [state["since"] for state in states] == [snapshot.take(tracker).since] * 3
+        assert [state["since"] for state in states] == [tracker.snapshot().since] * 3
 
 
 def test_frames_that_the_tracker_made_never_count_as_drawn(function, monkeypatch):
