@@ -110,7 +110,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Route:
     """Which frames to track, and in which order.
 
     Attributes:
@@ -122,14 +122,14 @@ class Plan:
     parts: tuple[Part, ...]
 
 
-def make_plan(
+def make_route(
     drawn: Mapping[int, Ids],
     count: int,
     direction: Direction,
     first: int | None = None,
     last: int | None = None,
     absent: Mapping[int, Ids] = NONE,
-) -> Plan:
+) -> Route:
     """Frames and order of a run.
 
     Args:
@@ -151,7 +151,7 @@ def make_plan(
     frames = range(first, last + 1)
     if direction == "both":
         found = (_part(block, frames, drawn) for block in blocks(drawn, count, direction, absent))
-        return Plan(frames, tuple(part for part in found if part.frames))
+        return Route(frames, tuple(part for part in found if part.frames))
     if direction == "forward":
         frames, order = range(max(first, low), last + 1), range(low, last + 1)
     else:
@@ -162,7 +162,7 @@ def make_plan(
             f"tracking {direction} cannot reach frames {first} to {last}: {where}; "
             "use --direction both, or other frames"
         )
-    return Plan(frames, (Part(frames, order),))
+    return Route(frames, (Part(frames, order),))
 
 
 def _part(block: Block, wanted: range, drawn: Mapping[int, Ids]) -> Part:

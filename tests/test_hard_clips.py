@@ -41,8 +41,8 @@ def test_whoever_comes_after_a_person_has_left_is_named(shipped, cases, shared_d
     gone = range(202, 226)
     assert all(by_frame[n].lost or by_frame[n].scores[1] < 0.5 for n in gone)
     assert sum(bool(by_frame[n].lost) for n in gone) > len(gone) / 2
-    looks = look_first(row for result in found for row in rows_of(result))
-    assert any(look.first < 227 <= look.last or 227 <= look.first <= 231 for look in looks)
+    stretches = look_first(row for result in found for row in rows_of(result))
+    assert any(stretch.first < 227 <= stretch.last or 227 <= stretch.first <= 231 for stretch in stretches)
 
 
 def test_a_true_mask_never_makes_frames_near_another_keyframe_much_worse(shipped, cases, shared_data):

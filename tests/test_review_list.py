@@ -3,26 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from score_rows import lists_of_rows
 
 from agss_model.quality import BACK, CROSSING, CUT
 from agss_model.review import GAP, LASTING, LOW, look_first, worth_of
 from agss_model.runs.scores import Row
 
-ROWS = st.lists(
-    st.builds(
-        Row,
-        frame=st.integers(0, 40),
-        object_id=st.integers(1, 3),
-        score=st.integers(0, 10000).map(lambda n: n / 10000),
-        lost=st.booleans(),
-        reasons=st.lists(st.sampled_from(["lost", "uncertain", BACK, CUT, CROSSING]), max_size=2).map(tuple),
-        human=st.booleans(),
-        area=st.integers(0, 99),
-    ),
-    unique_by=lambda row: (row.frame, row.object_id),
-    max_size=40,
-)
+ROWS = lists_of_rows("lost", "uncertain", BACK, CUT, CROSSING, most=40)
 anyhow = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 
 
@@ -30,36 +17,36 @@ def row(frame, score, *reasons, object_id=1, human=False):
     return Row(frame, object_id, score, False, reasons, human, 9)
 
 
-def frames(looks):
-    return [(look.object_id, look.first, look.last) for look in looks]
+def frames(stretches):
+    return [(stretch.object_id, stretch.first, stretch.last) for stretch in stretches]
 
 
 @anyhow
 @given(ROWS)
 def test_every_low_score_is_in_one_stretch_and_no_frame_of_an_object_is_in_two(rows):
-    looks = look_first(rows, limit=None)
+    stretches = look_first(rows, limit=None)
     low = {(r.object_id, r.frame): r for r in rows if r.score < LOW and not r.human}
-    covered = [(look.object_id, n) for look in looks for n in range(look.first, look.last + 1)]
+    covered = [(stretch.object_id, n) for stretch in stretches for n in range(stretch.first, stretch.last + 1)]
     assert low.keys() <= set(covered)
     assert len(covered) == len(set(covered))
-    for look in looks:
-        inside = [r for (object_id, n), r in low.items() if object_id == look.object_id
-                  and look.first <= n <= look.last]  # fmt: skip
+    for stretch in stretches:
+        inside = [r for (object_id, n), r in low.items() if object_id == stretch.object_id
+                  and stretch.first <= n <= stretch.last]  # fmt: skip
         if not inside:
-            assert look.first == look.last  # an event
+            assert stretch.first == stretch.last  # an event
             continue
-        assert {look.first, look.last, look.worst_frame} <= {r.frame for r in inside}
-        assert look.worst == min(r.score for r in inside)
+        assert {stretch.first, stretch.last, stretch.worst_frame} <= {r.frame for r in inside}
+        assert stretch.worst == min(r.score for r in inside)
         assert (np.diff(sorted(r.frame for r in inside)) <= GAP).all()
-    assert [look.gain for look in looks] == sorted((look.gain for look in looks), reverse=True)
+    assert [stretch.gain for stretch in stretches] == sorted((stretch.gain for stretch in stretches), reverse=True)
 
 
 @anyhow
 @given(ROWS)
 def test_no_event_is_passed_over(rows):
     """Whatever a reason in `EVENTS` is given for, the frame it begins in is named for one of the objects concerned."""
-    looks = look_first(rows, limit=None)
-    covered = {(look.object_id, n) for look in looks for n in range(look.first, look.last + 1)}
+    stretches = look_first(rows, limit=None)
+    covered = {(stretch.object_id, n) for stretch in stretches for n in range(stretch.first, stretch.last + 1)}
     for word in (BACK, CUT, CROSSING):
         having = {(r.object_id, r.frame) for r in rows if word in r.reasons}
         begun = {
@@ -73,7 +60,7 @@ def test_no_event_is_passed_over(rows):
 def test_stretches_read_as_sentences():
     rows = [Row(n, 2, 0.0, True, ("lost",), False, 0) for n in (29, 30, 31)]
     rows += [row(45, 0.31, "uncertain", object_id=6), row(50, 0.9)]
-    assert [str(look) for look in look_first(rows)] == [
+    assert [str(stretch) for stretch in look_first(rows)] == [
         "frames 29-31: object 2 lost",
         "frame 45: object 6 doubtful (score 0.31, uncertain)",
     ]
@@ -95,9 +82,9 @@ def test_a_mask_that_a_person_gave_ends_what_a_correction_would_mend():
 def test_a_correction_is_worth_most_where_most_goes_wrong_after_it_for_all_objects():
     """Object 1 is doubtful in frames 0 to 9, object 2 in 4 to 9: at frame 4 both can be corrected."""
     rows = [row(n, 0.6) for n in range(10)] + [row(n, 0.9 if n < 4 else 0.1, object_id=2) for n in range(10)]
-    looks = look_first(rows)
-    assert {look.object_id: look.best_frame for look in looks} == {1: 4, 2: 4}
-    assert looks[0].object_id == 2
+    stretches = look_first(rows)
+    assert {stretch.object_id: stretch.best_frame for stretch in stretches} == {1: 4, 2: 4}
+    assert stretches[0].object_id == 2
     worth = worth_of(rows)
     assert max(worth, key=worth.get) == 4
     assert worth[9] == pytest.approx(0.4 + 0.9)

@@ -41,20 +41,20 @@ def print_report(run: Run, outcome: Outcome, masks: Path | None = None, words: S
     for name, path in _files(run).items():
         table.add_row(name, str(path))
     console.print(table)
-    looks = look_first(outcome.rows)
-    if looks:
+    stretches = look_first(outcome.rows)
+    if stretches:
         console.print("Look first at")
-        for look in looks:
-            console.print(f"  {look}")
+        for stretch in stretches:
+            console.print(f"  {stretch}")
     elif (worst := _worst(outcome)) is not None:
         console.print(
             f"No score is low; the lowest is {worst.score:.2f} (object {worst.object_id}, frame {worst.frame})."
         )
-    if looks and words:
-        console.print(_next_step(looks[0], run, masks, words))
+    if stretches and words:
+        console.print(_next_step(stretches[0], run, masks, words))
 
 
-def _next_step(look: Stretch, run: Run, masks: Path | None, command: Sequence[str]) -> str:
+def _next_step(stretch: Stretch, run: Run, masks: Path | None, command: Sequence[str]) -> str:
     """One line: the mask to draw, and the command that takes it in."""
     words, settled, prepare = [word for word in command if word != "--overwrite"], run.folder.settled, ""
     folder = masks if masks is not None and masks.is_dir() and _holds_images(masks) else None
@@ -70,8 +70,8 @@ def _next_step(look: Stretch, run: Run, masks: Path | None, command: Sequence[st
             else f"copy {', '.join(str(settled.mask(number)) for number in drawn)} into {folder}, "
         )
         words = [*_without(words, ("--masks", "--box", "--points", "--frame")), "--masks", str(folder)]
-    place = f"draw object {look.object_id} into {folder / settled.mask(look.best_frame).name}"
-    return f"To correct frame {look.best_frame}, {prepare}{place}, then: {shlex.join(['agss', *words])}"
+    place = f"draw object {stretch.object_id} into {folder / settled.mask(stretch.best_frame).name}"
+    return f"To correct frame {stretch.best_frame}, {prepare}{place}, then: {shlex.join(['agss', *words])}"
 
 
 def _holds_images(folder: Path) -> bool:
@@ -93,12 +93,16 @@ def print_json(run: Run, outcome: Outcome) -> None:
     tracked = len(outcome.tracked)
     content = {
         "standing": outcome.standing,
-        "frames": {"first": run.plan.frames.start, "last": run.plan.frames.stop - 1, "tracked": list(outcome.tracked)},
+        "frames": {
+            "first": run.route.frames.start,
+            "last": run.route.frames.stop - 1,
+            "tracked": list(outcome.tracked),
+        },
         "frames_per_second": round(tracked / outcome.seconds, 2) if tracked else None,
         "objects": [
             _about(object_id, run.keyframes.labels.get(object_id), outcome.rows) for object_id in run.keyframes.ids
         ],
-        "look_first": [vars(look) for look in look_first(outcome.rows)],
+        "look_first": [vars(stretch) for stretch in look_first(outcome.rows)],
         "weights": {"name": run.engine.weights, "engine": run.engine.name, "device": str(run.engine.device)},
         "files": {name: str(path) for name, path in _files(run).items()} | {"record": str(run.folder.settled.record)},
     }

@@ -64,7 +64,7 @@ class Piece:
         """Frames in which it is seen, ascending."""
         return sorted(index for index, appearance in self.appearances.items() if not appearance.outside)
 
-    def extent(self) -> tuple[int, int]:
+    def span(self) -> tuple[int, int]:
         """First and last frame in which it is seen."""
         visible = self.visible
         return visible[0], visible[-1]
@@ -125,7 +125,7 @@ def sort_out(
     case = _Case(width, height, segments)
     pieces = [piece for piece in tracks if piece.visible]
     for piece in pieces:
-        piece.segment = case.segment_of(piece.extent()[0])
+        piece.segment = case.segment_of(piece.span()[0])
     shapes = _without_repeats(list(loose), case)
     pieces += _beside_tracks(_grouped([shape for shape in shapes if shape.group > 0], case), pieces)
     pieces = _joined_at_borders(pieces, case)
@@ -201,14 +201,14 @@ def _joined_at_borders(pieces: list[Piece], case: _Case) -> list[Piece]:
     """Join what the borders of jobs cut."""
     if len(case.segments) < 2:
         return pieces
-    pieces = sorted(pieces, key=lambda piece: piece.extent()[0])
+    pieces = sorted(pieces, key=lambda piece: piece.span()[0])
     kept: list[Piece] = []
     for piece in pieces:
         before = next((other for other in kept if _continues(other, piece, case)), None)
         if before is None:
             kept.append(piece)
             continue
-        start = piece.extent()[0]
+        start = piece.span()[0]
         earlier = {index: entry for index, entry in before.appearances.items() if index < start or not entry.outside}
         before.appearances = piece.appearances | earlier
         before.segment = piece.segment
@@ -219,7 +219,7 @@ def _continues(before: Piece, piece: Piece, case: _Case) -> bool:
     """Whether a piece goes on where another ended, on two sides of a job's border."""
     if before.label != piece.label or before.track != piece.track or before.segment >= piece.segment:
         return False
-    end, start = before.extent()[1], piece.extent()[0]
+    end, start = before.span()[1], piece.span()[0]
     border = case.segments[piece.segment][0]
     if start < end and not case.overlapped(start):
         return False
@@ -293,7 +293,7 @@ def _numbered(pieces: list[Piece], chains: list[Piece], case: _Case) -> tuple[An
     keeps = {group for group, count in counts.items() if 0 < group <= MAX_OBJECT_ID and count == 1}
     free = (number for number in range(1, MAX_OBJECT_ID + 1) if number not in keeps)
     objects: list[AnnotatedObject] = []
-    order = sorted(pieces, key=lambda piece: piece.extent()[0]) + chains
+    order = sorted(pieces, key=lambda piece: piece.span()[0]) + chains
     for piece in order:
         number = piece.group if piece.group in keeps else next(free)
         objects.append(AnnotatedObject(number, piece.label, dict(sorted(piece.appearances.items()))))

@@ -158,6 +158,6 @@ def _choice(found: Tracked, free: Collection[int], strategy: Strategy, place: fl
         wanted = order[0] + place * (order[-1] - order[0])
         return min(judged, key=lambda frame: (abs(frame - wanted), frame))
     worth = worth_of(found.rows)
-    named = [look.best_frame for look in look_first(found.rows, limit=None)]
+    named = [stretch.best_frame for stretch in look_first(found.rows, limit=None)]
     named += sorted(judged.keys() & worth.keys(), key=lambda frame: -worth[frame])  # what the scores doubt most beside
     return next((frame for frame in named if frame in free), None)

@@ -88,8 +88,8 @@ def judged(rows: Iterable[Row], ious: Mapping[tuple[int, int], float]) -> Judged
         ious: by object id and frame number.
     """
     rows = list(rows)
-    looks = look_first(rows, limit=None)
-    named = {(look.object_id, frame) for look in looks for frame in range(look.first, look.last + 1)}
+    stretches = look_first(rows, limit=None)
+    named = {(stretch.object_id, frame) for stretch in stretches for frame in range(stretch.first, stretch.last + 1)}
     here = [row for row in rows if (row.object_id, row.frame) in ious and not row.human]
     places = [(row.object_id, row.frame) for row in here]
     return Judged(

@@ -15,7 +15,7 @@ from agss_model.engines.loading import Engine
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
 from agss_model.interruption import Interruption
-from agss_model.ranges import Part, Plan, make_plan, spans
+from agss_model.ranges import Part, Route, make_route, spans
 from agss_model.results import FrameResult
 from agss_model.runs.folder import RunFolder, Standing
 from agss_model.runs.keyframes import Keyframes
@@ -59,7 +59,7 @@ class Run:
         keyframes: masks drawn by a person.
         engine: network and flow.
         folder: where output goes.
-        plan: frames and order.
+        route: frames and order.
         asked: everything that decides about the masks; a run is continued only where all of it is the same.
         overlay: what to draw the masks over.
         report: where the run speaks.
@@ -69,7 +69,7 @@ class Run:
     keyframes: Keyframes
     engine: Engine
     folder: RunFolder
-    plan: Plan
+    route: Route
     asked: dict[str, Any]
     overlay: Overlay
     report: Report
@@ -90,21 +90,21 @@ class Run:
             if standing != "unfinished":
                 self.folder.begin(self.asked, anew=overwrite)
             done = self.folder.resume(self.asked)
-            missing = [number for number in self.plan.frames if number not in done]
+            missing = [number for number in self.route.frames if number not in done]
             self._announce(standing, missing)
             return self._run(standing, missing)
 
     def _completed(self) -> Outcome:
         rows = tuple(read_rows(self.folder.here.scores))
-        if lacking(self.folder, self.plan.frames, self.overlay):
+        if lacking(self.folder, self.route.frames, self.overlay):
             self._draw(rows)
             self.folder.finish(self.asked)
-        return Outcome("complete", len(self.plan.frames), (), 0.0, rows)
+        return Outcome("complete", len(self.route.frames), (), 0.0, rows)
 
     def _announce(self, standing: Standing, missing: list[int]) -> None:
-        done = len(self.plan.frames) - len(missing)
+        done = len(self.route.frames) - len(missing)
         if standing == "unfinished":
-            self.report.note(f"an unfinished run goes on; {done} of {len(self.plan.frames)} frames are done.")
+            self.report.note(f"an unfinished run goes on; {done} of {len(self.route.frames)} frames are done.")
         elif standing == "corrected":
             again = spans(missing) or "none"
             self.report.note(f"masks differ from the earlier run's: frames {again} are tracked again, {done} stand.")
@@ -115,10 +115,10 @@ class Run:
         began, left = time.perf_counter(), frozenset(missing)
         with (
             Interruption() as stop,
-            self.report.progress("tracking", len(self.plan.frames), len(self.plan.frames) - len(missing)) as progress,
+            self.report.progress("tracking", len(self.route.frames), len(self.route.frames) - len(missing)) as progress,
             Recorder(self.folder.here, wide=max(self.keyframes.ids) > 255) as recorder,
         ):
-            for part in self.plan.parts:
+            for part in self.route.parts:
                 wanted = [number for number in part.frames if number in left]
                 if not wanted:
                     continue
@@ -132,10 +132,10 @@ class Run:
         rows = tuple(read_rows(self.folder.here.scores))
         self._draw(rows)
         self.folder.finish(self.asked)
-        return Outcome(standing, len(self.plan.frames), tuple(missing), seconds, rows)
+        return Outcome(standing, len(self.route.frames), tuple(missing), seconds, rows)
 
     def _draw(self, rows: tuple[Row, ...]) -> None:
-        show(self.source, self.plan.frames, self.folder, rows, self.overlay, self.report)
+        show(self.source, self.route.frames, self.folder, rows, self.overlay, self.report)
 
     def _fused(self, wanted: list[int], stop: Interruption) -> Iterator[FrameResult]:
         """The frames from both directions; of a part that was begun, the way back to what is missing is gone again."""
@@ -202,9 +202,9 @@ def make_run(
         MediaError: frames outside the clip.
         MaskError: no mask from which the frames asked for could be reached.
     """
-    plan = make_plan(keyframes.drawn, len(source), direction, first, last, keyframes.absent)
+    route = make_route(keyframes.drawn, len(source), direction, first, last, keyframes.absent)
     asked = {
-        "source": {**_identity(source, source_path), "from": plan.frames.start, "to": plan.frames.stop - 1},
+        "source": {**_identity(source, source_path), "from": route.frames.start, "to": route.frames.stop - 1},
         "masks": keyframes.told(),
         "labels": {str(object_id): label for object_id, label in sorted(keyframes.labels.items())},
         "direction": direction,
@@ -215,7 +215,7 @@ def make_run(
         "engine": engine.name,
         "versions": versions(),
     }
-    return Run(source, keyframes, engine, RunFolder(out, _naming(source, names)), plan, asked, overlay, report)
+    return Run(source, keyframes, engine, RunFolder(out, _naming(source, names)), route, asked, overlay, report)
 
 
 def _naming(source: FrameSource, names: Names) -> Callable[[int], str]:

@@ -179,9 +179,9 @@ def fill_rings(rings: Iterable[Sequence[Sequence[float]]], width: int, height: i
     return out
 
 
-def _samples(start: float, extent: float, size: int, cells: int) -> tuple[slice, np.ndarray[Any, np.dtype[np.intp]]]:
+def _samples(start: float, length: float, size: int, cells: int) -> tuple[slice, np.ndarray[Any, np.dtype[np.intp]]]:
     """Pixels of the frame with their centre inside, and the cell of the mask that lies under each."""
-    first, last = start * size, (start + extent) * size
+    first, last = start * size, (start + length) * size
     low = int(np.clip(np.ceil(first - 0.5), 0, size))
     high = int(np.clip(np.ceil(last - 0.5), low, size))
     centres = np.arange(low, high) + 0.5

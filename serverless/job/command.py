@@ -28,10 +28,9 @@ from serverless.job.drawn import Boxes
 from serverless.job.export import export
 from serverless.job.ledger import Ledger, default_folder
 from serverless.job.plan import Asked, JobPlan, Output, make_plan
-from serverless.job.read import read_job
+from serverless.job.read import read_annotations, read_job, touches
 from serverless.job.run import Outcome, run
 from serverless.job.track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_function
-from serverless.job.write import read_annotations, touches
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
 
@@ -226,10 +225,10 @@ def _report(plan: JobPlan, outcome: Outcome) -> None:
         note(sentence)
     names = {target.number: target.title(plan.info.labels) for target in outcome.targets}
     stdout().print(f"Went through {plural(outcome.tracked, 'frame')}; {_changes(outcome)}.")
-    if looks := look_first(outcome.rows, limit=20):
+    if stretches := look_first(outcome.rows, limit=20):
         stdout().print("Look first at")
-        for look in looks:
-            stdout().print(f"  {look.line(names[look.object_id])}", markup=False)
+        for stretch in stretches:
+            stdout().print(f"  {stretch.line(names[stretch.object_id])}", markup=False)
     elif outcome.rows:
         stdout().print("Nothing stands out.")
 

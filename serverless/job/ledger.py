@@ -37,13 +37,13 @@ class Progress:
     """How far a run is.
 
     Attributes:
-        leg: legs finished.
-        steps: frames of the next leg that are finished.
+        part: parts of the route that are finished.
+        steps: frames of the next part that are finished.
         size: bytes of the results that belong to these.
-        start: bytes of the results that belong to finished legs.
+        start: bytes of the results that belong to finished parts.
     """
 
-    leg: int = 0
+    part: int = 0
     steps: int = 0
     size: int = 0
     start: int = 0
@@ -130,17 +130,17 @@ class Ledger:
             file.flush()
             os.fsync(file.fileno())
 
-    def advance(self, leg: int, steps: int) -> None:
+    def advance(self, part: int, steps: int) -> None:
         """Say how far the run is now; everything noted so far belongs to it."""
         before = self.progress
         size = self._results.stat().st_size
-        self._content.progress = Progress(leg, steps, size, before.start if leg == before.leg else size)
+        self._content.progress = Progress(part, steps, size, before.start if part == before.part else size)
         self.save()
 
     def again(self) -> None:
-        """Begin the unfinished leg anew."""
+        """Begin the unfinished part anew."""
         before = self.progress
-        self._content.progress = Progress(before.leg, 0, before.start, before.start)
+        self._content.progress = Progress(before.part, 0, before.start, before.start)
         self.tracker.unlink(missing_ok=True)
         with self._results.open("ab") as file:
             file.truncate(before.start)
@@ -194,7 +194,9 @@ class Ledger:
             if data["version"] != VERSION:
                 raise ValueError(f"version {data['version']}")
             written = {str(k): _four(v) for k, v in data["written"].items()}
-            return _Content(data["asked"], written, Progress(**data["progress"]), bool(data["finished"]))
+            progress = dict(data["progress"])
+            progress.setdefault("part", progress.pop("leg", 0))  # what it was called before 0.2
+            return _Content(data["asked"], written, Progress(**progress), bool(data["finished"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise OutputError(f"{path} is damaged ({error}); remove it, and the job is tracked anew.") from error
 

@@ -250,3 +250,53 @@ def _drawing(shape: Json, size: tuple[int, int]) -> Drawing:
         detected=bool(shape["detected"]),
         edited=bool(shape["edited"]),
     )
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The shapes and tracks of a job, parted.
+
+    Attributes:
+        own_shapes: made by a machine of ours and untouched since.
+        own_tracks: likewise.
+        shapes: everybody else's.
+        tracks: likewise.
+    """
+
+    own_shapes: tuple[Json, ...]
+    own_tracks: tuple[Json, ...]
+    shapes: tuple[Json, ...]
+    tracks: tuple[Json, ...]
+
+
+def read_annotations(server: Server, job: int, names: Names) -> Annotations:
+    """Read a job's annotations; numbers of tags and skeletons do not matter here.
+
+    Raises:
+        CvatError: the server refuses, or answers with something else.
+    """
+    data = server.get(f"/api/jobs/{job}/annotations")
+    with expected(f"annotations of job {job}"):
+        own = {kind: [author(item, names) == "ours" for item in data[kind]] for kind in ("shapes", "tracks")}
+
+    def part(kind: str, mine: bool) -> tuple[Json, ...]:
+        return tuple(item for item, is_mine in zip(data[kind], own[kind], strict=True) if is_mine is mine)
+
+    return Annotations(part("shapes", True), part("tracks", True), part("shapes", False), part("tracks", False))
+
+
+def touches(track: Json, frames: Iterable[int]) -> bool:
+    """Whether a track shows something in one of these frames."""
+    visible = shown(track, max(frames := list(frames), default=0))
+    return any(frame in visible for frame in frames)
+
+
+def shown(track: Json, last: int) -> range:
+    """Frames from the first in which a track shows something to the last, which is `last` for one without an end."""
+    shapes = in_order(track)
+    visible = [place for place, shape in enumerate(shapes) if not shape.get("outside")]
+    if not visible:
+        return range(0)
+    after = shapes[visible[-1] + 1 :]
+    stop = int(after[0]["frame"]) if after else last + 1
+    return range(int(shapes[visible[0]]["frame"]), stop)

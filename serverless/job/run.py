@@ -13,19 +13,18 @@ from agss_model.cvat.server import CvatError, Server
 from agss_model.interruption import Interruption
 from agss_model.masks.labels import object_ids
 from agss_model.masks.runs import encode_cvat_mask
-from agss_model.ranges import Part
-from agss_model.ranges import make_plan as make_parts
+from agss_model.ranges import Part, make_route
 from agss_model.results import FrameResult
 from agss_model.runs.scores import Row, rows_of
 from serverless.job.drawn import Boxes, DrawnKeyframes
 from serverless.job.ledger import Ledger, TrackedObject
 from serverless.job.objects import Key, Target, origin_of
-from serverless.job.plan import JobPlan, make_plan, resolve
-from serverless.job.present import occupied
+from serverless.job.plan import JobPlan, make_plan, occupied, resolve
+from serverless.job.read import read_annotations
 from serverless.job.shapes import Maker
 from serverless.job.track import Absent, JobFrames, Tracking
 from serverless.job.tracks import make_tracks
-from serverless.job.write import Writer, read_annotations
+from serverless.job.write import Writer
 
 BLOCK = 25  # frames between two writes
 
@@ -78,14 +77,14 @@ def run(server: Server, plan: JobPlan, tracking: Tracking, ledger: Ledger, model
     keyframes = plan.keyframes(targets, boxes)
     absent = plan.absent(targets)
     drawn = {position: frozenset(object_ids(keyframes[position])) for position in keyframes}
-    legs = make_parts(drawn, len(plan.frames), plan.asked.direction, absent=absent).parts
+    parts = make_route(drawn, len(plan.frames), plan.asked.direction, absent=absent).parts
     resumed = ledger.begin(_fingerprint(server, plan, targets, model))
     if resumed:
         notes.append("an unfinished run is continued.")
     writer = Writer(server, plan.info, plan.annotations, ledger)
     runner = _Runner(plan, targets, keyframes, absent, tracking, ledger, writer)
-    runner.all_legs(legs, resumed=resumed)
-    notes += _finish(plan, targets, legs, writer, ledger)
+    runner.all_parts(parts, resumed=resumed)
+    notes += _finish(plan, targets, parts, writer, ledger)
     rows = tuple(found.row for found in ledger.results())
     counts = writer.created, writer.masks, writer.removed, writer.changed, grouped, len(runner.tracked)
     return Outcome(targets, rows, *counts, (*notes, *keyframes.notes()))
@@ -110,7 +109,7 @@ def _with_groups(server: Server, plan: JobPlan, ledger: Ledger) -> tuple[JobPlan
 
 
 class _Runner:
-    """Goes through the legs and hands over blocks of frames."""
+    """Go through the parts of a route and hand over blocks of frames."""
 
     def __init__(
         self,
@@ -129,48 +128,48 @@ class _Runner:
         self.forms = {target.number: plan.form(target) for target in targets}
         self.tracked: set[int] = set()
         self._places = {frame: row for row, frame in enumerate(plan.frames)}
-        self.legs: Sequence[Part] = ()
+        self.parts: Sequence[Part] = ()
         self._put: set[tuple[int, Key]] = set()  # masks of this run
 
-    def all_legs(self, legs: Sequence[Part], *, resumed: bool) -> None:
-        """What is left of all legs."""
-        self.legs = legs
-        total = sum(len(leg.order or leg.frames) for leg in legs)
+    def all_parts(self, parts: Sequence[Part], *, resumed: bool) -> None:
+        """Track what is left of all parts."""
+        self.parts = parts
+        total = sum(len(part.order or part.frames) for part in parts)
         progress = self.ledger.progress
-        done = sum(len(leg.order or leg.frames) for leg in legs[: progress.leg]) + progress.steps
+        done = sum(len(part.order or part.frames) for part in parts[: progress.part]) + progress.steps
         with Interruption() as stop, FrameProgress("tracking", total, done) as bar:
-            for number in range(progress.leg, len(legs)):
+            for number in range(progress.part, len(parts)):
                 try:
-                    self._leg(number, legs[number], stop, bar)
+                    self._part(number, parts[number], stop, bar)
                 except CvatError as error:
                     if error.status != 400 or not (resumed and self.ledger.progress.steps):
                         raise
                     self.ledger.again()  # the function's states have expired
-                    self._leg(number, legs[number], stop, bar)
+                    self._part(number, parts[number], stop, bar)
                 resumed = False
 
-    def _leg(self, number: int, leg: Part, stop: Interruption, bar: FrameProgress) -> None:
-        steps = self._start(number, leg)
-        order = leg.order[steps:] if leg.order is not None else leg.frames
-        if leg.order is None:
+    def _part(self, number: int, part: Part, stop: Interruption, bar: FrameProgress) -> None:
+        steps = self._start(number, part)
+        order = part.order[steps:] if part.order is not None else part.frames
+        if part.order is None:
             results = self.tracking.both(self.keyframes, self.absent, order.start, order.stop)
         else:
             results = self.tracking.follow(self.keyframes, self.absent, order)
         for block in _blocks(_counted(results, bar), stop):
-            self._hand_over([result for result in block if result.frame_index in leg.frames])
+            self._hand_over([result for result in block if result.frame_index in part.frames])
             steps += len(block)
-            if leg.order is not None and steps < len(leg.order):
+            if part.order is not None and steps < len(part.order):
                 self.tracking.save(self.ledger.tracker)
                 self.ledger.advance(number, steps)
             if stop.asked:
                 raise KeyboardInterrupt
         self.ledger.advance(number + 1, 0)
 
-    def _start(self, number: int, leg: Part) -> int:
-        """Steps of this leg that are done, with the tracker as it was after them."""
+    def _start(self, number: int, part: Part) -> int:
+        """Steps of this part that are done, with the tracker as it was after them."""
         steps = self.ledger.progress.steps
-        if steps and leg.order is not None and self.tracking.restore(self.ledger.tracker, leg.order[steps - 1]):
-            self._recall(number, leg.order[:steps])
+        if steps and part.order is not None and self.tracking.restore(self.ledger.tracker, part.order[steps - 1]):
+            self._recall(number, part.order[:steps])
             return steps
         if self.ledger.progress.size != self.ledger.progress.start:
             self.ledger.again()
@@ -180,7 +179,7 @@ class _Runner:
 
     def _recall(self, number: int, done: range) -> None:
         """Which masks of this run there are, after an interruption too."""
-        positions = {*done, *(position for leg in self.legs[:number] for position in leg.frames)}
+        positions = {*done, *(position for part in self.parts[:number] for position in part.frames)}
         frames = {self.plan.frames[position] for position in positions}
         self._put = set()
         self._remember(one for one in self.ledger.results() if one.row.frame in frames)
@@ -245,10 +244,10 @@ def _blocks(results: Iterator[FrameResult], stop: Interruption) -> Iterator[list
 
 
 def _finish(
-    plan: JobPlan, targets: Sequence[Target], legs: Sequence[Part], writer: Writer, ledger: Ledger
+    plan: JobPlan, targets: Sequence[Target], parts: Sequence[Part], writer: Writer, ledger: Ledger
 ) -> list[str]:
     """Tracks, where objects are written as such; and what an earlier run wrote in the other form goes."""
-    frames = sorted({plan.frames[position] for leg in legs for position in leg.frames})
+    frames = sorted({plan.frames[position] for part in parts for position in part.frames})
     forms = {target.key: plan.form(target) for target in targets}
     maker = Maker(plan.info, plan.asked.direction == "backward")
     new, old, notes = make_tracks(ledger.results(), targets, plan, frames, maker)

@@ -11,8 +11,7 @@ from agss_model.masks.runs import decode_cvat_mask
 from agss_model.masks.shapes import enclosed_area, largest_part
 from serverless.job.ledger import TrackedObject
 from serverless.job.objects import Target
-from serverless.job.plan import JobPlan
-from serverless.job.present import said
+from serverless.job.plan import JobPlan, said
 from serverless.job.read import JobInfo
 from serverless.job.shapes import Key, Maker
 

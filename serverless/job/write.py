@@ -8,49 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from agss_model.cvat.authorship import Names, author, content, in_order, near_of
-from agss_model.cvat.server import TRIES, CvatError, Server, expected
+from agss_model.cvat.authorship import content, near_of
+from agss_model.cvat.server import TRIES, CvatError, Server
 from serverless.job.ledger import Ledger
 from serverless.job.objects import Key, origin_of
-from serverless.job.read import JobInfo
+from serverless.job.read import Annotations, JobInfo, read_annotations, shown, touches
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Annotations:
-    """The shapes and tracks of a job, parted.
-
-    Attributes:
-        own_shapes: made by a machine of ours and untouched since.
-        own_tracks: likewise.
-        shapes: everybody else's.
-        tracks: likewise.
-    """
-
-    own_shapes: tuple[Json, ...]
-    own_tracks: tuple[Json, ...]
-    shapes: tuple[Json, ...]
-    tracks: tuple[Json, ...]
-
-
-def read_annotations(server: Server, job: int, names: Names) -> Annotations:
-    """Read a job's annotations; numbers of tags and skeletons do not matter here.
-
-    Raises:
-        CvatError: the server refuses, or answers with something else.
-    """
-    data = server.get(f"/api/jobs/{job}/annotations")
-    with expected(f"annotations of job {job}"):
-        own = {kind: [author(item, names) == "ours" for item in data[kind]] for kind in ("shapes", "tracks")}
-
-    def part(kind: str, mine: bool) -> tuple[Json, ...]:
-        return tuple(item for item, is_mine in zip(data[kind], own[kind], strict=True) if is_mine is mine)
-
-    return Annotations(part("shapes", True), part("tracks", True), part("shapes", False), part("tracks", False))
 
 
 class Writer:
@@ -160,7 +126,7 @@ class Writer:
         That can be after replies that were lost, and beside drawings that people made during the run.
 
         Args:
-            taken: where others have something of an object, see `Plan.untouchable`.
+            taken: where others have something of an object, see `JobPlan.untouchable`.
         """
         self.refresh()
         there, names = self._there, self._info.names
@@ -288,20 +254,3 @@ def check(item: Json, info: JobInfo) -> None:
     for shape in shapes:
         if not info.start <= shape["frame"] <= info.stop:
             raise CvatError(f"Frame {shape['frame']} is not in job {info.job}, which has {info.start} to {info.stop}.")
-
-
-def touches(track: Json, frames: Iterable[int]) -> bool:
-    """Whether a track shows something in one of these frames."""
-    visible = shown(track, max(frames := list(frames), default=0))
-    return any(frame in visible for frame in frames)
-
-
-def shown(track: Json, last: int) -> range:
-    """Frames from the first in which a track shows something to the last, which is `last` for one without an end."""
-    shapes = in_order(track)
-    visible = [place for place, shape in enumerate(shapes) if not shape.get("outside")]
-    if not visible:
-        return range(0)
-    after = shapes[visible[-1] + 1 :]
-    stop = int(after[0]["frame"]) if after else last + 1
-    return range(int(shapes[visible[0]]["frame"]), stop)

@@ -10,28 +10,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from score_rows import lists_of_rows
 
 from agss_model.errors import MaskError, OutputError
-from agss_model.ranges import make_plan
+from agss_model.ranges import make_route
 from agss_model.results import FrameResult
 from agss_model.runs.recorder import Recorder
-from agss_model.runs.scores import Row, read_rows, rows_of, write_rows
+from agss_model.runs.scores import read_rows, rows_of, write_rows
 from agss_model.runs.traces import Traces
 
-WORDS = st.sampled_from(["lost", "uncertain", "changed size", "disagrees with motion"])
-ROWS = st.lists(
-    st.builds(
-        Row,
-        frame=st.integers(0, 40),
-        object_id=st.integers(1, 3),
-        score=st.integers(0, 10000).map(lambda n: n / 10000),
-        lost=st.booleans(),
-        reasons=st.lists(WORDS, max_size=2).map(tuple),
-        human=st.booleans(),
-        area=st.integers(0, 99),
-    ),
-    unique_by=lambda row: (row.frame, row.object_id),
-)
+ROWS = lists_of_rows("lost", "uncertain", "changed size", "disagrees with motion")
 
 
 @given(
@@ -39,7 +27,7 @@ ROWS = st.lists(
     data=st.data(),
     direction=st.sampled_from(["forward", "backward", "both"]),
 )
-def test_a_plan_covers_what_can_be_reached_and_begins_at_a_mask(count, data, direction):
+def test_a_route_covers_what_can_be_reached_and_begins_at_a_mask(count, data, direction):
     frame = st.integers(0, count - 1)
     keyframes = sorted(data.draw(st.sets(frame, min_size=1, max_size=3)))
     first, last = sorted((data.draw(frame), data.draw(frame)))
@@ -52,12 +40,12 @@ def test_a_plan_covers_what_can_be_reached_and_begins_at_a_mask(count, data, dir
     drawn = {number: frozenset({1}) for number in keyframes}
     if not reachable:
         with pytest.raises(MaskError):
-            make_plan(drawn, count, direction, first, last)
+            make_route(drawn, count, direction, first, last)
         return
-    plan = make_plan(drawn, count, direction, first, last)
-    assert plan.frames == reachable
-    assert [number for part in plan.parts for number in part.frames] == list(reachable)
-    for part in plan.parts:
+    route = make_route(drawn, count, direction, first, last)
+    assert route.frames == reachable
+    assert [number for part in route.parts for number in part.frames] == list(reachable)
+    for part in route.parts:
         if part.order is not None:
             assert part.order[0] in keyframes
             assert set(part.frames) <= set(part.order)

@@ -57,7 +57,7 @@ class StillPool:
     Attributes:
         images: (S, 3, size, size) uint8 RGB.
         masks: (S, size, size) uint8, 0 background, 255 ignore.
-        extents: width and height of each still inside its square.
+        sizes: width and height of each still inside its square.
         names: set and name of each still.
         instances: every object that is large enough to be cut out.
         by_still: positions in `instances` for each still.
@@ -66,7 +66,7 @@ class StillPool:
 
     images: Tensor
     masks: Tensor
-    extents: list[tuple[int, int]]
+    sizes: list[tuple[int, int]]
     names: list[str]
     instances: list[Instance]
     by_still: dict[int, list[int]]
@@ -84,7 +84,7 @@ class StillPool:
         by_still: dict[int, list[int]] = {}
         for index, instance in enumerate(instances):
             by_still.setdefault(instance.still, []).append(index)
-        return StillPool(self.images[part], self.masks[part], self.extents[part], self.names[part], instances, by_still)
+        return StillPool(self.images[part], self.masks[part], self.sizes[part], self.names[part], instances, by_still)
 
     def with_cuts_of(self, other: StillPool) -> StillPool:
         """The same backgrounds, but objects to paste of another pool of the same size, in equal shares with its own."""
@@ -92,9 +92,7 @@ class StillPool:
         others = [replace(i, still=i.still + first) for i in other.instances]
         repeated = own * max(1, len(others) // max(1, len(own)))
         images, masks = torch.cat([self.images, other.images]), torch.cat([self.masks, other.masks])
-        return StillPool(
-            images, masks, [*self.extents, *other.extents], self.names, [*repeated, *others], self.by_still
-        )
+        return StillPool(images, masks, [*self.sizes, *other.sizes], self.names, [*repeated, *others], self.by_still)
 
     def to(self, device: str) -> StillPool:
         """The same pool with its pictures on a device."""
@@ -129,19 +127,19 @@ def load_stills(folder: Path, *, shards: int | None = None, size: int = 384, lim
     with ThreadPoolExecutor() as threads:  # decoding leaves Python, so threads use every core
         outcomes = list(threads.map(fill, range(len(pairs))))
     skipped = _missing_shards(folder, shards) + Counter(outcome for outcome in outcomes if isinstance(outcome, str))
-    extents, names = list[tuple[int, int]](), list[str]()
+    sizes, names = list[tuple[int, int]](), list[str]()
     for row, outcome in enumerate(outcomes):
         if isinstance(outcome, str):
             continue
         images[len(names)], masks[len(names)] = images[row], masks[row]  # in place: a pool takes gigabytes
-        extents.append(outcome)
+        sizes.append(outcome)
         names.append(pairs[row][0])
     if not names:
         counted = dict(skipped) or "no files stills-*.tar or images/*.jpg there"
         raise MediaError(f"No usable still in {folder}: {counted}.")
     images, masks = images[: len(names)], masks[: len(names)]
-    instances, by_still = _instances(masks, extents, names)
-    return StillPool(images, masks, extents, names, instances, by_still, dict(skipped))
+    instances, by_still = _instances(masks, sizes, names)
+    return StillPool(images, masks, sizes, names, instances, by_still, dict(skipped))
 
 
 def pool_of(
@@ -159,8 +157,8 @@ def pool_of(
     squares = [_square(picture, mask, size) for picture, mask in zip(pictures, masks, strict=True)]
     images = torch.stack([torch.from_numpy(picture.transpose(2, 0, 1).copy()) for picture, _, _ in squares])
     labels = torch.stack([torch.from_numpy(mask.copy()) for _, mask, _ in squares])
-    extents, names = [extent for _, _, extent in squares], [f"{name}__{row}" for row in range(len(squares))]
-    return StillPool(images, labels, extents, names, *_instances(labels, extents, names, smallest))
+    sizes, names = [own_size for _, _, own_size in squares], [f"{name}__{row}" for row in range(len(squares))]
+    return StillPool(images, labels, sizes, names, *_instances(labels, sizes, names, smallest))
 
 
 def few_ids(label_map: LabelMap) -> npt.NDArray[np.uint8]:
@@ -226,7 +224,11 @@ def _unpack(tar: Path) -> dict[str, bytes]:
 def _prepare(
     image_data: bytes, mask_data: bytes | None, picture: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8]
 ) -> tuple[int, int] | str:
-    """Decode one still into its place, (3, size, size) and (size, size); returns its extent, or what is wrong."""
+    """Decode one still into its place, (3, size, size) and (size, size).
+
+    Returns:
+        Its width and height there, or what is wrong with it.
+    """
     try:
         image: AnyArray = decode_image(image_data, "still")
     except MediaError:
@@ -238,9 +240,9 @@ def _prepare(
         return "mask of another size"
     if not ((mask > 0) & (mask != IGNORE)).any():
         return "mask without object"
-    image, labels[:], extent = _square(image, mask, len(labels))
+    image, labels[:], own_size = _square(image, mask, len(labels))
     picture[:] = image.transpose(2, 0, 1)
-    return extent
+    return own_size
 
 
 def _decode_indices(data: bytes | None) -> AnyArray | None:
@@ -255,7 +257,7 @@ def _decode_indices(data: bytes | None) -> AnyArray | None:
 
 
 def _square(image: AnyArray, mask: AnyArray, size: int) -> tuple[AnyArray, AnyArray, tuple[int, int]]:
-    """Picture and mask in a square of `size` pixels, the rest of it mirrored, and the extent of the still in it."""
+    """Picture and mask in a square of `size` pixels, the rest mirrored; and (width, height) of the still in it."""
     height, width = mask.shape
     scale = size / max(height, width)
     fit = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -268,11 +270,11 @@ def _square(image: AnyArray, mask: AnyArray, size: int) -> tuple[AnyArray, AnyAr
 
 
 def _instances(
-    masks: Tensor, extents: list[tuple[int, int]], names: list[str], smallest: float = SMALLEST
+    masks: Tensor, sizes: list[tuple[int, int]], names: list[str], smallest: float = SMALLEST
 ) -> tuple[list[Instance], dict[int, list[int]]]:
     found: list[Instance] = []
     by_still: dict[int, list[int]] = {}
-    for still, (mask, (width, height), name) in enumerate(zip(masks, extents, names, strict=True)):
+    for still, (mask, (width, height), name) in enumerate(zip(masks, sizes, names, strict=True)):
         array = mask[:height, :width].numpy()
         ids = [int(i) for i in np.unique(array) if i not in (0, IGNORE)]
         groups = [tuple(ids)] if name.split("__")[0] in PART_SETS else [(i,) for i in ids]

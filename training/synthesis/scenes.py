@@ -190,9 +190,9 @@ def cut_out(pool: StillPool, instances: Sequence[Instance], *, mirrored: bool = 
     for column in ids.unbind(1):
         inside |= values == column[:, None, None]
     if not mirrored:
-        extents = torch.tensor([pool.extents[instance.still] for instance in instances], device=values.device)
+        sizes = torch.tensor([pool.sizes[instance.still] for instance in instances], device=values.device)
         axis = torch.arange(pool.size, device=values.device)
-        inside &= (axis < extents[:, :1])[:, None, :] & (axis < extents[:, 1:])[:, :, None]
+        inside &= (axis < sizes[:, :1])[:, None, :] & (axis < sizes[:, 1:])[:, :, None]
     return inside.float()
 
 

@@ -50,12 +50,12 @@ class Origin:
 
     Attributes:
         centre: (L, 2) x and y, pixels.
-        extent: (L,) size, pixels; the unit of the bending.
+        unit: (L,) size, pixels; what the bending is measured in.
         side: of the square stills, pixels.
     """
 
     centre: Tensor
-    extent: Tensor
+    unit: Tensor
     side: int
 
 
@@ -140,7 +140,7 @@ def sample_grid(
         shape: of the clips.
         path: placement in the frames.
         origin: the part of the stills that is placed.
-        bending: strength of the non-rigid deformation, in extents over the whole clip.
+        bending: strength of the non-rigid deformation, in sizes of the layer over the whole clip.
         device: where to compute.
 
     Returns:
@@ -158,7 +158,7 @@ def sample_grid(
     local = local.reshape(layers, frames, shape.height, shape.width, 2)  # pixels of the still
     knots = smooth(rng, layers, frames, bending / max(frames - 1, 1), 2 * KNOTS**2)
     bend = knots.reshape(-1, 2, KNOTS, KNOTS).to(device)
-    unit = origin.extent[:, None, None, None, None].to(device)
+    unit = origin.unit[:, None, None, None, None].to(device)
     where = (local[:, :, 2::4, 2::4] / unit).flatten(0, 1).clamp(-1, 1)  # bending is smooth: a quarter will do
     bent = F.grid_sample(bend, where, mode="bicubic", padding_mode="border", align_corners=True)
     bent = F.interpolate(bent, size=(shape.height, shape.width), mode="bilinear", align_corners=False)

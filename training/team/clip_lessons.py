@@ -138,7 +138,7 @@ def _evenly(first: int, last: int, count: int) -> list[int]:
 
 def _scenes(pool: StillPool) -> SynthesisConfig:
     """Synthesis in which a clip's objects keep about their size."""
-    shares = [cut.area**0.5 / min(pool.extents[cut.still]) for cut in pool.instances]
+    shares = [cut.area**0.5 / min(pool.sizes[cut.still]) for cut in pool.instances]
     return SynthesisConfig(
         own=min(MOST_OBJECTS // 2, len(pool.instances)),
         pasted=MOST_OBJECTS // 2,

@@ -166,7 +166,7 @@ def test_shapes_without_a_group_on_later_frames_are_matched_and_reported(cvat, c
     assert "nothing had to be changed" in repeated
 
 
-def test_a_box_without_a_group_is_matched_by_its_extent(cvat, clip):
+def test_a_box_without_a_group_is_matched_by_where_it_is(cvat, clip):
     cvat.draw(1, "polygon", 0, [3, 4, 15, 4, 3, 18])
     box = cvat.draw(1, "rectangle", 6, [27, 4, 39, 18])
     assert f"shape {box['id']} has no group; it is taken for group 1" in track(cvat)

@@ -12,8 +12,7 @@ from fake_cvat import TOKEN, FakeCvat, Function, colours
 from agss_model.cvat.authorship import Names, author, seal_mask, was_ours
 from agss_model.cvat.server import connect
 from serverless.job.objects import Groups, make_targets, name_first
-from serverless.job.read import read_drawings
-from serverless.job.write import shown
+from serverless.job.read import read_drawings, shown
 
 SIZE = (120, 80)
 NAMES = Names({21: "thing", 22: "quay"})

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from agss_model.cvat.server import CvatError
 from agss_model.errors import OutputError
 from serverless.job.ledger import Ledger, Progress, Row, TrackedObject
 from serverless.job.objects import Target
-from serverless.job.read import JobInfo, Label
+from serverless.job.read import Annotations, JobInfo, Label, shown, touches
 from serverless.job.shapes import Key, Maker
-from serverless.job.write import Annotations, Writer, check, shown, touches
+from serverless.job.write import Writer, check
 
 INFO = JobInfo(3, 1, 20, 39, frozenset(), (64, 48), {1: Label("person")})
 TARGET = Target(1, 1, 4, 0, {})
@@ -82,12 +84,25 @@ def test_the_record_survives_a_crash_between_two_saves(tmp_path):
         ledger.advance(1, 1)
         ledger.again()
         assert list(ledger.results()) == [found(1), found(2), found(3)]
-        assert (ledger.progress.leg, ledger.progress.steps) == (1, 0)
+        assert (ledger.progress.part, ledger.progress.steps) == (1, 0)
         ledger.finish()
     with Ledger(tmp_path) as ledger:
         assert not ledger.begin(asked)  # the same again is a new run
         assert ledger.progress == Progress()
         assert list(ledger.results()) == []
+
+
+def test_a_record_from_before_the_parts_had_their_name_goes_on(tmp_path):
+    with Ledger(tmp_path) as ledger:
+        ledger.begin({"job": 3})
+        ledger.advance(2, 5)
+    place = tmp_path / "ledger.json"
+    data = json.loads(place.read_text())
+    data["progress"]["leg"] = data["progress"].pop("part")
+    place.write_text(json.dumps(data))
+    with Ledger(tmp_path) as ledger:
+        assert ledger.begin({"job": 3})
+        assert (ledger.progress.part, ledger.progress.steps) == (2, 5)
 
 
 def test_another_run_keeps_what_was_written(tmp_path):
