@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Protocol
 
 from agss_model.errors import ConfigError, install
 from agss_model.masks.labels import LabelMap
@@ -14,21 +13,8 @@ from agss_model.video.source import FrameSource
 
 ADAPTERS = "agss.adapters"
 """Entry points of what can learn from a clip; each is an `Adapter`, the first one is used."""
-
-
-class Adapter(Protocol):
-    """See `training.team.adapt`."""
-
-    def __call__(
-        self,
-        weights: str,
-        source: FrameSource,
-        label_maps: Mapping[int, LabelMap],
-        folder: Path,
-        report: Report,
-        minutes: float,
-    ) -> str:
-        """Name or file of the weights to track with; it says to `report` what was learned."""
+Adapter = Callable[[str, FrameSource, Mapping[int, LabelMap], Path, Report, float], str]
+"""See `training.team.adapt.adapted_weights`: arguments and result as of `adapted_weights` here."""
 
 
 def adapted_weights(

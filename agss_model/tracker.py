@@ -28,7 +28,7 @@ from agss_model.frames import (
 )
 from agss_model.masks.labels import BoolMask
 from agss_model.memory import Entry, Memory, Recalled
-from agss_model.network.base import AGSSVOS, Features, Sighting
+from agss_model.network.base import AGSSVOS, Features, Question, Sighting
 from agss_model.parts import without_false_parts
 from agss_model.quality import Quality, assess, reach
 from agss_model.regions import Regions
@@ -264,7 +264,8 @@ class Tracker:
         before = self._masks
         within = reach(before, self._lost)
         references = [*held.human, *held.tracked]
-        sighting = self.network.see(features, references, held.previous, before[None], within[None])
+        asked = Question(references, held.previous, before[None], within=within[None])
+        sighting = self.network.see(features, asked)
         found = without_false_parts(sighting.masks[0], self.network, features, held.human)
         with self.clock.measure("score"):
             regions = Regions.of(found, within, before)

@@ -134,9 +134,9 @@ def test_human_frames_outweigh_tracked_ones(lite, scene, monkeypatch):
     seen = []
     see = type(lite).see
 
-    def watched(self, features, references, *rest, **named):
-        seen.append([r.weight for r in references])
-        return see(self, features, references, *rest, **named)
+    def watched(self, features, asked):
+        seen.append([r.weight for r in asked.references])
+        return see(self, features, asked)
 
     monkeypatch.setattr(type(lite), "see", watched)
     tracker = Tracker(lite)

@@ -3,7 +3,7 @@
 One frame goes through them in this order::
 
     features = network.encode(image)                              # once per frame, shared by all objects
-    masks = network.segment(features, references, previous, warped)   # all objects in one pass
+    masks = network.segment(features, question)                      # all objects in one pass
     entry = network.remember(features, masks)                     # when the frame is to be looked at again
 """
 
@@ -105,6 +105,30 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a network is asked about a target frame: where are these N objects?
+
+    Attributes:
+        references: at least one, all for the same N objects in the same order.
+        previous: the frame before the target, or None where the network is to look at references only.
+        warped: (B, N, H, W) float32 in [0, 1], at `mask_stride`: the masks of the frame before, aligned with the target
+            by flow.
+        valid: (B, N) bool, False for places in a batch of clips that hold no object yet; None where all do.
+        within: (B, N, H, W) bool, at `mask_stride`: where each object can be; None for anywhere. What lies outside may
+            or may not be searched.
+        without: (B, N, S) bool, in training: which of the network's S sources of evidence an object is to be found
+            without; None for none.
+    """
+
+    references: Sequence[Reference]
+    previous: Reference | None
+    warped: Tensor
+    valid: Tensor | None = None
+    within: Tensor | None = None
+    without: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Sighting:
     """What was found in a frame, and what it was decided by.
 
@@ -184,7 +208,7 @@ class AGSSVOS(nn.Module, ABC):
 
         Args:
             features: of the frame; one clip.
-            references: as for `segment`.
+            references: as in `Question`.
             cells: (Q,) int64, of the grid at `stride`, row by row.
 
         Returns:
@@ -197,48 +221,24 @@ class AGSSVOS(nn.Module, ABC):
 
         Args:
             features: of the frame.
-            references: as for `segment`.
+            references: as in `Question`.
 
         Returns:
             None where a network has no such model.
         """
         return None
 
-    def see(
-        self,
-        features: Features,
-        references: Sequence[Reference],
-        previous: Reference | None,
-        warped: Tensor,
-        within: Tensor,
-    ) -> Sighting:
+    def see(self, features: Features, asked: Question) -> Sighting:
         """What `segment` finds, with what it was decided by; arguments as there."""
-        return Sighting(self.segment(features, references, previous, warped, within=within))
+        return Sighting(self.segment(features, asked))
 
     @abstractmethod
-    def segment(
-        self,
-        features: Features,
-        references: Sequence[Reference],
-        previous: Reference | None,
-        warped: Tensor,
-        valid: Tensor | None = None,
-        within: Tensor | None = None,
-        without: Tensor | None = None,
-    ) -> Tensor:
+    def segment(self, features: Features, asked: Question) -> Tensor:
         """Find every object in the target frame.
 
         Args:
             features: of the target frame.
-            references: at least one, all for the same N objects in the same order.
-            previous: the frame before the target, or None where the network is to look at references only.
-            warped: (B, N, H, W) float32 in [0, 1], at `mask_stride`: the masks of the frame before, aligned with the
-                target by flow.
-            valid: (B, N) bool, False for places in a batch of clips that hold no object yet; None where all do.
-            within: (B, N, H, W) bool, at `mask_stride`: where each object can be; None for anywhere. What lies outside
-                may or may not be searched.
-            without: (B, N, S) bool, in training: which of the network's S sources of evidence an object is to be found
-                without; None for none.
+            asked: which objects, and what is known of them.
 
         Returns:
             (B, N, H, W) float32 in [0, 1], at `mask_stride`: probabilities, normalised over background and objects

@@ -6,15 +6,13 @@ of its most similar cells, anywhere in the references and nearby in the last fra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from agss_model.config import AgssConfig
 from agss_model.network.attention import inside_window, read
-from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.network.base import AGSSVOS, Features, Question, Reference
 from agss_model.network.lite.efficientnet import EfficientNetLite0
 
 
@@ -41,16 +39,7 @@ class PropagationAGSSVOS(AGSSVOS):
         known = torch.ones(masks.shape[:2], dtype=torch.bool, device=masks.device)
         return Reference(features.key, masks[:, :, None].float(), known)
 
-    def segment(
-        self,
-        features: Features,
-        references: Sequence[Reference],
-        previous: Reference | None,
-        warped: Tensor,
-        valid: Tensor | None = None,
-        within: Tensor | None = None,
-        without: Tensor | None = None,
-    ) -> Tensor:
+    def segment(self, features: Features, asked: Question) -> Tensor:
         """See `AGSSVOS.segment`; the first reference is matched anywhere, the others within the window.
 
         `previous` is left out where it is among the references already. Each object's map is stretched to its own
@@ -60,7 +49,7 @@ class PropagationAGSSVOS(AGSSVOS):
         if key is None:
             raise ValueError("These features have no key; they are not from this network.")
         window = inside_window(key.shape[-2], key.shape[-1], self.config.window, key.device)
-        seen = list(references)
+        seen = list(asked.references)
         windows: list[Tensor | None] = [None] + [window] * (len(seen) - 1)
         value = read(key, seen, self.config.temperature, windows=windows, top_k=self.config.top_k).value[:, :, 0]
         low, high = value.amin((-2, -1), keepdim=True), value.amax((-2, -1), keepdim=True)
@@ -70,4 +59,4 @@ class PropagationAGSSVOS(AGSSVOS):
         background = (background - lowest) / (highest - lowest).clamp_min(1e-6)
         total = stretched.sum(1, keepdim=True) + background
         out = stretched / total.clamp_min(1e-6)
-        return out if valid is None else out * valid[:, :, None, None]
+        return out if asked.valid is None else out * asked.valid[:, :, None, None]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from agss_model.config import AgssConfig
-from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.network.base import AGSSVOS, Features, Question, Reference
 from agss_model.network.equations import compete
 from agss_model.network.paper.agnostic import WIDTH, AgnosticModule, conv3
 from agss_model.network.paper.decoder import Decoder
@@ -55,17 +53,9 @@ class RGMP(AGSSVOS):
         known = torch.ones(masks.shape[:2], dtype=torch.bool, device=masks.device)
         return Reference(value[:, 0, :0], value, known)
 
-    def segment(
-        self,
-        features: Features,
-        references: Sequence[Reference],
-        previous: Reference | None,
-        warped: Tensor,
-        valid: Tensor | None = None,
-        within: Tensor | None = None,
-        without: Tensor | None = None,
-    ) -> Tensor:
+    def segment(self, features: Features, asked: Question) -> Tensor:
         """As many passes as objects, then equation 4; `previous` is not looked at."""
+        references, warped = asked.references, asked.warped
         known = torch.stack([entry.known for entry in references]).to(warped.dtype)
         weight = (known / known.sum(0).clamp_min(1))[..., None, None, None]
         reference = (weight * torch.stack([entry.value for entry in references])).sum(0)
@@ -75,4 +65,4 @@ class RGMP(AGSSVOS):
             found = self.agnostic(self.encoder, shared, warped[:, n : n + 1], reference[:, n])
             passes.append(self.decoder(found.visual, found.feature))
         foreground = torch.stack(passes, 1)
-        return compete(foreground, valid, normalised=self.config.use_normalisation)
+        return compete(foreground, asked.valid, normalised=self.config.use_normalisation)

@@ -19,6 +19,7 @@ from agss_model.engines.eight_bit import quantised
 from agss_model.engines.graphs import export, on_onnxruntime
 from agss_model.errors import ConfigError
 from agss_model.network import build_network
+from agss_model.network.base import Question
 from agss_model.tracker import Tracker
 from agss_model.weights.registry import load_model, shipped_models
 
@@ -46,7 +47,7 @@ def arguments(network, objects, height=64, width=96):
         masks[0, n, 2 * n % 9 : 2 * n % 9 + 5, 3 * n % 17 : 3 * n % 17 + 6] = 1
     features = network.encode(image)
     reference = network.remember(features, masks)
-    return features, [reference], reference, masks
+    return features, Question([reference], reference, masks)
 
 
 @torch.inference_mode()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agss_model.config import preset
 from agss_model.errors import ConfigError
 from agss_model.network import build_network
+from agss_model.network.base import Question
 from agss_model.network.lite.canvas import NOWHERE, lay_out, support
 from agss_model.network.lite.efficientnet import EfficientNetLite0, SameConv
 from agss_model.network.lite.model import _returned
@@ -121,15 +122,15 @@ def test_permuting_objects_permutes_the_masks(lite):
     with torch.inference_mode():
         features, reference, masks = pieces(lite)
         order = [2, 0, 1]
-        straight = lite.segment(features, [reference], reference, masks)
-        turned = lite.segment(features, [reference.select(order)], reference.select(order), masks[:, order])
+        straight = lite.segment(features, Question([reference], reference, masks))
+        turned = lite.segment(features, Question([reference.select(order)], reference.select(order), masks[:, order]))
     torch.testing.assert_close(turned, straight[:, order], atol=1e-5, rtol=1e-4)
 
 
 def test_probabilities_compete_and_stay_in_range(lite):
     with torch.inference_mode():
         features, reference, masks = pieces(lite)
-        out = lite.segment(features, [reference], reference, masks)
+        out = lite.segment(features, Question([reference], reference, masks))
     assert out.shape == masks.shape
     assert out.min() >= 0
     assert out.sum(1).max() <= 1 + 1e-5
@@ -140,7 +141,7 @@ def test_gradients_reach_every_parameter_in_use(change):
     torch.manual_seed(0)
     network = build_network(dataclasses.replace(preset("lite"), **change)).train()
     features, reference, masks = pieces(network, size=(64, 96), objects=2)
-    network.segment(features, [reference], reference, masks * 0.9).pow(2).mean().backward()
+    network.segment(features, Question([reference], reference, masks * 0.9)).pow(2).mean().backward()
     idle = {name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0}
     unused = {
         "use_agnostic": tuple(f"agnostic.{n}" for n in ("enter", "refine", "leave", "to_middle", "skip_middle")),
@@ -156,9 +157,9 @@ def test_invalid_places_change_nothing(lite):
         features, reference, masks = pieces(lite, objects=3)
         two = reference.select([0, 1])
         known = torch.tensor([[True, True, False]])
-        padded = lite.segment(features, [reference.select([0, 1, None])], reference.select([0, 1, None]),
-                              masks * torch.tensor([1.0, 1, 0])[None, :, None, None], known)  # fmt: skip
-        alone = lite.segment(features, [two], two, masks[:, :2])
+        padded = lite.segment(features, Question([reference.select([0, 1, None])], reference.select([0, 1, None]),
+                              masks * torch.tensor([1.0, 1, 0])[None, :, None, None], known))  # fmt: skip
+        alone = lite.segment(features, Question([two], two, masks[:, :2]))
     torch.testing.assert_close(padded[:, :2], alone, atol=1e-5, rtol=1e-4)
     assert padded[:, 2].max() == 0
 

@@ -10,6 +10,7 @@ from agss_model.config import PRESETS, AgssConfig
 from agss_model.errors import ConfigError, MediaError
 from agss_model.losses import iou_loss
 from agss_model.network import build_network
+from agss_model.network.base import Question
 from agss_model.network.paper import model as paper_model
 from agss_model.network.paper.windows import windows
 
@@ -43,7 +44,7 @@ def scene(objects=3, batch=1, height=64, width=96, seed=0):
 
 def forward(network, first, masks, image, warped):
     reference = network.remember(network.encode(first), masks)
-    return network.segment(network.encode(image), [reference], None, warped)
+    return network.segment(network.encode(image), Question([reference], None, warped))
 
 
 @torch.inference_mode()
@@ -54,7 +55,7 @@ def test_shapes_and_ranges(network):
     reference = network.remember(features, masks)
     assert (reference.key.shape, reference.value.shape) == ((2, 2048, 2, 3), (2, 3, 0, 2, 3))
     assert reference.known.all()
-    found = network.segment(network.encode(image), [reference], None, warped)
+    found = network.segment(network.encode(image), Question([reference], None, warped))
     assert found.shape == (2, 3, 64, 96)
     assert found.dtype == torch.float32
     assert 0 <= found.min() <= found.sum(1).max() <= 1
@@ -118,10 +119,10 @@ def test_several_references_count_by_their_mean(network):
     features = network.encode(image)
     one = network.remember(network.encode(first), masks)
     other = network.remember(features, warped)
-    alone = network.segment(features, [one], None, warped)
-    assert torch.allclose(network.segment(features, [one, one], None, warped), alone, atol=1e-5)
-    both = network.segment(features, [one, other], None, warped)
-    assert torch.allclose(both, network.segment(features, [other, one], None, warped), atol=1e-5)
+    alone = network.segment(features, Question([one], None, warped))
+    assert torch.allclose(network.segment(features, Question([one, one], None, warped)), alone, atol=1e-5)
+    both = network.segment(features, Question([one, other], None, warped))
+    assert torch.allclose(both, network.segment(features, Question([other, one], None, warped)), atol=1e-5)
     assert not torch.equal(both, alone)
 
 
@@ -232,7 +233,7 @@ def test_ten_typical_objects_take_a_quarter_of_the_published_arithmetic():
         features = network.encode(image)
         reference = network.remember(features, mask)
         with FlopCounterMode(display=False) as counter:
-            network.segment(features, [reference], None, mask)
+            network.segment(features, Question([reference], None, mask))
         return counter.get_total_flops()
 
     with pytest.MonkeyPatch.context() as patch:

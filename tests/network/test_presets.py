@@ -10,6 +10,7 @@ import torch
 from agss_model.config import PRESETS
 from agss_model.losses import iou_loss
 from agss_model.network import build_network
+from agss_model.network.base import Question
 
 TRAINED = [name for name in PRESETS if name != "propagation"]
 
@@ -22,7 +23,7 @@ def run(network, height=64, width=128, objects=2):
     masks = (torch.rand(1, objects, height // 8, width // 8, generator=generator) > 0.5).float()
     masks = masks.repeat_interleave(8 // side, 2).repeat_interleave(8 // side, 3)
     reference = network.remember(network.encode(first), masks)
-    return network.segment(network.encode(image), [reference], None, masks), masks
+    return network.segment(network.encode(image), Question([reference], None, masks)), masks
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -44,9 +45,9 @@ def test_a_place_without_an_object_gets_nothing_and_takes_nothing(name, normalis
         features, masks = network.encode(torch.rand(1, 3, 64, 64)), torch.rand(1, 2, 64, 64)
         masks = masks[..., :: network.mask_stride, :: network.mask_stride]
         padded = torch.cat([masks, torch.zeros_like(masks[:, :1])], 1)
-        expected = network.segment(features, [network.remember(features, masks)], None, masks)
+        expected = network.segment(features, Question([network.remember(features, masks)], None, masks))
         valid = torch.tensor([[True, True, False]])
-        found = network.segment(features, [network.remember(features, padded)], None, padded, valid)
+        found = network.segment(features, Question([network.remember(features, padded)], None, padded, valid))
     assert torch.allclose(found[:, :2], expected, atol=1e-5)
     assert found[:, 2].abs().max() == 0
 

@@ -8,6 +8,7 @@ import torch
 from agss_model.config import PRESETS
 from agss_model.losses import iou_loss
 from agss_model.network import build_network
+from agss_model.network.base import Question
 from agss_model.network.equations import normalise
 
 
@@ -34,12 +35,12 @@ def test_objects_are_looked_at_one_by_one_and_compete_afterwards(network):
     alone, passes = [], []
     hook = network.decoder.register_forward_hook(lambda _, __, out: passes.append(out))
     target = network.encode(image)
-    found = network.segment(target, [network.remember(network.encode(first), masks)], None, warped)
+    found = network.segment(target, Question([network.remember(network.encode(first), masks)], None, warped))
     together = list(passes)
     for n in range(3):
         reference = network.remember(network.encode(first), masks[:, n : n + 1])
         assert (reference.key.shape, reference.value.shape) == ((1, 0, 2, 2), (1, 1, 2048, 2, 2))
-        network.segment(target, [reference], None, warped[:, n : n + 1])
+        network.segment(target, Question([reference], None, warped[:, n : n + 1]))
         alone.append(passes[-1])
     hook.remove()
     assert len(together) == 3
@@ -51,8 +52,8 @@ def test_objects_are_looked_at_one_by_one_and_compete_afterwards(network):
 def test_permuted_objects_give_permuted_probabilities(network):
     first, masks, image, warped = scene(objects=3)
     features, target, order = network.encode(first), network.encode(image), [2, 0, 1]
-    found = network.segment(target, [network.remember(features, masks)], None, warped)
-    permuted = network.segment(target, [network.remember(features, masks[:, order])], None, warped[:, order])
+    found = network.segment(target, Question([network.remember(features, masks)], None, warped))
+    permuted = network.segment(target, Question([network.remember(features, masks[:, order])], None, warped[:, order]))
     assert torch.allclose(permuted, found[:, order], atol=1e-5)
     assert (found[:, 0] - found[:, 1]).abs().max() > 0.01
 
@@ -66,8 +67,8 @@ def test_a_reference_from_before_an_object_entered_does_not_count_for_it(network
     passes = []
     hook = network.decoder.register_forward_hook(lambda _, __, out: passes.append(out))
     target = network.encode(image)
-    network.segment(target, [early, late], None, warped)
-    network.segment(target, [late], None, warped)
+    network.segment(target, Question([early, late], None, warped))
+    network.segment(target, Question([late], None, warped))
     hook.remove()
     assert torch.equal(passes[1], passes[3])
     assert not torch.equal(passes[0], passes[2])
@@ -79,7 +80,7 @@ def test_training_reaches_every_parameter_and_leaves_the_statistics_alone():
     statistics = {name: value.clone() for name, value in network.named_buffers()}
     first, masks, image, warped = scene()
     reference = network.remember(network.encode(first), masks)
-    iou_loss(network.segment(network.encode(image), [reference], None, warped), masks).backward()
+    iou_loss(network.segment(network.encode(image), Question([reference], None, warped)), masks).backward()
     for name, parameter in network.named_parameters():
         reached = parameter.grad is not None and bool(parameter.grad.abs().sum() > 0)
         assert reached != name.startswith("auxiliary."), name

@@ -35,11 +35,11 @@ class Echo(AGSSVOS):
     def remember(self, features, masks, *, lasting=True):
         return Reference(features.key, masks[:, :, None], torch.ones(masks.shape[:2], dtype=torch.bool))
 
-    def segment(self, features, references, previous, warped, valid=None, within=None, without=None):
-        self.warped.append(warped)
-        self.known.append(valid)
-        self.references.append(references)
-        return warped * self.factor * valid[:, :, None, None]
+    def segment(self, features, asked):
+        self.warped.append(asked.warped)
+        self.known.append(asked.valid)
+        self.references.append(asked.references)
+        return asked.warped * self.factor * asked.valid[:, :, None, None]
 
 
 def moving_square(frames=4, objects=1, step=0, size=64):

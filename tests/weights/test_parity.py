@@ -10,6 +10,7 @@ import torch
 from published_format import SEG_PARAMETERS, Published, random_state, rgmp_shapes, seg_shapes
 
 from agss_model.files import sha256_of
+from agss_model.network.base import Question
 from agss_model.weights.files import read_weights
 from agss_model.weights.importer import import_checkpoint
 from agss_model.weights.registry import load_model
@@ -29,7 +30,7 @@ def scene(objects, height, width, seed=1):
 def forward(network, first, masks, image, warped):
     with torch.inference_mode():
         reference = network.remember(network.encode(first), masks)
-        return network.segment(network.encode(image), [reference], None, warped)
+        return network.segment(network.encode(image), Question([reference], None, warped))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from agss_model.flow.motion import FlowEstimator, reduced, warp
 from agss_model.losses import divergence, iou_loss, soft_iou
 from agss_model.network import equations
-from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.network.base import AGSSVOS, Features, Question, Reference
 from agss_model.quality import reach
 from training.data.clips import Clips
 
@@ -120,12 +120,12 @@ class ClipLoss(nn.Module):
             known, given = clips.entry < t, clips.entry == t
             warped = self._warp(clips, t, carried, rng)
             seen = [m for i, m in enumerate(memory) if i == 0 or _chance(rng, self.config.recent_share)]
-            asked = (features[t], seen, previous, warped, known, self._within(warped))
-            without = self._without(warped, rng)
-            probabilities = self.network.segment(*asked, without=without).float()
+            within, without = self._within(warped), self._without(warped, rng)
+            asked = Question(seen, previous, warped, known, within, without)
+            probabilities = self.network.segment(features[t], asked).float()
             if teacher is not None:
                 with torch.no_grad():
-                    lesson = teacher.segment(*asked, without=without).float()
+                    lesson = teacher.segment(features[t], asked).float()
                 lessons.append(divergence(probabilities, lesson))
             yield t, self._enlarge(probabilities, clips.masks)
             told = known if clips.known is None else known & clips.known[:, t]

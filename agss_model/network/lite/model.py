@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from agss_model.config import AgssConfig
 from agss_model.errors import ConfigError
 from agss_model.network import attention
-from agss_model.network.base import AGSSVOS, Features, Likeness, Reference, Sighting
+from agss_model.network.base import AGSSVOS, Features, Likeness, Question, Reference, Sighting
 from agss_model.network.equations import compete_logits, union
 from agss_model.network.lite.canvas import Canvas, Everywhere, Region, support
 from agss_model.network.lite.efficientnet import CHANNELS, EfficientNetLite0
@@ -149,32 +149,16 @@ class LiteAGSSVOS(AGSSVOS):
         )
         return reading.value[0].mean(1)[:, 0]
 
-    def segment(
-        self,
-        features: Features,
-        references: Sequence[Reference],
-        previous: Reference | None,
-        warped: Tensor,
-        valid: Tensor | None = None,
-        within: Tensor | None = None,
-        without: Tensor | None = None,
-    ) -> Tensor:
+    def segment(self, features: Features, asked: Question) -> Tensor:
         """See `AGSSVOS.segment`. Each object is computed only where it can be."""
         with self.clock.measure("agnostic"):
-            evidence = self.read(features, references, previous, warped, within, without)
-        return self._decided(features, evidence, valid)
+            evidence = self.read(features, asked)
+        return self._decided(features, evidence, asked.valid)
 
-    def see(
-        self,
-        features: Features,
-        references: Sequence[Reference],
-        previous: Reference | None,
-        warped: Tensor,
-        within: Tensor,
-    ) -> Sighting:
+    def see(self, features: Features, asked: Question) -> Sighting:
         """See `AGSSVOS.see`."""
         with self.clock.measure("agnostic"):
-            evidence = self.read(features, references, previous, warped, within)
+            evidence = self.read(features, asked)
         masks = self._decided(features, evidence)
         return Sighting(masks, torch.unflatten(evidence.objects, 2, (-1, EVIDENCE_CELLS)).mean(3))
 
@@ -197,16 +181,9 @@ class LiteAGSSVOS(AGSSVOS):
             return None
         return self._layers.compare(features.levels, union(evidence.sources).flatten(1, 3), evidence.match)
 
-    def read(
-        self,
-        features: Features,
-        references: Sequence[Reference],
-        previous: Reference | None,
-        warped: Tensor,
-        within: Tensor | None = None,
-        without: Tensor | None = None,
-    ) -> Evidence:
+    def read(self, features: Features, asked: Question) -> Evidence:
         """Ask the memory, the frame before, the warped masks and the target model; arguments as for `segment`."""
+        references, previous, within, without = asked.references, asked.previous, asked.within, asked.without
         key, temperature = self._key(features), self._temperature
         if previous is None:
             memory = attention.read(key, references, temperature, top_k=self.config.top_k, cutoff=self.config.cutoff)
@@ -216,7 +193,7 @@ class LiteAGSSVOS(AGSSVOS):
             memory, local = attention.read_twice(
                 key, references, previous, temperature, window, top_k=self.config.top_k, cutoff=self.config.cutoff
             )
-        moved = F.pixel_unshuffle(warped[:, :, None].float(), 4)
+        moved = F.pixel_unshuffle(asked.warped[:, :, None].float(), 4)
         near = None if within is None else F.max_pool2d(within.float(), 4)[:, :, None]
         found = [_returned(memory.value, near), local, moved]
         if self.target is not None and features.appearance is not None:

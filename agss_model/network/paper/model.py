@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from agss_model.config import AgssConfig
-from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.network.base import AGSSVOS, Features, Question, Reference
 from agss_model.network.equations import compete, union
 from agss_model.network.paper.agnostic import AgnosticFeatures, AgnosticModule
 from agss_model.network.paper.decoder import Decoder
@@ -67,25 +67,17 @@ class PaperAGSSVOS(AGSSVOS):
             key = masks.new_zeros(batch, 0, *size)
         return Reference(key, masks.new_zeros(batch, count, 0, *size), masks.new_ones(batch, count, dtype=torch.bool))
 
-    def segment(
-        self,
-        features: Features,
-        references: Sequence[Reference],
-        previous: Reference | None,
-        warped: Tensor,
-        valid: Tensor | None = None,
-        within: Tensor | None = None,
-        without: Tensor | None = None,
-    ) -> Tensor:
+    def segment(self, features: Features, asked: Question) -> Tensor:
         """One agnostic pass, then all objects; outside training a few objects at a time.
 
         Everything the frame before has to say is in `warped`, which is empty where `valid` is False; `previous` is not
         looked at.
         """
+        warped = asked.warped
         (shared,) = features.levels
         agnostic = None
         if self.config.use_agnostic:
-            reference = torch.stack([entry.key for entry in references]).mean(0)
+            reference = torch.stack([entry.key for entry in asked.references]).mean(0)
             agnostic = self.agnostic(self.encoder, shared, union(warped), reference)
         if self._sparse(warped):
             foreground = self._near(shared, agnostic, warped[0])[None]
@@ -94,7 +86,7 @@ class PaperAGSSVOS(AGSSVOS):
             at_once = count if self.training else max(1, PIXELS_AT_ONCE // (batch * height * width))
             parts = [warped[:, start : start + at_once] for start in range(0, count, at_once)]
             foreground = torch.cat([self._objects(shared, agnostic, part) for part in parts], 1)
-        return compete(foreground, valid, normalised=self.config.use_normalisation)
+        return compete(foreground, asked.valid, normalised=self.config.use_normalisation)
 
     def _objects(self, shared: Tensor, agnostic: AgnosticFeatures | None, masks: Tensor) -> Tensor:
         """Each object's probability before the objects compete, (B, K, H, W) like `masks`."""

@@ -35,7 +35,7 @@ FRAMES = 12
 @pytest.fixture
 def engine(lite, monkeypatch):
     """Untrained, the network would lose all objects, so it believes the flow and what it was shown last."""
-    let_segment(monkeypatch, lite, lambda features, references, previous, moved, *rest, **more: moved)
+    let_segment(monkeypatch, lite, lambda features, asked: asked.warped)
     engine = Engine(lite, build_flow("dis"), "believer")
     monkeypatch.setattr(command, "load_engine", lambda *arguments, **more: engine)
     return engine
