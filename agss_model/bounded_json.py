@@ -1,4 +1,4 @@
-"""JSON from outside, weighed before it is parsed: a few bytes of text can become a hundred times as many of objects."""
+"""JSON from outside, counted before it is parsed: its objects can take a hundred times the bytes of its text."""
 
 from __future__ import annotations
 

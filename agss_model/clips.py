@@ -79,7 +79,7 @@ def propagate(
 
 
 def presence_of(keyframes: Mapping[int, LabelMap], absent: Mapping[int, Ids]) -> Presence:
-    """From when to when objects are in the clip; label maps are asked for one at a time."""
+    """When each object is in the clip; label maps are read one at a time."""
     return Presence({number: frozenset(object_ids(keyframes[number])) for number in keyframes}, absent)
 
 

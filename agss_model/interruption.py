@@ -11,7 +11,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Turns the first Ctrl-C or SIGTERM into a flag; a second one stops at once, which nothing on the disk minds.
+    """Turns the first Ctrl-C or SIGTERM into a flag; a second one stops at once, which harms nothing on the disk.
 
     Attributes:
         asked: whether one came.

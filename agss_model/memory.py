@@ -51,7 +51,7 @@ class Entry:
         return cls(frame_index, ids, reference).knowing(known)
 
     def knowing(self, known: Tensor) -> Entry:
-        """The same frame, which says something about other objects: (N,) bool."""
+        """The same frame, which says something about the objects that are True in `known`, (N,) bool."""
         return replace(self, reference=replace(self.reference, known=known[None]))
 
     def arranged(self, ids: Sequence[int]) -> Reference:

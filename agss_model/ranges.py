@@ -20,7 +20,7 @@ NONE: Mapping[int, Ids] = {}
 
 
 class Presence:
-    """From when to when objects are in the clip, as keyframes say.
+    """When each object is in the clip, as keyframes say.
 
     Args:
         drawn: frame number -> ids of the objects drawn there.
@@ -37,7 +37,7 @@ class Presence:
                 self._said[object_id].append((number, False))
 
     def gone(self, number: int) -> Ids:
-        """Objects of which the last word up to this frame is that they are absent."""
+        """Objects that are said to be absent by the last keyframe, up to this frame, that says anything of them."""
         found = set()
         for object_id, said in self._said.items():
             place = bisect_right(said, (number, True))

@@ -1,4 +1,4 @@
-"""What is counted on the small masks that the network carries: once a frame, for whoever judges them."""
+"""What is counted on the small masks that the network carries, once a frame, and the intervals that they cover."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Regions:
 
     @classmethod
     def of(cls, masks: Tensor, within: Tensor, moved: Tensor) -> Regions:
-        """Count.
+        """Count what is on the masks of a frame.
 
         Args:
             masks: (N, h, w) float in [0, 1], what was found.
@@ -55,3 +55,26 @@ class Regions:
 def count(where: Tensor) -> Tensor:
     """(N, h, w) bool -> (N,) int32, how many are True; as bytes, which takes a third of the time."""
     return where.contiguous().view(torch.uint8).sum((-2, -1), dtype=torch.int32)
+
+
+def spans(occupied: Tensor, margin: Tensor | int) -> Tensor:
+    """The interval that holds everything occupied, enlarged on both sides; nothing where nothing is occupied.
+
+    Args:
+        occupied: (M, L) bool.
+        margin: int, or (M, 1) numbers, in places.
+
+    Returns:
+        (M, L) bool.
+    """
+    first, last = ends(occupied)
+    position = torch.arange(occupied.shape[1], device=occupied.device)
+    inside = (position >= first - margin) & (position <= last + margin)
+    return inside & occupied.any(1, keepdim=True)
+
+
+def ends(occupied: Tensor) -> tuple[Tensor, Tensor]:
+    """(M, L) bool -> two (M, 1) int64: the first and the last occupied place."""
+    first = occupied.int().argmax(1, keepdim=True)
+    last = occupied.shape[1] - 1 - occupied.flip(1).int().argmax(1, keepdim=True)
+    return first, last

@@ -30,10 +30,9 @@ from agss_model.masks.labels import BoolMask
 from agss_model.memory import Entry, Memory, Recalled
 from agss_model.network.base import AGSSVOS, Features, Question, Sighting
 from agss_model.parts import without_false_parts
-from agss_model.quality import Quality, assess, reach
+from agss_model.quality import Quality, Trust, assess, reach
 from agss_model.regions import Regions
 from agss_model.results import FrameResult
-from agss_model.scoring import Trust
 from agss_model.timing import Clock
 from agss_model.tracker_state import Seen, Snapshot
 

@@ -9,13 +9,13 @@ from agss_model import quality
 from agss_model.clues import AGAINST, NAMES
 from agss_model.errors import WeightsError
 from agss_model.network import build_network
+from agss_model.quality import HEAD, ScoreHead
 from agss_model.regions import Regions
-from agss_model.scoring import KIND, ScoreHead
 from agss_model.tracker import Tracker
 from agss_model.weights.fingerprint import fingerprint
 from agss_model.weights.registry import head_beside, load_model
 
-ABOUT = {"kind": KIND, "clues": " ".join(NAMES)}
+ABOUT = {"kind": HEAD, "clues": " ".join(NAMES)}
 
 
 @pytest.fixture(scope="module")

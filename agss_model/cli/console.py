@@ -26,7 +26,7 @@ _QUIET_SECONDS = 10.0  # between lines where no bar can be shown
 
 
 def clean(text: str) -> str:
-    """Text in which nothing can move the cursor, colour, hide or turn round what follows: such characters are spelt."""
+    """Text whose characters that move the cursor, colour, hide or reverse what follows are spelt out."""
     return "".join(char if _harmless(char) else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
@@ -46,7 +46,7 @@ class PlainConsole(Console):
 
 
 def stdout() -> Console:
-    """The console for results; nothing is wrapped or cut where nobody looks."""
+    """The console for results; lines are wrapped on a terminal only."""
     looked_at = sys.stdout.isatty()
     width = None if looked_at else 160
     return PlainConsole(file=sys.stdout, soft_wrap=not looked_at, width=width, highlight=False, quiet=is_quiet())
@@ -63,7 +63,7 @@ def is_quiet() -> bool:
 
 
 def set_quiet(quiet: bool) -> None:
-    """Say nothing but errors from now on, or speak again."""
+    """Print nothing but errors from now on, or everything again."""
     _state["quiet"] = quiet
 
 

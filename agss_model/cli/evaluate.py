@@ -114,7 +114,7 @@ class Stopwatch:
         self.frames = 0
 
     def timed(self, results: Iterator[FrameResult]) -> Iterator[FrameResult]:
-        """The same results."""
+        """Yield the same results, and add up the time that each took."""
         while True:
             began = time.perf_counter()
             result = next(results, None)
@@ -126,7 +126,7 @@ class Stopwatch:
 
     @property
     def seconds_per_frame(self) -> float:
-        """Mean."""
+        """Mean time of a frame, in seconds."""
         return self.seconds / max(self.frames, 1)
 
 

@@ -86,7 +86,7 @@ class SequenceScorer:
             self._values[object_id][index] = region_similarity(ours, theirs, void), boundary_f(ours, theirs, void=void)
 
     def ious(self) -> dict[tuple[int, int], float]:
-        """J by object id and frame number, where the object is there or was found; nothing is told by both empty."""
+        """J by object id and frame number, where it is there or was found; other frames tell nothing."""
         return {
             (object_id, index): j
             for object_id, values in self._values.items()

@@ -31,7 +31,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Trustworthiness:
-    """Of scores against the IoU of the masks that they were given to.
+    """How well scores agree with the IoU of their masks.
 
     Attributes:
         auc_bad: probability that a mask below IoU 0.5 is scored lower than one above; None without both kinds.
@@ -100,7 +100,7 @@ def judged(rows: Iterable[Row], ious: Mapping[tuple[int, int], float]) -> Judged
 
 
 def together(parts: Iterable[Judged]) -> Trustworthiness | None:
-    """Of all masks of several runs; None without any."""
+    """Compare the scores of all masks of several runs with the truth; None without a mask."""
     parts = list(parts)
     if not parts:
         return None

@@ -21,7 +21,7 @@ from agss_model.config import AgssConfig
 from agss_model.timing import Clock
 
 if TYPE_CHECKING:
-    from agss_model.scoring import ScoreHead
+    from agss_model.quality import ScoreHead
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -44,7 +44,7 @@ class Features:
     appearance: Tensor | None = None
 
     def of_clips(self, rows: slice | Tensor) -> Features:
-        """The same of some of the clips of the batch."""
+        """The features of some clips of the batch."""
         return Features(
             self.image[rows],
             tuple(level[rows] for level in self.levels),

@@ -136,7 +136,7 @@ def current_version(name: str) -> int | None:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """A bundle by its folder; the weights' hash is compared when they are loaded.
+    """Read a bundle from its folder; the weights' hash is compared when they are loaded.
 
     Raises:
         WeightsError: there is none, or its record is damaged or names files elsewhere.

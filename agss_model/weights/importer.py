@@ -41,7 +41,7 @@ _CONSTANTS = {"Encoder.mean": IMAGENET_MEAN, "Encoder.std": IMAGENET_STD}
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of a checkpoint.
+    """What a checkpoint was converted to.
 
     Attributes:
         kind: what it was recognised as.

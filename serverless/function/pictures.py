@@ -1,12 +1,19 @@
-"""Frames at the working size as files: what a state carries of a frame, and what the network sees of it.
+"""Pictures: from the base64 text of a request to pixels, and frames as files in states.
 
-A frame is encoded once, when it arrives, and from then on only the encoded form counts, for the frame itself too. So
-tracking goes on from a state exactly as it would have without the interruption. The form loses nothing: what the
-network makes of people who cross each other can turn on the last bits of a picture (docs/benchmarks.md).
+Of what comes, length, format and size are known before anything is unpacked: JPEG, PNG and WebP with one picture. Grey
+and palette pictures become RGB, alpha is dropped, 16 bits become 8. The EXIF orientation is applied, because shapes are
+drawn on the picture as it is shown.
+
+A frame is encoded once, at the working size, when it arrives, and from then on only the encoded form counts, for the
+frame itself too. So tracking goes on from a state exactly as it would have without the interruption. The form loses
+nothing: what the network makes of people who cross each other can turn on the last bits of a picture
+(docs/benchmarks.md).
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import io
 from dataclasses import dataclass
@@ -16,10 +23,13 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.frames import resized
-from serverless.function.images import decode_picture
+from agss_model.pictures import HugePictureError, read_header
+from agss_model.video.images import decode_image
+from serverless.function.contract import MAX_PIXELS, MAX_SIDE, TooLargeError, UnusableError
 
 Frame = npt.NDArray[np.uint8]
 
+FORMATS = ("JPEG", "PNG", "WEBP")
 QUALITIES = {95: 2.2, 80: 1.0, 65: 0.75, 50: 0.6, 35: 0.47, 20: 0.32, 5: 0.17}
 """Qualities of lossy WebP, best first, with their bytes relative to 80 (frames of DAVIS at 640x352 and 960x528)."""
 TRUE_BYTES = 640_000
@@ -102,3 +112,46 @@ def _webp(pixels: Frame, **options: Any) -> bytes:  # noqa: ANN401 - of Pillow's
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "WEBP", **options)
     return file.getvalue()
+
+
+def decode_base64(text: str, what: str) -> bytes:
+    """Bytes of a base64 text.
+
+    Raises:
+        UnusableError: characters that base64 does not have, or a length it cannot have.
+    """
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise UnusableError(f"{what} is not base64; send the bytes of the file in base64, without breaks.") from None
+
+
+def decode_picture(data: bytes, what: str, max_side: int = MAX_SIDE) -> npt.NDArray[np.uint8]:
+    """Pixels of a picture file, (H, W, 3) uint8 RGB.
+
+    Args:
+        data: the file.
+        what: the picture is called this in messages.
+        max_side: longest side accepted, in pixels.
+
+    Raises:
+        UnusableError: animated.
+        TooLargeError: a side is above `max_side`, or it has more than `MAX_PIXELS`.
+        MediaError: not JPEG, PNG or WebP, damaged or cut short, or a JPEG that would take minutes.
+    """
+    _check_header(data, what, max_side)
+    return decode_image(data, what)
+
+
+def _check_header(data: bytes, what: str, max_side: int) -> None:
+    try:
+        header = read_header(data, what, FORMATS)
+    except HugePictureError:
+        raise TooLargeError(f"{what} has more pixels than a picture with sides of {max_side}.") from None
+    width, height = header.size
+    if header.pictures > 1:
+        raise UnusableError(f"{what} is animated; send one picture.")
+    if max(width, height) > max_side:
+        raise TooLargeError(f"{what} is {width}x{height} pixels; sides of up to {max_side} are taken.")
+    if width * height > MAX_PIXELS:
+        raise TooLargeError(f"{what} has {width * height} pixels; up to {MAX_PIXELS} are taken.")

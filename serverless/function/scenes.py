@@ -5,7 +5,7 @@ A request is answered from what it holds and nothing else; the feature cache onl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,12 +24,15 @@ from agss_model.tracker_state import Snapshot
 from serverless.function.assembly import Assembler, adapted, cache_name, common_geometry
 from serverless.function.cache import FeatureCache, memorable
 from serverless.function.contract import RequestError, Shape
-from serverless.function.dealing import dealt
 from serverless.function.drawing import drawn
-from serverless.function.pictures import Picture, encode
+from serverless.function.pictures import FAINT_BYTES, Picture, encode
 from serverless.function.state import ObjectState, SeenFrame
 
 Frame = npt.NDArray[np.uint8]
+SHARED_BYTES = 4_000_000
+"""Limit on the pictures in one answer that some objects carry for others; beyond it the faint copies must do."""
+DRAWN_COPIES = 2
+"""Objects that carry the picture of a frame in which a person drew: it never comes again. Others are carried once."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Scenes:
             for shape, mask in zip(shapes, masks, strict=True)
         ]
         order = sorted(range(len(states)), key=lambda slot: states[slot].identity)
-        ready = dealt([states[slot] for slot in order], {picture.digest: picture})
+        ready = shared_out([states[slot] for slot in order], {picture.digest: picture})
         return [state for _, state in sorted(zip(order, ready, strict=True), key=lambda pair: pair[0])]
 
     @torch.inference_mode()
@@ -102,10 +105,10 @@ class Scenes:
         if not states:
             return []
         self.cache.begin()
-        cast = {state.identity: state for state in sorted(states, key=lambda state: state.identity)}
-        geometry = common_geometry(self.network, (frame.shape[0], frame.shape[1]), list(cast.values()))
+        known = {state.identity: state for state in sorted(states, key=lambda state: state.identity)}
+        geometry = common_geometry(self.network, (frame.shape[0], frame.shape[1]), list(known.values()))
         pictures = {digest: picture for state in states for digest, picture in state.pictures.items()}
-        together = adapted(list(cast.values()), geometry, pictures)
+        together = adapted(list(known.values()), geometry, pictures)
         target = encode(frame, geometry.working)
         tracker = Tracker(self.network, flow=self._flow)
         tracker.restore(self._assembler.snapshot(together, geometry, pictures))
@@ -126,7 +129,7 @@ class Scenes:
         ]
         answers = {
             identity: _answered(state, owner == slot + 1)
-            for slot, (identity, state) in enumerate(zip(cast, dealt(moved, pictures), strict=True))
+            for slot, (identity, state) in enumerate(zip(known, shared_out(moved, pictures), strict=True))
         }
         return [answers[state.identity] for state in states]
 
@@ -162,3 +165,58 @@ def _bytes(mask: Tensor) -> npt.NDArray[np.uint8]:
     """(h, w) float in [0, 1] -> uint8 in 255ths."""
     values: npt.NDArray[np.uint8] = (mask * 255).round().to(torch.uint8).cpu().numpy()
     return values
+
+
+def shared_out(states: Sequence[ObjectState], pictures: Mapping[str, Picture]) -> list[ObjectState]:
+    """The same objects, each with the pictures it carries, so that together they lose nothing and each can go on alone.
+
+    Pictures that lose nothing are large and the same for all objects, so one or two carry each of them. The others
+    carry a faint copy of the two pictures without which an object cannot go on, and it counts only where the true one
+    did not come.
+
+    Args:
+        states: all objects of an answer, in an order that does not depend on the request's; their pictures are ignored.
+        pictures: of every frame they name, and faint copies made before.
+    """
+    shares = _shares(states, pictures)
+    every = dict(pictures)
+    copies = {frame.digest: frame.faint for s in states for frame in s.frames if frame.faint in pictures}
+    return [_carrying(state, share, every, copies) for state, share in zip(states, shares, strict=True)]
+
+
+def _shares(states: Sequence[ObjectState], pictures: Mapping[str, Picture]) -> list[set[str]]:
+    """The true pictures that each object carries for all. Those that most objects know go first; turns are taken."""
+    knowing: dict[str, list[int]] = {}
+    for slot, state in enumerate(states):
+        for digest in {frame.digest for frame in state.frames}:
+            knowing.setdefault(digest, []).append(slot)
+    drawn = {state.drawn.digest for state in states}
+    shares: list[set[str]] = [set() for _ in states]
+    room, turn = SHARED_BYTES, 0
+    for digest in sorted(knowing, key=lambda digest: (-len(knowing[digest]), digest)):
+        slots = knowing[digest]
+        copies = min(DRAWN_COPIES if digest in drawn else 1, len(slots))
+        if (size := copies * len(pictures[digest].data)) > room:
+            continue
+        room -= size
+        for _ in range(copies):
+            shares[slots[turn % len(slots)]].add(digest)
+            turn += 1
+    return shares
+
+
+def _carrying(
+    state: ObjectState, share: set[str], pictures: dict[str, Picture], copies: dict[str, str | None]
+) -> ObjectState:
+    """An object with its share, and its first and its last frame in some form; new copies are added to both."""
+    frames, carried = list(state.frames), set(share)
+    for place in {0, len(frames) - 1}:
+        digest = frames[place].digest
+        if digest not in share and len(pictures[digest].data) > FAINT_BYTES:
+            if copies.get(digest) is None:
+                copy = pictures[digest].faint()
+                pictures[copy.digest], copies[digest] = copy, copy.digest
+            frames[place] = replace(frames[place], faint=copies[digest])
+            digest = copies[digest] or ""
+        carried.add(digest)
+    return replace(state, frames=tuple(frames), pictures={digest: pictures[digest] for digest in sorted(carried)})

@@ -15,7 +15,7 @@ from agss_model.masks import mask_to_shape
 from agss_model.weights.registry import load_model
 from serverless.function.cache import FeatureCache, fingerprint
 from serverless.function.contract import RequestError, Shape, TooLargeError, parse_request, reply
-from serverless.function.images import decode_base64, decode_picture
+from serverless.function.pictures import decode_base64, decode_picture
 from serverless.function.redis_store import connect_redis
 from serverless.function.scenes import Frame, Scenes
 from serverless.function.settings import Settings

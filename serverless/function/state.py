@@ -1,10 +1,10 @@
 """One object's state: everything needed to go on with it, as data that travels through the annotator's browser.
 
 A state names frames and, for each, the object's mask in it: first the frame on which a person drew the object, last the
-frame before, between them a few confident ones. Their pictures lie with the object or with its neighbours
-(`serverless.function.dealing`): of the first and the last it carries a faint copy where it does not carry the true one,
-and any other that arrives with none of them is done without. So every subset of objects can go on, anywhere, and what
-comes out depends on the request alone.
+frame before, between them a few confident ones. Their pictures lie with the object or with its neighbours (see
+`serverless.function.scenes.shared_out`): of the first and the last it carries a faint copy where it does not carry the
+true one, and any other that arrives with none of them is done without. So every subset of objects can go on, anywhere,
+and what comes out depends on the request alone.
 
 Nothing in a state belongs to a particular network: other weights read it, too.
 """
@@ -32,8 +32,7 @@ from serverless.function.contract import (
     UnusableError,
     explain,
 )
-from serverless.function.images import decode_base64
-from serverless.function.pictures import MAX_WORKING_SIDE, Picture
+from serverless.function.pictures import MAX_WORKING_SIDE, Picture, decode_base64
 
 VERSION = 1
 MAX_FRAMES = 12

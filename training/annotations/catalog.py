@@ -37,7 +37,7 @@ class Catalog:
 
 
 def open_catalog(sources: Sequence[str]) -> Catalog:
-    """Read what sources name.
+    """Read the annotated videos that sources name.
 
     Args:
         sources: see `HELP`.

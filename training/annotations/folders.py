@@ -86,7 +86,7 @@ class FolderTruth:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """None are looked for here."""
+        """Always empty: a folder is not searched for problems."""
         return ()
 
     def frames(self, include: Include = "human") -> tuple[int, ...]:

@@ -25,7 +25,7 @@ def _recorded() -> frozenset[str]:
 
 
 def digest(path: Path) -> str:
-    """As the record has it.
+    """Digest of an image, as the record lists it.
 
     Raises:
         OSError: the file cannot be read.

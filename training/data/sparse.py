@@ -36,7 +36,7 @@ class SparseVideo(Protocol):
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Name of the video, for messages."""
 
     @property
     def numbers(self) -> tuple[int, ...]:

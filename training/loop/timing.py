@@ -11,7 +11,7 @@ STEPS = 3
 
 
 def seconds_per_step(trainer: Trainer) -> float:
-    """Mean time of a few steps after the first one, which also allocates; the trainer has then made them.
+    """Mean time of a few steps after the first one, which also allocates; the trainer has made them afterwards.
 
     Raises:
         MediaError: clips cannot be read.

@@ -29,7 +29,7 @@ SHARED = ("encoder.", "project_key.", "target.")
 
 
 class Trainer:
-    """What a run is at a step; `train_step` takes it to the next.
+    """The state of a run; `train_step` takes it one step further.
 
     Attributes:
         run: settings.

@@ -14,7 +14,7 @@ from training.loop.settings import RunConfig, Stage
 
 @dataclass(frozen=True)
 class Training:
-    """How weights came about.
+    """How weights were trained.
 
     Attributes:
         run: settings.

@@ -13,7 +13,7 @@ from agss_model.cli import options
 from agss_model.clues import NAMES
 from agss_model.engines.loading import load_engine
 from agss_model.files import write_json
-from agss_model.scoring import KIND
+from agss_model.quality import HEAD
 from agss_model.weights.files import save_weights
 from agss_model.weights.registry import digest_of, head_beside, locate
 from training.scores.collect import collect
@@ -62,7 +62,7 @@ def fit_head(
         "held out": judge(head, [table for name, table in found.items() if is_held_out(name)]),
     }
     report = {name: asdict(value) for name, value in judged.items() if value is not None}
-    about = {"kind": KIND, "clues": " ".join(NAMES), "base": digest_of(weights), "licence": "Apache-2.0"}
+    about = {"kind": HEAD, "clues": " ".join(NAMES), "base": digest_of(weights), "licence": "Apache-2.0"}
     about |= {"clips": str(len(told)), "judged": json.dumps(report)}
     target = out or head_beside(base)
     save_weights(target, head.state(), read_weights(base)[1], about)

@@ -1,4 +1,4 @@
-"""Runs the tracker over all lessons and keeps a table of each; what is there is not done again."""
+"""Run the tracker over all lessons and keep a table of each; tables that exist are not made again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fits the head on recorded tables, in seconds."""
+"""Fit the head on recorded tables, in seconds."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from torch import Tensor
 from agss_model.clues import AGAINST, NAMES
 from agss_model.errors import MediaError
 from agss_model.evaluation.trust import Trustworthiness, judged, together
+from agss_model.quality import OUTPUTS, ScoreHead
 from agss_model.runs.scores import Row
-from agss_model.scoring import OUTPUTS, ScoreHead
 from training.scores.record import Table
 
 ELSEWHERE = 0.1
@@ -52,7 +52,7 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class Rows:
-    """(R, F) clues, (R, 2) what is to be said of them, (R,) how much each counts."""
+    """What a head is fitted to: (R, F) clues, (R, 2) targets, and (R,) weights of the rows."""
 
     clues: Tensor
     wanted: Tensor

@@ -59,7 +59,7 @@ class Table:
     lost: npt.NDArray[np.bool_]
 
     def save(self, path: Path) -> None:
-        """Write it whole or not at all."""
+        """Write the table, whole or not at all."""
         with replacing(path) as part, part.open("wb") as file:
             np.savez(file, names=np.array(NAMES), **vars(self))
 
@@ -75,7 +75,7 @@ class Table:
 
 
 def of_sequence(sequence: Sequence, *, backwards: bool = False) -> Lesson:
-    """A sequence as it is evaluated: each object from its first mask on. Or the other way round."""
+    """A sequence as a lesson: each object from its first mask on, or, backward, from its last."""
     last = len(sequence.frames) - 1
 
     def number(index: int) -> int:

@@ -105,7 +105,7 @@ class Adapted:
     there_and_back: tuple[float, float] = (0.0, 0.0)
 
     def sentence(self) -> str:
-        """For the person who asked."""
+        """The outcome in a sentence."""
         change = f"IoU {self.before:.3f} before, {self.after:.3f} after, on {self.held_out}"
         if any(self.there_and_back):
             change += "; {:.3f} and {:.3f} tracked there and back".format(*self.there_and_back)

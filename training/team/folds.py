@@ -56,7 +56,7 @@ class Outcome:
         return self.steps > 0
 
     def sentence(self) -> str:
-        """For the person who asked."""
+        """The outcome in a sentence."""
         on = "what was left out in turn" if self.folds else "the validation videos"
         before, later = self.curve.get(0, 0.0), {step: iou for step, iou in self.curve.items() if step}
         if self.learned:
@@ -190,7 +190,7 @@ def choose(curves: Sequence[Curve]) -> tuple[int, Curve]:
 
 
 def _keep(folder: Path, steps: int) -> None:
-    """Of the weights of all validations keep those of the chosen step."""
+    """Keep the weights of the chosen step, out of those of all validations."""
     source = folder / f"{checkpoints.validated(steps)}.safetensors"
     if steps and source.is_file():
         state, config, metadata = read_weights(source)

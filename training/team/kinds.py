@@ -19,7 +19,7 @@ Pair = tuple[Case, Result, Result]
 
 @dataclass(frozen=True)
 class Traits:
-    """Of the true mask of an object in a judged frame.
+    """What is measured of the true mask of an object in a judged frame.
 
     Attributes:
         size: share of the frame.
@@ -91,7 +91,7 @@ class Learned:
     added: Mapping[str, Places]
 
     def sentences(self) -> list[str]:
-        """For people."""
+        """The outcome in sentences."""
         lines = []
         best = max(self.kinds, key=lambda kind: kind.new - kind.old, default=None)
         if best is not None and best.new > best.old:
@@ -113,7 +113,7 @@ def _rows(places: Mapping[str, Places]) -> list[dict[str, Any]]:
 
 
 def learned(pairs: Sequence[Pair], wanted: float) -> Learned:
-    """What is told by the results of both weights.
+    """Compare the results of both weights.
 
     Args:
         pairs: videos.
@@ -148,7 +148,7 @@ def _kinds_of(pairs: Sequence[Pair], wanted: float) -> tuple[Kind, ...]:
 
 
 def traits_of(case: Case) -> dict[tuple[int, int], Traits]:
-    """By object and judged frame; see `Traits`."""
+    """Measure the traits of each object in each judged frame."""
     found: dict[tuple[int, int], Traits] = {}
     before: dict[int, tuple[int, Point | None]] = {}
     entered: dict[int, int] = {}

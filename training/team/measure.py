@@ -86,7 +86,7 @@ class Result:
 
     @property
     def corrections(self) -> int:
-        """How many are needed."""
+        """How many corrections are needed."""
         return len(self.given)
 
     @property

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from serverless.function import contract
-from serverless.function.dealing import SHARED_BYTES
 from serverless.function.pictures import FAINT_BYTES
+from serverless.function.scenes import SHARED_BYTES
 
 CLIP = Clip(2)
 IMAGE = picture(CLIP.frame(0))

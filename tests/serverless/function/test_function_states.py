@@ -15,7 +15,7 @@ from agss_model.frames import resized
 from agss_model.memory import Memory
 from agss_model.network import build_network
 from agss_model.tracker import Tracker
-from serverless.function import dealing, pictures
+from serverless.function import pictures, scenes
 from serverless.function.cache import FeatureCache
 from serverless.function.scenes import Scenes
 from serverless.function.state import from_json
@@ -288,11 +288,11 @@ def test_large_pictures_are_carried_for_all_and_faint_copies_by_each(function):
         shapes, states = function.follow(grainy(clip, t), states)
     held = [from_json(state) for state in states]
     assert len({state.drawn.digest for state in held}) == len({state.frames[-1].digest for state in held}) == 1
-    for digest, copies in ((held[0].drawn.digest, dealing.DRAWN_COPIES), (held[0].frames[-1].digest, 1)):
+    for digest, copies in ((held[0].drawn.digest, scenes.DRAWN_COPIES), (held[0].frames[-1].digest, 1)):
         assert sum(digest in state.pictures for state in held) == copies
     assert sum(len(state.pictures) for state in held) == 2 * len(held)
     small = [len(p.data) for state in held for p in state.pictures.values() if p.digest in _faint(state)]
-    assert len(small) == 2 * len(held) - 1 - dealing.DRAWN_COPIES
+    assert len(small) == 2 * len(held) - 1 - scenes.DRAWN_COPIES
     assert max(small) <= pictures.FAINT_BYTES
 
     alone = next(k for k, state in enumerate(held) if not {seen.digest for seen in state.frames} & set(state.pictures))
@@ -377,12 +377,12 @@ def test_states_are_bounded_at_1080p(function, count):
     states = function.start(clip.frame(0), shapes)
     for t in range(1, 3):
         _, states = function.follow(clip.frame(t), states)
-    room = dealing.SHARED_BYTES + count * (2 * pictures.FAINT_BYTES + 12_000)
+    room = scenes.SHARED_BYTES + count * (2 * pictures.FAINT_BYTES + 12_000)
     assert sum(len(json.dumps(state)) for state in states) <= room * 4 / 3
 
 
 def test_beyond_the_room_for_true_pictures_faint_ones_do(function, monkeypatch):
-    monkeypatch.setattr(dealing, "SHARED_BYTES", 0)
+    monkeypatch.setattr(scenes, "SHARED_BYTES", 0)
     clip = Clip(2, size=(180, 300))
     states = function.start(grainy(clip, 0), clip.shapes(0))
     for t in range(1, 4):
