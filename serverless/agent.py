@@ -25,7 +25,7 @@ import numpy as np
 
 from agss_model.engines.loading import default_weights, pick_device
 from agss_model.errors import AgssError, ConfigError
-from agss_model.masks.shapes import SHAPE_TYPES
+from agss_model.masks.cvat_shapes import SHAPE_TYPES
 from serverless.function.contract import MAX_OBJECTS, Shape
 from serverless.function.scenes import Followed, Frame, Scenes
 from serverless.function.service import build_scenes

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from agss_model.cvat.keyframes import TOLERANCE
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {  # what each may import beside itself
     "agss_model": set(),
@@ -104,3 +106,20 @@ def test_what_one_module_takes_from_another_is_there():
 def test_no_two_files_of_tests_have_one_name():
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert len(names) == len(set(names)), "pytest imports them as modules without a package"
+
+
+def test_what_files_that_are_not_python_must_repeat_is_the_same_there():
+    version = re.search(r'__version__ = "(.+)"', (ROOT / "agss_model/__init__.py").read_text())[1]
+    assert f"\nversion: {version}\n" in (ROOT / "fiftyone_plugin/plugin/fiftyone.yml").read_text()
+    tolerance = re.search(r"\btolerance: ([\d.]+)", (ROOT / "serverless/cvat_ui/src/settings.js").read_text())[1]
+    assert float(tolerance) == TOLERANCE
+
+
+def test_every_module_that_a_walk_names_is_there():
+    """In the tables of docs/architecture.md; a name may leave out the folders before it."""
+    page = (ROOT / "docs/architecture.md").read_text()
+    walks = page[page.index("## Five walks") : page.index("## How long")]
+    files = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py")}
+    for stop in re.findall(r"^\| (`.+?) \|", walks, re.MULTILINE):
+        for name in re.findall(r"`([^`]+)`", stop):
+            assert name == "network/..." or any(f"/{file}".endswith(f"/{name}.py") for file in files), name

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from agss_model.errors import MaskError
 from agss_model.masks import decode_cvat_mask, encode_cvat_mask, mask_to_shape, shape_to_mask
-from agss_model.masks.shapes import largest_part
+from agss_model.masks.cvat_shapes import largest_part
 
 masks = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))).filter(lambda m: m.any())
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from agss_model.masks.shapes import largest_part
+from agss_model.masks.cvat_shapes import largest_part
 
 
 @dataclass(frozen=True)

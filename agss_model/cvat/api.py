@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from agss_model.cvat.authorship import Names, author, in_order, keyframe_authors
+from agss_model.cvat.checks import checked_shape
 from agss_model.cvat.identity import Loose, Piece
 from agss_model.cvat.meta import Task, recorded
 from agss_model.cvat.pairing import paired
 from agss_model.cvat.records import Appearance, Problem, Shape, VideoAnnotations
-from agss_model.cvat.shapes import checked_shape
 from agss_model.errors import AgssError, MediaError
 
 _KINDS = ("mask", "polygon")

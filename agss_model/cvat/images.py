@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from agss_model.cvat.checks import HUMAN_SOURCES
 from agss_model.cvat.identity import Loose
 from agss_model.cvat.meta import Task
 from agss_model.cvat.records import Problem, VideoAnnotations
-from agss_model.cvat.shapes import HUMAN_SOURCES
 from agss_model.cvat.tracks import MAX_SHAPES, Collected, group_of, owner_of, shape_of, video_of, whole
 from agss_model.errors import AgssError, MediaError
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from agss_model.cvat.authorship import Names, keyframe_authors
+from agss_model.cvat.checks import HUMAN_SOURCES, checked_shape, numbers_in
 from agss_model.cvat.identity import Loose, Piece
 from agss_model.cvat.meta import Task, recorded
 from agss_model.cvat.records import Appearance, Problem, Shape, VideoAnnotations
-from agss_model.cvat.shapes import HUMAN_SOURCES, checked_shape, numbers_in
 from agss_model.errors import AgssError, MaskError, MediaError
 
 MAX_SHAPES = 5_000_000

@@ -5,6 +5,7 @@ The exchange type is the label map: (H, W) uint8 or uint16, 0 = background, othe
 
 from __future__ import annotations
 
+from agss_model.masks.cvat_shapes import SHAPE_TYPES, mask_to_shape, shape_to_mask
 from agss_model.masks.files import DAVIS_PALETTE, encode_label_map, read_label_map, write_label_map
 from agss_model.masks.labels import (
     MAX_OBJECT_ID,
@@ -18,7 +19,6 @@ from agss_model.masks.labels import (
 )
 from agss_model.masks.polygons import Polygon, mask_to_polygons, polygons_to_mask
 from agss_model.masks.runs import decode_coco_rle, decode_cvat_mask, encode_coco_rle, encode_cvat_mask
-from agss_model.masks.shapes import SHAPE_TYPES, mask_to_shape, shape_to_mask
 
 __all__ = [
     "DAVIS_PALETTE",

@@ -16,9 +16,9 @@ import fiftyone as fo
 import numpy as np
 
 from agss_model.errors import MaskError
+from agss_model.masks.cvat_shapes import shape_to_mask
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.polygons import Polygon, polygons_to_mask
-from agss_model.masks.shapes import shape_to_mask
 
 Label: TypeAlias = fo.Detection | fo.Polyline
 INWARD = 1e-7

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from agss_model.bounded_json import JsonError, JsonTooLargeError, loads
 from agss_model.errors import AgssError
-
-ShapeType = Literal["mask", "polygon", "rectangle"]
+from agss_model.masks.cvat_shapes import ShapeType
 
 MIB: Final = 1 << 20
 MAX_IMAGE_TEXT: Final = 128 * MIB

@@ -23,11 +23,11 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError
 
+from agss_model.masks.cvat_shapes import ShapeType
 from serverless.function.contract import (
     MAX_SIDE,
     MAX_STATES_TEXT,
     Message,
-    ShapeType,
     TooLargeError,
     UnusableError,
     explain,

@@ -14,6 +14,7 @@ from agss_model.clips import Direction
 from agss_model.cvat.authorship import author, emptied, in_order, keyframe_authors, near_of
 from agss_model.cvat.keyframes import TOLERANCE
 from agss_model.cvat.server import CvatError, Server
+from agss_model.masks.cvat_shapes import SHAPE_TYPES, ShapeType
 from agss_model.results import FrameResult
 from serverless.job.drawn import Boxes, DrawnKeyframes
 from serverless.job.ledger import Ledger
@@ -21,10 +22,10 @@ from serverless.job.objects import Groups, Key, Target, by_frame, make_targets, 
 from serverless.job.read import Annotations, Drawing, JobInfo, read_drawings, shown, touches
 from serverless.job.track import Absent, Tracking
 
+Json = dict[str, Any]
 Output = Literal["masks", "polygons"]
-Form = Literal["mask", "polygon", "rectangle"]
 KINDS = ("polygon", "rectangle")  # of tracks that can be given keyframes
-FORMS: Mapping[str, Form] = {"mask": "mask", "polygon": "polygon", "rectangle": "rectangle"}
+FORMS: Mapping[str, ShapeType] = {kind: kind for kind in SHAPE_TYPES}
 """What labels of one type get; the others get what was asked for."""
 
 
@@ -83,12 +84,12 @@ class JobPlan:
         """The objects known so far."""
         return make_targets(self.drawings, self.groups, self.info.labels)
 
-    def form(self, target: Target) -> Form:
+    def form(self, target: Target) -> ShapeType:
         """What an object is written as: the track that it is, or what was asked for, or what its label allows."""
         if target.key in self.continued:
             return "rectangle" if self.continued[target.key]["shapes"][0]["type"] == "rectangle" else "polygon"
         kind = self.info.labels[target.label_id].kind if target.label_id in self.info.labels else "any"
-        asked: Form = "mask" if self.asked.output == "masks" else "polygon"
+        asked: ShapeType = "mask" if self.asked.output == "masks" else "polygon"
         return FORMS.get(kind, asked)
 
     def untouchable(self) -> set[tuple[int, Key]]:
@@ -212,10 +213,6 @@ def _predicted(
     here = {groups.key(drawing) for drawing in drawn}
     masks = {t.key: result.label_map == t.number for t in targets}
     return {key: mask for key, mask in masks.items() if key not in here and mask.any()}
-
-
-Json = dict[str, Any]
-KINDS = ("polygon", "rectangle")  # of tracks that can be given keyframes
 
 
 def continuable(

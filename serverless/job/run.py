@@ -18,10 +18,10 @@ from agss_model.results import FrameResult
 from agss_model.runs.scores import Row, rows_of
 from serverless.job.drawn import Boxes, DrawnKeyframes
 from serverless.job.ledger import Ledger, TrackedObject
+from serverless.job.making import Maker
 from serverless.job.objects import Key, Target, origin_of
 from serverless.job.plan import JobPlan, make_plan, occupied, resolve
 from serverless.job.read import read_annotations
-from serverless.job.shapes import Maker
 from serverless.job.track import Absent, JobFrames, Tracking
 from serverless.job.tracks import make_tracks
 from serverless.job.write import Writer

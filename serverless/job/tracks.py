@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from agss_model.cvat.keyframes import thin, thin_boxes
+from agss_model.masks.cvat_shapes import enclosed_area, largest_part
 from agss_model.masks.polygons import Ring
 from agss_model.masks.runs import decode_cvat_mask
-from agss_model.masks.shapes import enclosed_area, largest_part
 from serverless.job.ledger import TrackedObject
+from serverless.job.making import Key, Maker
 from serverless.job.objects import Target
 from serverless.job.plan import JobPlan, said
 from serverless.job.read import JobInfo
-from serverless.job.shapes import Key, Maker
 
 SEAL = 0.1
 """Pixels by which the seal of a keyframe can move a point, which has at most one decimal."""

@@ -11,7 +11,7 @@ from thinning_cases import CASES, check
 
 from agss_model.cvat.keyframes import LEAST, thin
 from agss_model.errors import ConfigError
-from agss_model.masks.shapes import largest_part
+from agss_model.masks.cvat_shapes import largest_part
 
 
 def blob(rng, size, centre, radius, wobble, phase):

@@ -7,9 +7,9 @@ import pytest
 from agss_model.cvat.server import CvatError
 from agss_model.errors import OutputError
 from serverless.job.ledger import Ledger, Progress, Row, TrackedObject
+from serverless.job.making import Key, Maker
 from serverless.job.objects import Target
 from serverless.job.read import Annotations, JobInfo, Label, shown, touches
-from serverless.job.shapes import Key, Maker
 from serverless.job.write import Writer, check
 
 INFO = JobInfo(3, 1, 20, 39, frozenset(), (64, 48), {1: Label("person")})

@@ -11,7 +11,7 @@ import numpy as np
 from live_cvat import FRAMES, Live, interpolated, truth
 
 from agss_model.masks import encode_cvat_mask
-from agss_model.masks.shapes import mask_to_shape
+from agss_model.masks.cvat_shapes import mask_to_shape
 
 Step = Callable[[Live], None]
 

@@ -8,7 +8,7 @@ import pytest
 from live_cvat import FRAMES, SIZE, Live, iou, truth
 
 from agss_model.cvat.server import CvatError
-from agss_model.masks.shapes import mask_to_shape, shape_to_mask
+from agss_model.masks.cvat_shapes import mask_to_shape, shape_to_mask
 
 pytestmark = pytest.mark.slow
 FUNCTION = os.environ.get("AGSS_TEST_CVAT_FUNCTION", "agss-vos")

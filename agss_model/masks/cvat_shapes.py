@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from agss_model.masks.labels import BoolMask
 from agss_model.masks.polygons import Polygon, mask_to_polygons, polygons_to_mask
 from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
 
-SHAPE_TYPES = ("mask", "polygon", "rectangle")
+ShapeType = Literal["mask", "polygon", "rectangle"]
+SHAPE_TYPES: tuple[ShapeType, ...] = get_args(ShapeType)
+"""What function, job command and button take and give; another type is added here, with its mask below."""
 
 
 def shape_to_mask(kind: str, points: Sequence[float], *, width: int, height: int, clip: bool = False) -> BoolMask:
