@@ -356,21 +356,23 @@ def test_an_interrupted_run_goes_on_with_the_next_frame(cvat, clip):
     assert sorted(f for f, *_ in contents(cvat)) == list(range(1, FRAMES))
 
 
-def test_states_that_expired_meanwhile(cvat, clip):
+def interrupt(cvat, clip):
+    """A run of one object that ends after some frames, and the fault that ended it is over."""
     cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=4)
     cvat.fail("POST", "lambda", skip=7, times=99, status=500)
     track(cvat, code=2)
     cvat.faults.clear()
+
+
+def test_states_that_expired_meanwhile(cvat, clip):
+    interrupt(cvat, clip)
     cvat.expire_states()
     track(cvat)
     assert sorted(f for f, *_ in contents(cvat)) == list(range(1, FRAMES))
 
 
 def test_a_drawing_added_during_an_interruption_starts_a_new_run(cvat, clip):
-    cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=4)
-    cvat.fail("POST", "lambda", skip=7, times=99, status=500)
-    track(cvat, code=2)
-    cvat.faults.clear()
+    interrupt(cvat, clip)
     cvat.draw(1, "mask", 2, encode_cvat_mask(clip.mask(3, 2)), group=7)
     assert "continued" not in track(cvat)
     assert {f for f, g in masks_of(cvat) if g == 7} == set(range(3, FRAMES))
