@@ -66,7 +66,7 @@ class Frame:
 
 
 class Observer:
-    """Work out the numbers of one frame after another; what a person drew is measured once."""
+    """Works out the numbers of one frame after another; what a person drew is measured once."""
 
     def __init__(self) -> None:
         self._human: tuple[list[Tensor], Shown] | None = None

@@ -59,7 +59,7 @@ class Polygon:
 
 
 def mask_to_polygons(mask: BoolMask, tolerance: float = 0.0) -> list[Polygon]:
-    """Outlines every 4-connected part of a mask.
+    """Outline every 4-connected part of a mask.
 
     Args:
         mask: (H, W) bool.
@@ -114,7 +114,7 @@ def _checked_ring(ring: Ring) -> Ring:
 
 
 def _trace(box: BoolMask) -> list[tuple[tuple[int, int], Ring]]:
-    """Follows the borders between object and background.
+    """Follow the borders between object and background.
 
     Returns:
         For each ring, in raster order of its first edge: an object pixel (x, y) beside it, and its (N, 2) corners.

@@ -195,7 +195,7 @@ def _scan(container: InputContainer, stream: VideoStream) -> _Packets:
 
 
 def _missing_end(packets: _Packets, container: InputContainer, stream: VideoStream) -> str | None:
-    """Compares what was found with what the header announces, where the header is known to be reliable."""
+    """Compare what was found with what the header announces, where the header is known to be reliable."""
     if "mp4" in container.format.name and packets.count < stream.frames:
         # An edit list hides packets too, so count once more without it.
         with av.open(container.name, options={"ignore_editlist": "1"}) as plain:

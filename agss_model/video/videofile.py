@@ -33,7 +33,7 @@ class VideoFile(IndexedFrames):
     """
 
     def __init__(self, path: Path, *, partial: bool = False) -> None:
-        """Indexes the file (see `index`) and decodes its first frame.
+        """Index the file (see `index`) and decode its first frame.
 
         Args:
             path: the file.

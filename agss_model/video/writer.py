@@ -92,7 +92,7 @@ class VideoWriter:
         return stream
 
     def write(self, image: Image, time: Fraction | None = None) -> None:
-        """Appends one frame.
+        """Append one frame.
 
         Args:
             image: (H, W, 3) uint8 RGB.
@@ -116,7 +116,7 @@ class VideoWriter:
         self._count += 1
 
     def close(self) -> None:
-        """Finishes the file and puts it in place.
+        """Finish the file and put it in place.
 
         Raises:
             MediaError: no frame was written.

@@ -109,7 +109,7 @@ def _with_groups(server: Server, plan: JobPlan, ledger: Ledger) -> tuple[JobPlan
 
 
 class _Runner:
-    """Go through the parts of a route and hand over blocks of frames."""
+    """Goes through the parts of a route and hands over blocks of frames."""
 
     def __init__(
         self,
