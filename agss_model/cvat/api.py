@@ -17,10 +17,8 @@ from agss_model.cvat.checks import checked_shape
 from agss_model.cvat.identity import Loose, Piece
 from agss_model.cvat.meta import Task, recorded
 from agss_model.cvat.pairing import paired
-from agss_model.cvat.records import Appearance, Problem, Shape, VideoAnnotations
+from agss_model.cvat.records import SHAPE_KINDS, Appearance, Problem, Shape, VideoAnnotations
 from agss_model.errors import AgssError, MediaError
-
-_KINDS = ("mask", "polygon")
 
 
 def from_cvat_api(
@@ -118,7 +116,7 @@ class _Reply:
 
     def _checked(self, entry: Mapping[str, Any], what: str) -> Shape | None:
         kind = str(entry.get("type"))
-        if kind not in _KINDS:
+        if kind not in SHAPE_KINDS:
             self._ignored[kind] += 1
             return None
         frame = self._frame(entry, what)

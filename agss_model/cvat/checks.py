@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.cvat.records import Shape
+from agss_model.cvat.records import Shape, ShapeKind
 from agss_model.errors import MaskError
 
 MAX_NUMBERS = 4_000_000  # in one shape
@@ -36,7 +35,7 @@ def numbers_in(text: str, what: str) -> npt.NDArray[np.float64]:
 
 
 def checked_shape(
-    kind: Literal["mask", "polygon"],
+    kind: ShapeKind,
     points: Sequence[float] | npt.NDArray[np.float64],
     *,
     width: int,

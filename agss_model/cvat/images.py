@@ -12,11 +12,9 @@ from collections.abc import Mapping, Sequence
 from agss_model.cvat.checks import HUMAN_SOURCES
 from agss_model.cvat.identity import Loose
 from agss_model.cvat.meta import Task
-from agss_model.cvat.records import Problem, VideoAnnotations
+from agss_model.cvat.records import SHAPE_KINDS, Problem, VideoAnnotations
 from agss_model.cvat.tracks import MAX_SHAPES, Collected, group_of, owner_of, shape_of, video_of, whole
 from agss_model.errors import AgssError, MediaError
-
-_KINDS = ("mask", "polygon")
 
 
 class ImageReader:
@@ -59,7 +57,7 @@ class ImageReader:
             AgssError: it is damaged.
         """
         owner = self._owner
-        if kind not in _KINDS:
+        if kind not in SHAPE_KINDS:
             owner.ignored[kind] += 1
             return
         self._shapes += 1

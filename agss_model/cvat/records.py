@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from agss_model.masks.polygons import Polygon, polygons_to_mask
 from agss_model.masks.runs import decode_cvat_mask
 from agss_model.results import id_type
 
+ShapeKind = Literal["mask", "polygon"]
+SHAPE_KINDS: tuple[ShapeKind, ...] = get_args(ShapeKind)
+"""What is read of an export or a task; others are counted and left out. What is tracked: `masks.cvat_shapes`."""
 Include = Literal["human", "interpolated", "all"]
 """What counts as truth: what a human drew or corrected; also what was interpolated in between; also predictions."""
 
@@ -30,7 +33,7 @@ class Shape:
         z_order: where regions overlap the highest shows.
     """
 
-    kind: Literal["mask", "polygon"]
+    kind: ShapeKind
     points: npt.NDArray[np.float64]
     z_order: int = 0
 

@@ -15,7 +15,7 @@ from agss_model.cvat.authorship import Names, keyframe_authors
 from agss_model.cvat.checks import HUMAN_SOURCES, checked_shape, numbers_in
 from agss_model.cvat.identity import Loose, Piece
 from agss_model.cvat.meta import Task, recorded
-from agss_model.cvat.records import Appearance, Problem, Shape, VideoAnnotations
+from agss_model.cvat.records import SHAPE_KINDS, Appearance, Problem, Shape, VideoAnnotations
 from agss_model.errors import AgssError, MaskError, MediaError
 
 MAX_SHAPES = 5_000_000
@@ -89,7 +89,7 @@ class TrackReader:
         track = self._track
         if track is None or kind == "attribute":
             return
-        if kind not in ("mask", "polygon"):
+        if kind not in SHAPE_KINDS:
             track.owner.ignored[kind] += 1
             return
         self._shapes += 1
