@@ -78,8 +78,7 @@ sbom: $(SUPPLY) ## bills of material of these images (CycloneDX), into dist/
 	  --output-reproducible -o dist/$$(basename $$file .txt).cdx.json || exit 1; done
 
 audit: $(SUPPLY) ## known holes in what is deployed and developed with
-	for file in $(FUNCTIONS); do $(BIN)/pip-audit --disable-pip --require-hashes -r $$file || exit 1; done
-	$(BIN)/pip-audit --disable-pip --no-deps -r $(PINS)
+	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/audit.sh
 
 bench: $(READY) ## time per frame by object count and module
 	$(BIN)/agss bench $(ARGS)

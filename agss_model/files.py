@@ -10,6 +10,8 @@ import re
 import secrets
 import shutil
 import socket
+import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +21,8 @@ from agss_model.errors import MediaError, OutputError
 _BLOCK = 1 << 20
 _LEFTOVER = re.compile(r"\.(.*)\.[0-9a-f]{16}\.part")
 _NAMED = 100  # characters of a name that its part has
+_swept: set[Path] = set()  # folders cleared of what killed processes left, by this one
+_HOUR = 3600.0  # nothing is written for so long without a change
 
 
 def sha256_of(path: Path) -> str:
@@ -55,33 +59,43 @@ def explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def part_of(path: Path) -> Path:
-    """A name beside `path` that nobody can guess, for what becomes it once it is whole; see `remove_leftovers`."""
-    return path.with_name(f".{path.name[:_NAMED]}.{secrets.token_hex(8)}.part")
+@contextlib.contextmanager
+def unfinished(path: Path, *, folder: bool = False) -> Iterator[Path]:
+    """A new, empty file or folder beside `path`, to be renamed to it once it is whole; removed if it is still there.
+
+    It is made with O_EXCL under a name that nobody can guess, so that no link can lead the writing elsewhere, and with
+    the permissions that new files have. Meanwhile it is locked, by which others tell it from what a killed process has
+    left; that goes with the first file, and with every folder, that a process makes in the same place. Errors of the
+    file system are raised as they come.
+    """
+    parent = path.absolute().parent
+    if folder or parent not in _swept:
+        remove_leftovers(parent)
+        _swept.add(parent)
+    part, lock = _new_part(path, folder=folder)
+    try:
+        yield part
+    finally:
+        with contextlib.suppress(OSError):  # it was renamed, or an error on its way says more
+            _remove(part)
+        if lock is not None:
+            os.close(lock)
 
 
 @contextlib.contextmanager
 def replacing(path: Path, *, flush: bool = True) -> Iterator[Path]:
-    """A new, empty file beside `path`: renamed to it when the block ends well, removed when it does not.
-
-    It is made with O_EXCL under a name that nobody can guess, so that no link can lead the writing elsewhere, and with
-    the permissions that new files have. Errors of the file system are raised as they come.
+    """As `unfinished`, for a file that is renamed to `path` when the block ends well.
 
     Args:
         path: the file to make or to replace; a link in its place is replaced, not followed.
         flush: wait until the content is on the disk, so that not even a power cut leaves half a file.
     """
-    part = part_of(path)
-    part.open("xb").close()
-    try:
+    with unfinished(path) as part:
         yield part
         if flush:
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
         part.replace(path)
-    finally:
-        with contextlib.suppress(OSError):  # an error on its way says more
-            part.unlink(missing_ok=True)
 
 
 def write_with(path: Path, write: Callable[[Path], object], *, flush: bool = True) -> None:
@@ -125,10 +139,8 @@ def check_writable(path: Path) -> None:
     """
     if path.is_dir():
         raise OutputError(f"cannot write {path}: it is a folder; give the name of a file")
-    with explained(path):
-        probe = part_of(path)
-        probe.open("xb").close()
-        probe.unlink()
+    with explained(path), unfinished(path):
+        pass
 
 
 def is_leftover(name: str) -> bool:
@@ -136,20 +148,65 @@ def is_leftover(name: str) -> bool:
     return _LEFTOVER.fullmatch(name) is not None
 
 
-def remove_leftovers(folder: Path, *, of: str = "", older_than: float = 0.0) -> None:
-    """Remove what processes left that ended while they wrote into a folder; others must not be writing there now.
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes left in a folder that ended while they wrote; what is being written now stays."""
+    with contextlib.suppress(OSError):  # not a folder, or one that cannot be read
+        for entry in list(folder.iterdir()):
+            with contextlib.suppress(OSError):  # somebody else's, or just renamed; it does no harm
+                if is_leftover(entry.name) and _is_abandoned(entry):
+                    _remove(entry)
 
-    Args:
-        folder: looked at itself, not below.
-        of: only what was to become the file or folder of this name.
-        older_than: seconds since the last change; where others may be writing, more than any of them needs.
+
+def _new_part(path: Path, *, folder: bool) -> tuple[Path, int | None]:
+    """A new file or folder beside `path`, and its lock where the file system has some."""
+    while True:
+        part = path.with_name(f".{path.name[:_NAMED]}.{secrets.token_hex(8)}.part")
+        if folder:
+            part.mkdir(parents=True)
+        else:
+            part.open("xb").close()
+        lock = None
+        with contextlib.suppress(OSError):
+            lock = _lock(part, wait=True)
+        if os.path.lexists(part):
+            return part, lock
+        if lock is not None:  # another process took it for a leftover before it was locked
+            os.close(lock)
+
+
+def _is_abandoned(part: Path) -> bool:
+    """Whether nobody is writing it; raises OSError where that cannot be told."""
+    lock = _lock(part, wait=False)
+    if lock is None:
+        return time.time() - part.lstat().st_mtime > _HOUR
+    os.close(lock)
+    return True
+
+
+def _lock(part: Path, *, wait: bool) -> int | None:
+    """Lock a file or folder until the descriptor is closed or the process ends; None on Windows, which has none.
+
+    Raises:
+        OSError: somebody else has it and `wait` is not set, or the file system has no locks.
     """
-    entries = list(folder.iterdir()) if folder.is_dir() else []
-    for entry in entries:
-        with contextlib.suppress(OSError):  # somebody else's; it does no harm
-            match = _LEFTOVER.fullmatch(entry.name)
-            if match and of[:_NAMED] in ("", match[1]) and time.time() - entry.lstat().st_mtime >= older_than:
-                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    if sys.platform == "win32":
+        return None
+    import fcntl
+
+    file = os.open(part, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)  # no pipe is waited for, no link followed
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(file)
+        raise
+    return file
+
+
+def _remove(part: Path) -> None:
+    if stat.S_ISDIR(part.lstat().st_mode):
+        shutil.rmtree(part)
+    else:
+        part.unlink()
 
 
 @contextlib.contextmanager
@@ -176,7 +233,6 @@ def held(lock: Path, what: Path | None = None) -> Iterator[None]:
                 f"{what or lock.parent} is being written by {who}; wait for it, or stop it first"
             ) from None
     try:
-        remove_leftovers(lock.parent, of=holder.name)
         since = time.strftime("%Y-%m-%d %H:%M:%S")
         write_bytes(holder, f"process {os.getpid()} on {socket.gethostname()} since {since}\n".encode())
         yield

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialised
 from torch import Tensor
 
 from agss_model.config import AgssConfig
@@ -99,7 +99,7 @@ def save(snapshot: Snapshot, config: AgssConfig, path: Path) -> None:
     own = {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in tensors.items()}
     try:
         with replacing(path, flush=False) as beside:
-            save_file(own, beside, {"meta": json.dumps(meta)})
+            beside.write_bytes(serialised(own, {"meta": json.dumps(meta)}))
     except (OSError, SafetensorError) as error:
         raise OutputError(f"The tracker's state could not be written to {path}: {error}.") from error
 

@@ -19,6 +19,6 @@ pin() { # NAME OPTIONS...; what is wanted beside the project's own dependencies 
 }
 
 # setuptools builds the project's own wheel in the image, which then needs nothing from outside.
-echo "setuptools>=77" | pin function-gpu.txt --extra serverless --extra redis
-printf 'setuptools>=77\ntorch==%s+cpu\n' "$torch" | pin function-cpu.txt --extra serverless --extra redis --extra onnx \
+echo "setuptools>=77" | pin function-gpu.txt --extra serverless
+printf 'setuptools>=77\ntorch==%s+cpu\n' "$torch" | pin function-cpu.txt --extra serverless --extra onnx \
   ${TORCH_WHEELS:+--find-links "$TORCH_WHEELS"} $([ -n "${TORCH_WHEELS:-}" ] || echo --torch-backend cpu)

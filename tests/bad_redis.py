@@ -38,6 +38,11 @@ BAD = {
     "huge length": reply(b"$99999999999999\r\nxx"),
     "garbage": reply(b"\x00\xff HTTP/1.1 400\r\n\r\n" * 50),
     "deep": reply(b"*1\r\n" * 5000),
+    "wide": reply(b"*100000\r\n" + b":1\r\n" * 100_000),
+    "maps and pushes": reply(b">2\r\n%1\r\n+a\r\n:1\r\n" * 100),
+    "endless line": reply(b"$" + b"1" * 5_000_000),
+    "two answers": reply(b"$3\r\nabc\r\n" * 2),
+    "late": reply(b"\r\n" * 20 + b"$3\r\nabc\r\n", drip=0.012),
     "hanging up": reply(b"", then_close=True),
 }
 

@@ -24,6 +24,11 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_PRELOADED)
 
 
+def preload(*modules):
+    """Have these imported, too, by the process that forks; it must not be at work yet."""
+    _context.set_forkserver_preload([*_PRELOADED, *modules])
+
+
 class Work:
     """Something to do again and again in a process, in folders that are new each time.
 

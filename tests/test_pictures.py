@@ -14,7 +14,7 @@ from PIL import Image
 
 from agss_model.errors import MediaError
 from agss_model.pictures import MAX_SCANS, HugePictureError, jpeg_scans, read_header
-from agss_model.video import open_source
+from agss_model.video import images, open_source
 from agss_model.video.images import read_image
 
 FORMATS = ("JPEG", "PNG", "WEBP")
@@ -135,3 +135,26 @@ def test_pictures_of_few_scans_inside_of_other_files_are_read(tmp_path):
     for name, count in (("clip.avi", 150), ("raw.mjpeg", 150), ("stack.tif", 2)):
         with open_source(tmp_path / name) as source:
             assert (len(source), source.size) == (count, (96, 64))
+
+
+def test_pictures_that_only_tell_the_range_of_values_are_looked_at_first_as_well(tmp_path, monkeypatch):
+    Image.fromarray(np.full((8, 8), 4000, np.uint16)).save(tmp_path / "0.png")
+    (tmp_path / "1.png").write_bytes(many_scans(101))
+    (tmp_path / "2.png").write_bytes(b"damaged")
+    decoded = []
+    real = images.cv2.imdecode
+    monkeypatch.setattr(images.cv2, "imdecode", lambda data, flags: decoded.append(data.size) or real(data, flags))
+    with open_source(tmp_path) as source:
+        assert source.read(0).max() == 249  # 12 bits
+        assert (tmp_path / "1.png").stat().st_size not in decoded
+        for frame in (1, 2):
+            with pytest.raises(MediaError, match=r"more than 100 scans|not an image"):
+                source.read(frame)
+
+
+def test_files_of_more_than_a_gibibyte_are_not_read(tmp_path):
+    with (tmp_path / "0.png").open("wb") as file:
+        file.write(encoded("PNG"))
+        file.truncate((1 << 30) + 1)  # takes no room on the disk
+    with pytest.raises(MediaError, match="has 1024 MiB; at most 1024 MiB are read"):
+        open_source(tmp_path)

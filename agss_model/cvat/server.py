@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 from agss_model.cvat.address import advice, full_address
 from agss_model.errors import AgssError, ConfigError, install
@@ -102,9 +102,19 @@ class Server:
         page: object = 1
         while page:
             reply = self.get(path, **query, page=page, page_size=100)
-            found += reply["results"]
+            with expected(path):
+                found += reply["results"]
+                if reply.get("next") and (not reply["results"] or len(found) >= reply["count"]):
+                    raise ValueError("a list without an end")
             page = int(str(page)) + 1 if reply.get("next") else None
         return found
+
+    def masked(self, data: bytes) -> bytes:
+        """What a server says, without secrets, as they are or as JSON and addresses write them."""
+        for secret in self.secrets:
+            for form in {secret, json.dumps(secret)[1:-1], quote(secret), quote_plus(secret)}:
+                data = data.replace(form.encode(), b"...")
+        return data
 
     def close(self) -> None:
         """Release connections."""
@@ -139,9 +149,7 @@ class Server:
         except urllib3.exceptions.HTTPError as error:
             raise _unreached(error, self.host) from None
         if not 200 <= response.status < 300:
-            for secret in self.secrets:
-                data = data.replace(secret.encode(), b"...")
-            raise _explained(response.status, response.headers, data, path, self.host)
+            raise _explained(response.status, response.headers, self.masked(data), path, self.host)
         return data
 
 
@@ -164,7 +172,7 @@ def expected(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError) as error:
         raise CvatError(f"The server's answer about {what} is not of CVAT's form ({type(error).__name__}).") from error
 
 
@@ -256,7 +264,7 @@ def connect(
     if token is not None:
         client.login(AccessTokenCredentials(token))
     elif login is not None:
-        _log_in(client, PasswordCredentials(*login), server.host)
+        _log_in(server, client, PasswordCredentials(*login))
     return server
 
 
@@ -270,17 +278,21 @@ def _stay_on_host(client: Any) -> None:  # noqa: ANN401 - cvat-sdk has no types
     client.api_client.rest_client = RESTClientObject(configuration)
 
 
-def _log_in(client: Any, credentials: Any, host: str) -> None:  # noqa: ANN401 - cvat-sdk has no types
+def _log_in(server: Server, client: Any, credentials: Any) -> None:  # noqa: ANN401 - cvat-sdk has no types
     import urllib3.exceptions
     from cvat_sdk.api_client.exceptions import ApiException
 
+    host = server.host
     try:
-        client.login(credentials)
+        with expected("the sign-in"):
+            client.login(credentials)
     except ApiException as error:
         if error.status == 400:
             raise CvatError(f"{host} does not accept this user and password.", 400) from None
-        text = str(error.body or "").encode()
-        raise _explained(int(error.status or 0), error.headers or {}, text, "/api/auth/login", host) from None
+        text = error.body if isinstance(error.body, bytes) else str(error.body or "").encode()
+        raise _explained(
+            int(error.status or 0), error.headers or {}, server.masked(text), "/api/auth/login", host
+        ) from None
     except urllib3.exceptions.HTTPError as error:
         raise _unreached(error, host) from None
 

@@ -7,6 +7,7 @@ it when the file is uploaded as "CVAT 1.1".
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from agss_model.cvat.meta import Task
 from agss_model.errors import MaskError, MediaError, OutputError
-from agss_model.files import part_of
+from agss_model.files import unfinished
 from agss_model.masks.labels import BoolMask, validate_object_id
 from agss_model.masks.runs import encode_cvat_mask
 
@@ -45,7 +46,7 @@ class CvatXmlWriter:
             MediaError: a name with characters that XML cannot hold.
         """
         self._path = Path(path)
-        self._part = part_of(self._path)
+        self._ending = contextlib.ExitStack()
         self._task = task
         for object_id in labels:
             validate_object_id(object_id)
@@ -64,7 +65,8 @@ class CvatXmlWriter:
             OutputError: the file cannot be written.
         """
         try:
-            self._file = self._part.open("x", encoding="utf-8", newline="\n")
+            self._part = self._ending.enter_context(unfinished(self._path))
+            self._file = self._part.open("w", encoding="utf-8", newline="\n")
             self._file.write(_head(self._task, sorted(set(self._labels.values()))))
         except OSError as error:
             raise self._unwritable(error) from error
@@ -127,7 +129,7 @@ class CvatXmlWriter:
         except OSError as failure:
             raise self._unwritable(failure) from failure
         finally:
-            self._part.unlink(missing_ok=True)
+            self._ending.close()
 
     def _unwritable(self, error: OSError) -> OutputError:
         return OutputError(f"cannot write {self._path}: {error.strerror or error}")

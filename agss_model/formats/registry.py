@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from agss_model.errors import ConfigError, MediaError, OutputError
-from agss_model.files import explained, held, part_of, remove_leftovers, write_bytes, write_json
+from agss_model.files import explained, held, unfinished, write_bytes, write_json
 from agss_model.formats.clip import MaskedClip
 from agss_model.formats.coco import write_coco, write_coco_video, write_rle_json
 from agss_model.formats.folders import write_davis, write_labelme, write_yolo, write_youtube_vos
@@ -96,24 +95,48 @@ def add(clip: MaskedClip, name: str, root: Path) -> None:
 
 
 @contextlib.contextmanager
+def filling(root: Path) -> Iterator[Path]:
+    """Where several clips are added: beside a new folder until all of them are there, or in one that holds others.
+
+    Raises:
+        OutputError: another process writes into it, and the message says which; or it cannot be written.
+    """
+    if root.exists() and not root.is_dir():
+        raise OutputError(f"{root} is a file; choose a folder")
+    with _held(root), contextlib.ExitStack() as ending:
+        if root.is_dir() and any(root.iterdir()):
+            yield root
+            return
+        with explained(root):
+            part = ending.enter_context(unfinished(root, folder=True))
+        yield part
+        with explained(root):
+            if any(part.iterdir()):
+                if root.is_dir():
+                    root.rmdir()  # it is empty, or this fails
+                part.rename(root)
+
+
+@contextlib.contextmanager
+def _held(out: Path) -> Iterator[None]:
+    out = out.absolute()
+    with explained(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with held(out.with_name(f".{out.name[:100]}.lock"), out):
+        yield
+
+
+@contextlib.contextmanager
 def _written(clip: MaskedClip, name: str, out: Path) -> Iterator[Path]:
     """A folder beside `out` with everything in it; what is left of it at the end goes."""
     form = FORMATS[name]
     if name == "davis" and _VOID in clip.labels:
         raise ConfigError(f"object {_VOID} cannot go into DAVIS' format, where {_VOID} marks pixels to be ignored")
-    out = out.absolute()
-    with explained(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    with held(out.with_name(f".{out.name[:100]}.lock"), out):
-        remove_leftovers(out.parent, of=out.name)
-        part = part_of(out)
-        try:
-            with explained(out):
-                part.mkdir()
-            form.write(clip, part)
-            yield part
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    with _held(out), contextlib.ExitStack() as ending:
+        with explained(out):
+            part = ending.enter_context(unfinished(out, folder=True))
+        form.write(clip, part)
+        yield part
 
 
 def _join(new: Path, there: Path) -> None:

@@ -125,6 +125,8 @@ class Traces:
         try:
             content = json.loads(self.record.read_text(encoding="utf-8"))
             files = {str(name): str(digest) for name, digest in content.get("files", {}).items()}
+            if foreign := [name for name in files if not _NAMES.fullmatch(name)]:
+                raise ValueError(f"it names {foreign[0]!r}")
             return Record(dict(content["asked"]), bool(content["finished"]), files, bool(content.get("anew")))
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise OutputError(f"{self.record} is no record of a run ({error!r}); choose another --out") from error
@@ -144,7 +146,7 @@ class Traces:
         record = self.read_record() if self.is_run() else None
         if record is None:
             return {}
-        known = {name: {digest} for name, digest in record.files.items() if _NAMES.fullmatch(name)}
+        known = {name: {digest} for name, digest in record.files.items()}
         if self.written.is_file() and not self.progress.is_symlink():
             for line in self.written.read_text(encoding="utf-8", errors="replace").splitlines():
                 digest, _, name = line.partition(" ")

@@ -7,13 +7,16 @@ applied, since that is how viewers and CVAT show the image.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from agss_model.errors import MediaError
 from agss_model.files import refuse_pipe
@@ -24,6 +27,7 @@ from agss_model.video.stacks import pages_of
 
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP")
 _WIDE = frozenset({".png", ".tif", ".tiff"})  # can have 16 bits
+_LARGEST = 1 << 30  # bytes of a file; sides up to 16384 with 16 bits come to 1.6 GB without any compression
 _LOOKED_AT = 16  # images from which the range of 16-bit values is learnt
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION, _EIGHT_BITS = 0x0112, ("1", "L", "P", "RGB")
@@ -70,9 +74,7 @@ class ImageFrames(IndexedFrames):
         some = self.paths[:: max(1, len(self.paths) // _LOOKED_AT)]
         if self.paths[0].suffix.lower() not in _WIDE:
             return 16
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-        pictures = (cv2.imdecode(np.fromfile(path, np.uint8), flags) for path in some)
-        return real_bits(picture for picture in pictures if picture is not None)
+        return real_bits(picture for path in some if (picture := _stored(path)) is not None)
 
 
 def image_folder(folder: Path) -> ImageFrames:
@@ -108,15 +110,32 @@ def read_image(path: Path, bits: int = 16) -> Image:
     Raises:
         MediaError: missing, not an image, several in one file, damaged, too large, or of floating point.
     """
-    refuse_pipe(path)
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError as error:
-        raise MediaError(f"cannot read image {path}: {error.strerror or error}") from error
-    image = decode_image(data.tobytes(), f"image {path}", bits)
+    image = decode_image(_content(path), f"image {path}", bits)
     if (count := len(pages_of(path))) > 1:
         raise MediaError(f"image {path} holds {count} pictures; give it alone as the source, or split it into files")
     return image
+
+
+def _stored(path: Path) -> npt.NDArray[Any] | None:
+    """Pixels as they are in a file; None where that is none, which whoever needs it will say."""
+    with contextlib.suppress(MediaError, cv2.error):
+        return _pixels(_content(path), f"image {path}")
+    return None
+
+
+def _pixels(data: bytes, what: str) -> npt.NDArray[Any] | None:
+    check_side(read_header(data, what, _FORMATS).size, what)  # OpenCV would first make room for all pixels
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data else None
+
+
+def _content(path: Path) -> bytes:
+    refuse_pipe(path)
+    try:
+        if (size := path.stat().st_size) > _LARGEST:
+            raise MediaError(f"image {path} has {size >> 20} MiB; at most {_LARGEST >> 20} MiB are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise MediaError(f"cannot read image {path}: {error.strerror or error}") from error
 
 
 def decode_image(data: bytes, what: str, bits: int = 16) -> Image:
@@ -130,10 +149,8 @@ def decode_image(data: bytes, what: str, bits: int = 16) -> Image:
     Raises:
         MediaError: not an image, damaged, too large, or of floating point.
     """
-    check_side(read_header(data, what, _FORMATS).size, what)  # OpenCV would first make room for all pixels
     try:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
-        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags) if data else None
+        image = _pixels(data, what)
     except cv2.error as error:
         raise MediaError(f"{what} cannot be decoded ({error.err}); export it again, sides up to 16384") from error
     if image is None and data:  # pixels that have no colour form, such as those of floating point

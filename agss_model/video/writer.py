@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 
 from agss_model.errors import MediaError, OutputError
-from agss_model.files import part_of
+from agss_model.files import unfinished
 from agss_model.video.source import Image, check_same_size, check_side
 
 _BT709 = 1
@@ -62,9 +62,10 @@ class VideoWriter:
         check_side(size, "the video to write")
         self.path = Path(path)
         self.size = size
-        self._part = part_of(self.path)
+        self._ending = contextlib.ExitStack()
         try:
-            self._part.open("xb").close()  # PyAV opens the file only with the first frame, which is late for an error.
+            # PyAV opens the file only with the first frame, which is late for an error.
+            self._part = self._ending.enter_context(unfinished(self.path))
             self._container = av.open(str(self._part.absolute()), "w", format="mp4", options={"movflags": "+faststart"})
         except (av.error.FFmpegError, OSError) as error:
             raise OutputError(f"cannot write {self.path}: {error.strerror}; choose a writable folder") from error
@@ -129,6 +130,7 @@ class VideoWriter:
             self._encode(None)
             self._container.close()
             self._part.replace(self.path)
+            self._ending.close()
         except (av.error.FFmpegError, OSError) as error:
             self.discard()
             raise OutputError(f"cannot write {self.path}: {error.strerror}; is the disk full?") from error
@@ -138,7 +140,7 @@ class VideoWriter:
         # An unfinished file may not close cleanly, and it is removed anyway.
         with contextlib.suppress(av.error.FFmpegError, OSError):
             self._container.close()
-        self._part.unlink(missing_ok=True)
+        self._ending.close()
 
     def __enter__(self) -> VideoWriter:
         return self

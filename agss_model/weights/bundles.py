@@ -13,14 +13,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from agss_model.errors import OutputError, WeightsError
-from agss_model.files import part_of, remove_leftovers, sha256_of, write_json
+from agss_model.files import sha256_of, unfinished, write_json
 
 VARIABLE = "AGSS_WEIGHTS_DIR"
 RECORD, CURRENT, WEIGHTS = "bundle.json", "current.json", "weights.safetensors"
@@ -163,23 +162,19 @@ def add_bundle(name: str, write: Callable[[Path, int], object]) -> Bundle:
         OutputError: the store cannot be written; nothing has changed then.
     """
     place = store_folder() / check_name(name)
-    beside = part_of(place / "version")
-    remove_leftovers(place, older_than=_ABANDONED)
     try:
-        beside.mkdir(parents=True)
-        version = max(versions_of(name), default=0) + 1
-        write(beside, version)
-        files = {entry.name: sha256_of(entry) for entry in sorted(beside.iterdir())}
-        record = {"name": name, "version": version, "files": files}
-        (beside / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        _flush(beside)
-        folder = place / f"{version:04d}"
-        beside.rename(folder)
-        _point(place, version)
+        with unfinished(place / "version", folder=True) as beside:
+            version = max(versions_of(name), default=0) + 1
+            write(beside, version)
+            files = {entry.name: sha256_of(entry) for entry in sorted(beside.iterdir())}
+            record = {"name": name, "version": version, "files": files}
+            (beside / RECORD).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+            _flush(beside)
+            folder = place / f"{version:04d}"
+            beside.rename(folder)
+            _point(place, version)
     except OSError as error:
         raise OutputError(f"{place} cannot be written ({error}); nothing was published") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return Bundle(name, version, folder, files)
 
 
@@ -204,9 +199,6 @@ def rollback(name: str) -> Bundle:
     except OSError as error:
         raise OutputError(f"{place} cannot be written ({error}); version {current} stays current") from error
     return bundle
-
-
-_ABANDONED = 3600.0  # seconds after which a publication that did not end was killed; none takes minutes
 
 
 def _point(place: Path, version: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from agss_model.config import AgssConfig
@@ -54,9 +54,8 @@ def save_weights(
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as part:
-            usual = part.stat().st_mode  # safetensors would let nobody else read it, such as a service
-            save_file(tensors, part, metadata={_RECORD: record})
-            part.chmod(usual)
+            # Its save_file writes to a file of its own, which a killed process leaves, and which nobody else may read.
+            part.write_bytes(save(tensors, metadata={_RECORD: record}))
             digest = sha256_of(part)
     except (OSError, SafetensorError) as error:
         raise OutputError(f"Cannot write {path}: {error}. Choose another place or free some space.") from error

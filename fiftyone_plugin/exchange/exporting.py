@@ -12,7 +12,7 @@ from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import AgssError, ConfigError, OutputError
 from agss_model.formats.clip import FrameMasks, MaskedClip
-from agss_model.formats.registry import FORMATS, add
+from agss_model.formats.registry import FORMATS, add, filling
 from agss_model.masks.labels import BoolMask
 from fiftyone_plugin.data.authorship import Authors
 from fiftyone_plugin.data.clips import Clip
@@ -91,7 +91,7 @@ class Exporter:
             collection: holds the clips.
             clips: to write.
             labels: field with masks.
-            root: folder, made if missing; folders of sequences must not be there yet.
+            root: folder, made if missing, once everything is in it; folders of sequences must not be there yet.
             layout: one of `LAYOUTS`, or "cvat" for "cvat-video".
             which: "human": what a human drew, or confirmed by an edit; where the layout says of every object whether it
                 is there, only frames in which that is every object; "all": every mask.
@@ -119,21 +119,22 @@ class Exporter:
         """Write.
 
         Raises:
-            OutputError: the folder cannot be written.
+            OutputError: the folder cannot be written, or another process is writing into it.
             AgssError: not one clip could be written.
         """
-        for place, clip in enumerate(self._clips):
-            yield Progress(place / len(self._clips), clip.name)
-            try:
-                self._export(clip)
-            except OutputError:
-                raise
-            except AgssError as error:
-                self.exported.failed[f"{clip.name} (sample {clip.key})"] = str(error)
+        with filling(self._root) as root:
+            for place, clip in enumerate(self._clips):
+                yield Progress(place / len(self._clips), clip.name)
+                try:
+                    self._export(clip, root)
+                except OutputError:
+                    raise
+                except AgssError as error:
+                    self.exported.failed[f"{clip.name} (sample {clip.key})"] = str(error)
         if not self.exported.sequences:
             raise AgssError(f"nothing was written. {self.exported}")
 
-    def _export(self, clip: Clip) -> None:
+    def _export(self, clip: Clip, root: Path) -> None:
         survey = self._survey(clip)
         if not survey.chosen:
             self.exported.bare.append(clip.name)
@@ -159,7 +160,7 @@ class Exporter:
                 indexes={i: known.index for known, i in ids.items() if known.index is not None and known.index != i},
                 source=source,
             )
-            add(masked, self._layout, self._root)
+            add(masked, self._layout, root)
         self.exported.sequences.append(name)
         self.exported.frames += len(survey.chosen)
 

@@ -1,8 +1,8 @@
 """Features shared by replicas through Redis, which never holds a request up and is never believed.
 
-Every call is made in a thread beside the request, which waits 0.15 s in all and no longer, whatever the
-server does: closed, paused, full, or sending a byte now and then. What comes out counts only if its digest, keyed with
-a secret of the deployment, fits the name it was asked for.
+Every call is made in a thread beside the request, which waits 0.1 s in all and no longer, whatever the server does, or
+the look-up of its name: closed, paused, full, or sending a byte now and then. What comes out counts only if its digest,
+keyed with a secret of the deployment, fits the name it was asked for.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from agss_model.errors import ConfigError
+from serverless.function.redis_client import RedisClient
 
 REDIS_SLOTS = 128
 """Entries that Redis holds at most; a new one takes the place of another."""
 REDIS_ENTRY_BYTES = 1_500_000
 """Largest entry; larger ones stay in the process that made them."""
 REDIS_SECONDS = 900
-PATIENCE = 0.15
+PATIENCE = 0.1
 """Seconds that one request waits for Redis, all its calls together; with what lies around a quarter of one is lost."""
 PAUSE = 30.0
 """Seconds without Redis after a failure."""
@@ -39,7 +39,7 @@ class RedisStore:
         """Prepare; the server is not contacted yet.
 
         Args:
-            client: of redis-py, or anything with its `getrange`, `set` and `connection_pool`.
+            client: `RedisClient`, or another with its two commands, such as redis-py's.
             network: its `fingerprint`; others' entries are not seen.
             log: told once when Redis fails.
             secret: that replicas share; without one, damage is noticed but not malice.
@@ -84,11 +84,10 @@ class RedisStore:
         return time.monotonic() < self._silent_until
 
     def _fail(self, error: Exception) -> None:
-        """Do without Redis for a while, and cut the connection on which a call may still be waiting."""
+        """Do without Redis for a while."""
         if self._silent:
             return
         self._silent_until = time.monotonic() + PAUSE
-        self._client.connection_pool.disconnect(inuse_connections=True)
         self._log(f"Redis does not answer ({type(error).__name__}); going on without it for {PAUSE:.0f} s.")
 
     def _mac(self, name: str, value: bytes) -> bytes:
@@ -151,21 +150,5 @@ class _Aside:
 
 
 def connect_redis(host: str, port: int, network: str, log: Callable[[str], None], secret: str = "") -> RedisStore:
-    """A store in the Redis that CVAT names to its functions; it is not contacted yet.
-
-    Raises:
-        ConfigError: the package redis is not installed.
-    """
-    try:
-        import redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-    except ImportError:
-        raise ConfigError(
-            "CVAT_FUNCTIONS_REDIS_HOST is set, but the package redis is missing; install in the clone: "
-            'pip install ".[redis]", or unset the variable.'
-        ) from None
-    client = redis.Redis(
-        host, port, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)
-    )
-    return RedisStore(client, network, log, secret)
+    """A store in the Redis that CVAT names to its functions; it is not contacted yet."""
+    return RedisStore(RedisClient(host, port, PATIENCE), network, log, secret)

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import COUNT, snapshot
-from kill_target import started
+from kills import KILLS as TRIES
+from kills import Work
+from kills import command as agss
 
-TRIES = int(os.environ.get("AGSS_KILLS", "2"))
 REPORT = os.environ.get("AGSS_KILLS_REPORT")
 MOST = 3  # kills of one run
 PLACES = (
@@ -23,8 +24,6 @@ PLACES = (
     ".next/notes.txt", ".next/masks/00055.png", ".states/thoughts", ".progress/thoughts",
 )  # fmt: skip
 OVER = ("masks/00003.png", "scores.csv", "overlay.mp4", "overlay/00002.jpg", ".next/masks/00004.png")
-
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills processes that were forked")
 
 
 class Others:
@@ -67,7 +66,7 @@ def same(path: Path, content: bytes) -> bool:
 
 def killed(words, log, rng, others):
     """Start the command, let somebody put files into the folder meanwhile, and kill it; None if it had not ended."""
-    process = started(words, log)
+    process = Work(agss, *words, log=log).start()
     for stage in sorted(rng.integers(0, COUNT + 4, 2)):
         while process.is_alive() and reached(others.out) < stage:
             process.join(0.0005)
@@ -93,8 +92,8 @@ def reached(out):
 
 
 def finished(words, log):
-    process = started(words, log)
-    process.join(120)
+    process = Work(agss, *words, log=log).start()
+    process.join(300)
     assert process.exitcode is not None
     return process.exitcode
 

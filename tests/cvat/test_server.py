@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -202,6 +205,45 @@ def test_a_token_that_is_sent_back_is_not_shown():
             server.get("/api/jobs/1")
     assert TOKEN not in str(caught.value)
     assert "\x1b" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        {"count": 2, "next": "http://x/?page=2", "results": [{"id": 1}]},  # without an end
+        {"count": 10**9, "next": "http://x/?page=2", "results": []},
+        {"count": 1, "next": None},
+        {"count": 1, "next": None, "results": 5},
+    ],
+)
+def test_lists_without_an_end_and_lists_that_are_none_are_sentences(pages):
+    with FakeCvat([np.zeros((8, 8, 3), np.uint8)]) as cvat:
+        server = cvat_server.connect(cvat.url, token=TOKEN)
+        cvat._route = lambda *_: pages
+        with pytest.raises(CvatError, match="not of CVAT's form"):
+            server.pages("/api/labels", job_id=1)
+
+
+@pytest.mark.parametrize("echo", [str, json.dumps, quote, lambda secret: f"<{secret}>"])
+def test_a_password_that_is_sent_back_while_signing_in_is_not_shown(echo):
+    secret = 'p"ss w\\rd/1'  # noqa: S105
+    with FakeCvat([np.zeros((8, 8, 3), np.uint8)]) as cvat:
+
+        def refuse(data):
+            raise Refused(500, echo(data["password"]) + " \x1b[31m")
+
+        cvat._login = refuse
+        with pytest.raises(CvatError) as caught:
+            connect(cvat.url, login=("annotator", secret))
+    assert not any(form in str(caught.value) for form in (secret, json.dumps(secret)[1:-1], quote(secret), "\x1b"))
+
+
+@pytest.mark.parametrize("answer", ["<html>Sign in</html>", "null", "[]", "[" * 10_000, {"key": {"a": 1}}])
+def test_a_sign_in_that_is_answered_by_something_else_is_a_sentence_or_goes_on(answer):
+    with FakeCvat([np.zeros((8, 8, 3), np.uint8)]) as cvat:
+        cvat._login = lambda data: (200, answer, {})
+        with contextlib.suppress(CvatError):
+            connect(cvat.url, login=USER)
 
 
 def test_a_password_in_the_address_is_refused_and_not_shown():

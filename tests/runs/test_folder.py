@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from agss_model.errors import OutputError
+from agss_model.files import sha256_of
 from agss_model.runs.folder import RunFolder
 from agss_model.runs.scores import Row, append_log
 
@@ -116,3 +118,19 @@ def test_a_file_that_somebody_puts_where_the_run_is_about_to_write_stays(tmp_pat
         with pytest.raises(OutputError, match=r"00001\.png came from somebody else"):
             folder.here.keep(folder.here.mask(1), b"ours")
     assert folder.here.mask(1).read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", [".", ".next"])
+@pytest.mark.parametrize("name", ["../payload", "/etc/passwd", "masks/../../payload", "run.json"])
+def test_a_record_that_names_files_elsewhere_moves_nothing_there(tmp_path, place, name):
+    root = tmp_path / "deep" / "out"
+    make(root, 1, 2, "old")
+    (root / "payload").write_text("of somebody else")
+    record = json.loads((root / "run.json").read_text())
+    record["files"][name] = sha256_of(root / "payload")
+    (root / place).mkdir(exist_ok=True)
+    (root / place / "run.json").write_text(json.dumps(record))
+    with pytest.raises(OutputError, match=r"no record of a run .*it names"):
+        make(root, 2, 2, "new", overwrite=True)
+    assert (root / "payload").exists()
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["out"]

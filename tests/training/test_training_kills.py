@@ -54,7 +54,7 @@ def check(work, out, whole, given, *, every_step=False):
 def test_a_training(tmp_path):
     data, out = make_stills(tmp_path / "stills"), tmp_path / "out"
     words = [RUNS / "tiny.toml", "--data", data, "--out", out, "--log-seconds", "0", "--save-seconds", "0"]
-    words = [*map(str, words), "--validate-every", "5", "--threads", "1"]
+    words = [*map(str, words), "--validate-every", "3", "--threads", "1", "--steps", "6"]
     check(Work(main, words, log=tmp_path / "log"), out, tmp_path / "whole", data, every_step=True)
 
 
@@ -64,7 +64,7 @@ def test_a_fine_tuning(tmp_path):
         write_export(team / f"s{n}", name=f"v{n}", seed=n)
     little_weights(team / "start.safetensors")
     words = ["finetune", *(team / f"s{n}" for n in range(3)), "--out", out, "--hold-out", "v1", "--threads", "1"]
-    words += ["--weights", team / "start.safetensors", "--size", "64", "--minutes", "0", "--steps", "12"]
+    words += ["--weights", team / "start.safetensors", "--size", "64", "--minutes", "0", "--steps", "6"]
     check(Work(command, *words, log=tmp_path / "log"), out, tmp_path / "whole", team)
 
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from agss_model.cli.main import app
 from agss_model.config import preset
 from agss_model.errors import OutputError, WeightsError
+from agss_model.files import unfinished
 from agss_model.network import build_network
 from agss_model.weights import bundles
 from agss_model.weights.bundles import add_bundle, current_version, find_bundle, published_names, rollback, versions_of
@@ -100,14 +101,15 @@ def test_an_interrupted_publication_leaves_nothing(store):
 def test_what_killed_publications_left_goes_at_the_next_and_one_at_work_stays(store):
     publish()
     (place,) = store.rglob("0001")
-    killed, working = (place.with_name(f".version.{digit * 16}.part") for digit in "ab")
-    for left in (killed, working):
-        left.mkdir()
-        (left / "weights.safetensors").write_bytes(b"half")
+    killed = place.with_name(f".version.{'a' * 16}.part")
+    killed.mkdir()
+    (killed / "weights.safetensors").write_bytes(b"half")
     os.utime(killed, (0, 0))
-    publish()
-    assert not killed.exists()
-    assert working.exists()
+    with unfinished(place.with_name("version"), folder=True) as working:
+        publish()
+        assert not killed.exists()
+        assert working.exists()
+    assert not working.exists()
 
 
 @pytest.mark.parametrize("name", ["../team", "a/b", "", ".", "Team", "x" * 65, "team\n"])

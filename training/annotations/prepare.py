@@ -22,7 +22,7 @@ import numpy as np
 
 from agss_model.cvat import Include
 from agss_model.errors import ConfigError, MediaError, OutputError
-from agss_model.files import part_of, write_json
+from agss_model.files import unfinished, write_json
 from agss_model.masks.files import write_label_map
 from agss_model.masks.labels import LabelMap, object_ids
 from agss_model.video.images import encode_picture
@@ -98,16 +98,13 @@ def prepare(
         return _found(root, wanted)
     videos = catalog().videos
     split = split_videos([facts_of(video, include) for video in videos], hold_out=hold_out, seed=seed)
-    beside = part_of(root)
     try:
-        beside.mkdir(parents=True)
-        record = _write(videos, split, beside, include, say)
-        write_json(beside / "split.json", record | {"asked": wanted})
-        beside.replace(root)
+        with unfinished(root, folder=True) as beside:
+            record = _write(videos, split, beside, include, say)
+            write_json(beside / "split.json", record | {"asked": wanted})
+            beside.replace(root)
     except OSError as error:
         raise OutputError(f"{root} cannot be written ({error}); free some space or choose another --out") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return Prepared(root, record)
 
 

@@ -144,8 +144,7 @@ def adapt(
     name = _name(digest_of(weights), lessons, config)
     record = folder / f"adapted-{name}.json"
     work = folder / f"adapting-{name}"
-    for suffix in (".json", ".safetensors"):
-        remove_leftovers(folder, of=record.with_suffix(suffix).name)
+    remove_leftovers(folder)
     if record.is_file():
         shutil.rmtree(work, ignore_errors=True)  # killed before the end
         return _recorded(record)

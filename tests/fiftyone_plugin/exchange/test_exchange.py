@@ -15,6 +15,9 @@ from agss_model.errors import AgssError
 from agss_model.evaluation import open_dataset
 from agss_model.formats.registry import FORMATS
 from agss_model.masks import encode_cvat_mask, read_label_map
+from fiftyone_plugin.data.clips import find_clips
+from fiftyone_plugin.data.fields import input_field
+from fiftyone_plugin.exchange.exporting import Exporter
 
 SIZE = (128, 96)
 FRAMES = 4  # of each video in `data`
@@ -146,6 +149,22 @@ def test_nothing_is_overwritten(operator, data, tmp_path):
         operator("export_training")(data, "gt", str(tmp_path / "out"))
     with pytest.raises(AgssError, match="'gt' already holds labels"):
         operator("import_annotations")(data, str(tmp_path / "out"), "gt", format="davis")
+
+
+def test_of_two_exports_into_one_folder_the_second_is_told_who_holds_it(data, tmp_path):
+    out = tmp_path / "out"
+    labels, clips = input_field(data, "gt"), find_clips(data, None, None)
+    first = iter(Exporter(data, clips, labels, out, "youtube-vos", "all"))
+    next(first)
+    with pytest.raises(AgssError, match=r"out is being written by process \d+"):
+        list(Exporter(data, clips, labels, out, "youtube-vos", "all"))
+    assert not out.exists()  # it comes as a whole
+    list(first)
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".mp4"] == ["out"]
+    assert list(json.loads((out / "meta.json").read_text())["videos"]) == ["a", "b"]
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(AgssError, match="is a file"):
+        list(Exporter(data, clips, labels, tmp_path / "file", "davis", "all"))
 
 
 def cvat_xml(path, tracks, *, source="a.mp4", frames=FRAMES, start=0):

@@ -10,6 +10,7 @@ from function_client import Clip, Function, quick_network
 from agss_model.config import preset
 from agss_model.network import build_network
 from agss_model.network.base import Features
+from serverless.function import redis_store
 from serverless.function.cache import FeatureCache, fingerprint, memorable
 from serverless.function.redis_store import RedisStore
 from serverless.function.scenes import Scenes
@@ -73,7 +74,9 @@ def test_the_same_name_is_counted_once():
 
 
 @pytest.fixture
-def server():
+def server(monkeypatch):
+    """In memory; however busy the machine is, it is waited for."""
+    monkeypatch.setattr(redis_store, "PATIENCE", 60.0)
     return fakeredis.FakeServer()
 
 

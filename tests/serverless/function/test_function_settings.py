@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import sys
 
 import nuclio_sdk
 import pytest
 from function_client import Clip, Lines, picture
 
 from agss_model.config import preset
-from agss_model.errors import AgssError, ConfigError, WeightsError
+from agss_model.errors import ConfigError, WeightsError
 from agss_model.network import build_network
 from agss_model.weights.files import save_weights
 from serverless import main
@@ -69,13 +68,6 @@ def test_what_is_not_there_stops_the_worker_with_a_line_in_the_log(context, envi
     with pytest.raises(error, match=words):
         main.init_context(context)
     assert any("cannot start" in line and words in line for line in context.lines.lines)
-
-
-def test_a_redis_without_its_package_stops_the_worker(context, environment, monkeypatch):
-    environment(CVAT_FUNCTIONS_REDIS_HOST="cvat_redis_ondisk")
-    monkeypatch.setitem(sys.modules, "redis", None)
-    with pytest.raises(AgssError, match=r"\[redis\]"):
-        main.init_context(context)
 
 
 def test_a_redis_that_is_down_does_not_stop_the_worker(context, environment):

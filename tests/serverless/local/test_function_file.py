@@ -132,7 +132,7 @@ def test_everything_in_the_image_has_hashes_and_the_version_the_project_is_teste
             package, version = line.split(";")[0].strip().split("==")
             tested[re.sub(r"[-_.]+", "-", package).lower()] = version
     found = pins(path)
-    assert {"torch", "numpy", "opencv-python-headless", "pydantic", "redis", "setuptools"} <= found.keys()
+    assert {"torch", "numpy", "opencv-python-headless", "pydantic", "setuptools"} <= found.keys()
     assert {package: version.removesuffix("+cpu") for package, version in found.items() if package in tested} == {
         package: tested[package] for package in found if package in tested
     }
@@ -141,13 +141,30 @@ def test_everything_in_the_image_has_hashes_and_the_version_the_project_is_teste
     assert all(re.search(r"--hash=sha256:[0-9a-f]{64}", block) for block in blocks)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="runs a shell script")
+@pytest.mark.parametrize("fault", ["", "function-gpu.txt", "dev.txt"])
+def test_the_audit_asks_for_releases_and_fails_where_anything_does(tmp_path, fault):
+    log = tmp_path / "log"
+    auditor = tmp_path / "pip-audit"
+    auditor.write_text(f'#!/bin/sh\necho "$@" >>{log}\neval file=\\${{$#}}\ngrep ^torch $file >>{log}\n'
+                       f'test "$(basename $file)" != "{fault}"\n')  # fmt: skip
+    auditor.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run([ROOT / "requirements" / "audit.sh"], env=environment, check=False)
+    assert done.returncode == bool(fault)
+    told = log.read_text()
+    assert told.count("--strict --disable-pip") == 3  # by itself it says that all is well where it could ask nobody
+    assert "torch==" in told
+    assert "+cpu" not in told
+
+
 def test_what_the_project_asks_for_is_in_the_image():
     """Anew after a change of pyproject.toml: requirements/pin.sh."""
     tomllib = pytest.importorskip("tomllib", reason="reads TOML with Python 3.11's own library")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for name, extras in (
-        ("function-cpu.txt", ["serverless", "redis", "onnx"]),
-        ("function-gpu.txt", ["serverless", "redis"]),
+        ("function-cpu.txt", ["serverless", "onnx"]),
+        ("function-gpu.txt", ["serverless"]),
     ):
         wanted = [
             *project["dependencies"],
