@@ -6,11 +6,13 @@ for each of its scans.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from agss_model.errors import MediaError
@@ -19,8 +21,13 @@ MAX_SIDE = 16384
 """Longest side, in pixels, of frames and masks."""
 MAX_SCANS = 100
 """Scans taken of one JPEG; encoders write one or about ten, and a separate one for each detail is fifty."""
+MAX_PIECES = 100_000
+"""Segments taken of one JPEG, and chunks of one PNG; encoders write a few hundred, and ten thousand of huge PNG."""
+MAX_PAGES = 10_000
+"""Pages taken of one TIFF."""
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")  # of the end, or with a length; between them lie coded pixels
 _END, _SCAN = 0xD9, 0xDA
+_JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 _TIFF_COMPRESSION, _TIFF_JPEG = 259, (6, 7)
 _TIFF_PIECES = ((273, 279), (324, 325))  # offsets and lengths of strips, and of tiles
 
@@ -56,19 +63,58 @@ def read_header(data: bytes, what: str, formats: tuple[str, ...]) -> PictureHead
     """
     from PIL import Image
 
+    _check_pieces(data, what)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow's own, lower limit of pixels
             with Image.open(io.BytesIO(data), formats=formats) as image:
                 jpeg = image.format in ("JPEG", "MPO")
-                header = PictureHeader(image.size, 1 if jpeg else getattr(image, "n_frames", 1))
+                header = PictureHeader(image.size, 1 if jpeg else pictures_in(image, what))
                 scans = jpeg_scans(data) if jpeg else tiff_scans(image, lambda at, size: data[at : at + size])
+    except MediaError:
+        raise
     except Image.DecompressionBombError as error:
         raise HugePictureError(f"{what} is too large: {error}") from error
     except Exception as error:  # Pillow's parsers raise nearly anything for hostile headers
         raise MediaError(f"{what} is not an image or is damaged; export it again as PNG or JPEG") from error
     check_scans(scans, what)
     return header
+
+
+def _check_pieces(data: bytes, what: str) -> None:
+    """Refuse a JPEG or PNG of hundreds of thousands of pieces, which Pillow takes one by one.
+
+    Raises:
+        MediaError: more than `MAX_PIECES`.
+    """
+    pieces = 0
+    if data[:2] == _JPEG:
+        pieces = sum(1 for _ in islice(_segments(data), MAX_PIECES + 1))
+    elif data[:8] == _PNG:
+        place = len(_PNG)
+        while place < len(data) and pieces <= MAX_PIECES:
+            place += 12 + int.from_bytes(data[place : place + 4], "big")
+            pieces += 1
+    if pieces > MAX_PIECES:
+        raise MediaError(f"{what} is in more than {MAX_PIECES} pieces; export it again as PNG or JPEG")
+
+
+def pictures_in(image: Any, what: str) -> int:  # noqa: ANN401 - not every image of Pillow can tell
+    """Number of pictures in an opened file.
+
+    Raises:
+        MediaError: a TIFF of more than `MAX_PAGES`, each of which Pillow compares with all before it.
+    """
+    if image.format != "TIFF":
+        return int(getattr(image, "n_frames", 1))
+    count = 1
+    with contextlib.suppress(EOFError):
+        while count <= MAX_PAGES:  # one by one: Pillow takes a leap beyond the last for their number
+            image.seek(count)
+            count += 1
+        raise MediaError(f"{what} has more than {MAX_PAGES} pages; save its pictures as separate files")
+    image.seek(0)
+    return count
 
 
 def check_scans(scans: int, what: str) -> None:
@@ -83,12 +129,16 @@ def check_scans(scans: int, what: str) -> None:
 
 def jpeg_scans(data: bytes) -> int:
     """Scans of a JPEG, counted up to one more than `MAX_SCANS`; what looks like one inside of a segment is none."""
-    scans, place = 0, 0
-    while scans <= MAX_SCANS and (marker := _MARKER.search(data, place)) and marker[1][0] != _END:
-        scans += marker[1][0] == _SCAN
+    return sum(1 for _ in islice((kind for kind in _segments(data) if kind == _SCAN), MAX_SCANS + 1))
+
+
+def _segments(data: bytes) -> Iterator[int]:
+    """Kinds of the segments of a JPEG, up to its end."""
+    place = 0
+    while (marker := _MARKER.search(data, place)) and marker[1][0] != _END:
+        yield marker[1][0]
         length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
         place = marker.end() + max(2, length)
-    return scans
 
 
 def tiff_scans(image: Any, read: Callable[[int, int], bytes]) -> int:  # noqa: ANN401 - Pillow's images have no tags

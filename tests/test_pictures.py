@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import time
+import zlib
 from fractions import Fraction
 
 import av
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from agss_model import pictures
 from agss_model.errors import MediaError
 from agss_model.pictures import MAX_SCANS, HugePictureError, jpeg_scans, read_header
 from agss_model.video import images, open_source
@@ -158,3 +160,43 @@ def test_files_of_more_than_a_gibibyte_are_not_read(tmp_path):
         file.truncate((1 << 30) + 1)  # takes no room on the disk
     with pytest.raises(MediaError, match="has 1024 MiB; at most 1024 MiB are read"):
         open_source(tmp_path)
+
+
+def pages(count):
+    """A TIFF of so many pages that share their pixels."""
+    tags = ((256, 8), (257, 8), (258, 8), (259, 1), (262, 1), (273, 8), (278, 8), (279, 64))
+    size = 2 + 12 * len(tags) + 4
+    entries = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    after = (72 + size * (page + 1) if page + 1 < count else 0 for page in range(count))
+    return (
+        b"II*\0" + struct.pack("<I", 72) + b"\0" * 64 + b"".join(entries + struct.pack("<I", place) for place in after)
+    )
+
+
+def test_a_tiff_of_too_many_pages_is_refused_before_they_are_counted(tmp_path, monkeypatch):
+    """Pillow compares each with all before it: 25,000 took 22 s, 100,000 minutes."""
+    monkeypatch.setattr(pictures, "MAX_PAGES", 300)
+    path = tmp_path / "0.tif"
+    path.write_bytes(pages(300))
+    with open_source(path) as source:
+        assert len(source) == 300
+    path.write_bytes(pages(200_000))
+    began = time.process_time()
+    for read in (read_image, open_source, lambda path: open_source(path.parent)):
+        with pytest.raises(MediaError, match="more than 300 pages"):
+            read(path)
+    assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_file_in_a_million_pieces_is_refused_before_it_is_parsed(kind):
+    """Five million empty segments are 20 MB and took Pillow ten seconds for every look at them."""
+    data = encoded(kind)
+    piece, start = (
+        (b"\xff\xfe\0\2", 2) if kind == "JPEG" else (struct.pack(">I4sI", 0, b"teXt", zlib.crc32(b"teXt")), 33)
+    )
+    assert read_header(data[:start] + piece * 1000 + data[start:], "it", FORMATS).size == (64, 48)
+    began = time.process_time()
+    with pytest.raises(MediaError, match="more than 100000 pieces"):
+        read_header(data[:start] + piece * 1_000_000 + data[start:], "it", FORMATS)
+    assert time.process_time() - began < 2

@@ -285,6 +285,17 @@ def test_truncation_shows_by_what_the_header_announces(tmp_path, suffix, reason)
         open_source(path)
 
 
+def test_a_video_that_announces_two_billion_frames_is_refused_without_room_for_them(h264, tmp_path):
+    data = bytearray(h264.read_bytes())
+    place = data.index(b"stts") + 8
+    data[place : place + 8] = struct.pack(">II", 1, 2**31 - 1)
+    (tmp_path / "lie.mp4").write_bytes(data)
+    with pytest.raises(MediaError, match=f"it is cut off; {COUNT} frames"):
+        open_source(tmp_path / "lie.mp4")
+    with open_source(tmp_path / "lie.mp4", partial=True) as source:
+        assert len(source) == COUNT
+
+
 def test_a_video_cut_before_its_index_is_refused(h264, tmp_path):
     whole = h264.read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) // 2])

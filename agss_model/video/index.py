@@ -28,6 +28,7 @@ _FRAME_PER_PACKET = frozenset({"h264", "hevc", "mpeg4", "vp9", "av1", "mjpeg", "
 _MPEG4_SKIPPED_BYTES = 19
 # Seconds by which the last frame may end before the announced end: rounding, and streams of unequal length.
 _DURATION_SLACK = 0.5
+_MOST_FRAMES = 5_000_000  # two days at 25 a second
 _JPEG, _LOOKED_AT = b"\xff\xd8", 1 << 26
 # The frame count in an AVI header is often off by a little.
 _AVI_SHARE = 0.98
@@ -201,15 +202,20 @@ def _missing_end(packets: _Packets, container: InputContainer, stream: VideoStre
         with av.open(container.name, options={"ignore_editlist": "1"}) as plain:
             stored = sum(packet.size > 0 for packet in plain.demux(plain.streams[stream.index]))
         if stored < stream.frames:
-            packets.announced = stream.frames
+            packets.announced = _believed(stream.frames)
             return "it is cut off"
     if container.format.name == "avi" and packets.count < stream.frames * _AVI_SHARE:
-        packets.announced = stream.frames
+        packets.announced = _believed(stream.frames)
         return "it is cut off"
     announced = (container.duration or 0) / av.time_base
     if container.format.name == "matroska,webm" and packets.end < announced - _DURATION_SLACK:
         return f"it ends after {packets.end:.1f} of {announced:.1f} seconds"
     return None
+
+
+def _believed(frames: int) -> int | None:
+    """What a header announces, unless no video has so many frames: each that is missing is listed."""
+    return frames if frames <= _MOST_FRAMES else None
 
 
 def _note(packets: _Packets, packet: Packet[Any]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.errors import MediaError
-from agss_model.pictures import check_scans, tiff_scans
+from agss_model.pictures import check_scans, pictures_in, tiff_scans
 from agss_model.video.depth import depth_note, real_bits, to_eight_bits
 from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
 
@@ -29,15 +29,21 @@ _WINDOW = 32  # frames held while going backwards
 
 
 def pages_of(path: Path) -> list[int]:
-    """Places of the pictures in a file that are frames; one where it is an ordinary picture or cannot be told."""
+    """Places of the pictures in a file that are frames; one where it is an ordinary picture or cannot be told.
+
+    Raises:
+        MediaError: as `pictures_in`.
+    """
     if path.suffix.lower() not in _SUFFIXES:
         return [0]
     try:
         with _open(path) as image:
-            count = int(getattr(image, "n_frames", 1))
+            count = pictures_in(image, str(path))
             if image.format != "TIFF" or count == 1:
                 return list(range(count))
             return [page for page in range(count) if not _subfile(image, page) & _NO_PAGE] or [0]
+    except MediaError:
+        raise
     except Exception:  # Pillow's parsers raise nearly anything; whoever decodes the file says what is wrong
         return [0]
 
