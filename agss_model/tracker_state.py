@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialised
 from torch import Tensor
 
+from agss_model.bounded_json import loads
 from agss_model.config import AgssConfig
 from agss_model.errors import OutputError, WeightsError
 from agss_model.files import replacing
@@ -126,7 +127,7 @@ def load(path: Path, config: AgssConfig, device: torch.device) -> Snapshot:
     """
     try:
         with safe_open(path, framework="pt", device=str(device)) as file:
-            meta = json.loads((file.metadata() or {})["meta"])
+            meta = loads((file.metadata() or {})["meta"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         if meta["version"] != VERSION or meta["config"] != json.loads(json.dumps(config.to_dict())):
             raise WeightsError(f"{path} was written by another version or with other settings; start again.")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, urlsplit
 
+from agss_model.bounded_json import loads
 from agss_model.cvat.address import advice, full_address
 from agss_model.errors import AgssError, ConfigError, install
 from agss_model.words import printable
@@ -20,6 +21,8 @@ PASSWORD_VARIABLE = "PASS"  # noqa: S105 - as cvat-cli calls it
 OLDEST = (2, 40)  # trackers for masks
 TIMEOUT = (15.0, 180.0)  # seconds to connect, and to wait for an answer; CVAT itself waits 120 for a function
 TRIES = 4
+MOST_VALUES = 50_000_000
+"""Of one answer; the masks of a long job with many objects are some millions of numbers."""
 _PASSING = {429, 502, 503, 504}
 
 
@@ -79,8 +82,8 @@ class Server:
 
     def _parsed(self, data: bytes, path: str) -> Any:  # noqa: ANN401 - JSON
         try:
-            return json.loads(data)
-        except (ValueError, RecursionError):
+            return loads(data, MOST_VALUES)
+        except ValueError:
             what = "something that is not JSON; a sign-in page or a proxy may stand before it"
             raise CvatError(f"{self.host} answered {path} with {what}.", 200) from None
 

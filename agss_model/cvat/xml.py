@@ -24,6 +24,8 @@ from agss_model.files import refuse_pipe
 
 MAX_BYTES = 4 << 30
 MAX_DEPTH = 16
+MAX_PIECE = 32 << 20
+"""Bytes of one element with its attributes, which are in memory together; a ragged mask of 8K has some."""
 _BLOCK = 1 << 20
 NAME = "annotations.xml"
 """Of the file in a ZIP."""
@@ -86,6 +88,7 @@ class _Reader:
         self._stack: list[str] = []
         self._text: list[str] = []
         self._version = ""
+        self._fed = 0
         parser = expat.ParserCreate()
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
@@ -98,6 +101,9 @@ class _Reader:
     def feed(self, block: bytes, last: bool = False) -> None:
         try:
             self._parser.Parse(block, last)
+            self._fed += len(block)
+            if self._fed - self._parser.CurrentByteIndex > MAX_PIECE or sum(map(len, self._text)) > MAX_PIECE:
+                raise self._wrong(f"holds an element of more than {MAX_PIECE >> 20} MiB, which no CVAT export does")
         except (LookupError, UnicodeError) as error:
             raise self._wrong("is in an encoding that cannot be read; export it again") from error
         except (ValueError, ArithmeticError) as error:

@@ -10,7 +10,6 @@ YouTube-VOS: `ROOT/JPEGImages/VIDEO/*.jpg`, `ROOT/Annotations/VIDEO/*.png` for s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -19,6 +18,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from agss_model.bounded_json import read_json
 from agss_model.errors import MediaError, OutputError
 from agss_model.masks.files import read_label_map, write_label_map
 from agss_model.masks.labels import BoolMask, LabelMap, object_ids
@@ -222,7 +222,7 @@ def _read_meta(path: Path) -> dict[str, dict[int, str]]:
     if not path.is_file():
         return {}
     try:
-        videos: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        videos: dict[str, Any] = read_json(path)["videos"]
         return {
             name: {int(object_id): min(entry["frames"]) for object_id, entry in video["objects"].items()}
             for name, video in videos.items()

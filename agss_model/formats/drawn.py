@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agss_model.bounded_json import LARGEST
 from agss_model.errors import AgssError, MaskError, MediaError
 from agss_model.files import refuse_pipe
 from agss_model.masks.boxes import object_in_box
@@ -17,8 +18,6 @@ from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
 from agss_model.results import id_type
 from agss_model.video.source import FrameSource
 
-LARGEST = 1 << 28
-"""Bytes of a file of annotations."""
 Box = tuple[float, float, float, float]
 
 

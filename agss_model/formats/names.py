@@ -5,12 +5,12 @@ Both hold `{"videos": {NAME: {"objects": {ID: {"category": CLASS, "index": NUMBE
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agss_model.bounded_json import read_json
 from agss_model.errors import MediaError
 from agss_model.files import write_json
 from agss_model.formats.clip import UNNAMED, MaskedClip
@@ -62,7 +62,7 @@ def read_names(root: Path) -> dict[str, dict[int, Named]]:
     if path is None:
         return {}
     try:
-        videos = json.loads(path.read_text(encoding="utf-8"))["videos"]
+        videos = read_json(path)["videos"]
         return {name: dict(_named(video["objects"])) for name, video in videos.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise MediaError(

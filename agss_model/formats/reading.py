@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
+from agss_model.bounded_json import LARGEST, loads
 from agss_model.cvat import read_cvat_xml
 from agss_model.errors import MaskError, MediaError
-from agss_model.formats.drawn import LARGEST, Drawn, Shape, explaining, put_together
+from agss_model.formats.drawn import Drawn, Shape, explaining, put_together
 from agss_model.formats.read_json import FrameOf, Shapes, read_json_shapes
 from agss_model.formats.read_shapes import read_labelme, read_yolo
 from agss_model.masks.labels import object_ids
@@ -65,7 +65,7 @@ def holds_labelme(folder: Path) -> bool:
     found = sorted(path for path in folder.glob("*.json") if path.is_file() and path.stat().st_size <= LARGEST)
     try:
         return bool(found) and "shapes" in _content(found[0].read_bytes())
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         return False
 
 
@@ -99,7 +99,7 @@ def _labelme(content: Any, source: FrameSource, name: str) -> list[Shape]:  # no
 
 
 def _content(data: bytes) -> Any:  # noqa: ANN401 - JSON
-    return json.loads(data.decode("utf-8-sig"))  # on Windows some put a mark in front
+    return loads(data)
 
 
 def _read_file(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | None) -> Drawn:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from agss_model.bounded_json import read_json
 from agss_model.errors import ConfigError, MediaError, OutputError
 from agss_model.files import explained, held, unfinished, write_bytes, write_json
 from agss_model.formats.clip import MaskedClip
@@ -149,7 +149,7 @@ def _join(new: Path, there: Path) -> None:
         write_bytes(there, "".join(f"{line}\n" for line in lines).encode())
     else:
         try:
-            told = json.loads(there.read_text(encoding="utf-8"))["videos"]
-            write_json(there, {"videos": {**told, **json.loads(new.read_text(encoding="utf-8"))["videos"]}})
+            told = read_json(there)["videos"]
+            write_json(there, {"videos": {**told, **read_json(new)["videos"]}})
         except (ValueError, KeyError, TypeError) as error:
             raise MediaError(f"{there} is damaged ({error!r}); remove it, or choose another folder") from error

@@ -7,13 +7,13 @@ there: they are gone from that frame on, until a later mask shows them again. Ei
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from agss_model.bounded_json import read_json
 from agss_model.errors import MaskError, MediaError
 from agss_model.files import refuse_pipe, sha256_of
 from agss_model.formats.drawn import Drawn
@@ -184,7 +184,7 @@ def read_absent(path: Path) -> frozenset[int]:
         refuse_pipe(path)
         if path.stat().st_size > _LARGEST_NOTE:
             raise ValueError(f"it has {path.stat().st_size} bytes")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         return frozenset(validate_object_id(object_id) for object_id in content["absent"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError, MaskError) as error:
         raise MediaError(f'{path} does not say what is absent, as {{"absent": [3]}} does ({error!r})') from error

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agss_model.bounded_json import read_json
 from agss_model.errors import OutputError
 from agss_model.files import explained, is_leftover, remove_leftovers, sha256_of, write_bytes, write_json
 from agss_model.runs.scores import HEADER
@@ -123,7 +123,7 @@ class Traces:
         if not self.record.exists() and not self.record.is_symlink():
             return None
         try:
-            content = json.loads(self.record.read_text(encoding="utf-8"))
+            content = read_json(self.record)
             files = {str(name): str(digest) for name, digest in content.get("files", {}).items()}
             if foreign := [name for name in files if not _NAMES.fullmatch(name)]:
                 raise ValueError(f"it names {foreign[0]!r}")

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from agss_model.bounded_json import read_json
 from agss_model.errors import OutputError, WeightsError
 from agss_model.files import sha256_of, unfinished, write_json
 
@@ -129,7 +130,7 @@ def current_version(name: str) -> int | None:
     if not path.exists():
         return None
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["version"])
+        return int(read_json(path)["version"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path} is damaged ({error!r}); roll back, or publish again") from error
 
@@ -142,7 +143,7 @@ def read_bundle(folder: Path) -> Bundle:
     """
     record = folder / RECORD
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
+        found = read_json(record)
         files = {str(name): str(digest) for name, digest in found["files"].items()}
         bundle = Bundle(str(found["name"]), int(found["version"]), folder, files)
     except FileNotFoundError as error:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from agss_model.bounded_json import loads
 from agss_model.config import AgssConfig
 from agss_model.errors import ConfigError, OutputError, WeightsError
 from agss_model.files import replacing, sha256_of, write_json
@@ -226,7 +227,7 @@ def _read_record(path: Path, record: str | None) -> tuple[dict[str, Any], str, A
     if record is None:
         raise WeightsError(f"{path} carries no configuration, so it was not written by this project.")
     try:
-        values = json.loads(record)
+        values = loads(record)
         about = {"config": dict(values["config"]), "metadata": dict(values["metadata"])}
         # Files written before the target model have no such setting, nor its weights.
         return about, values["checksum"], AgssConfig.from_dict({"use_target": False} | about["config"])

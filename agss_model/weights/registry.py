@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 
+from agss_model.bounded_json import read_json
 from agss_model.config import PRESETS, AgssConfig
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.files import sha256_of
@@ -90,7 +90,7 @@ def shipped_models(folder: Path = SHIPPED) -> dict[str, tuple[Path, str]]:
     if not index.exists():
         return {}
     try:
-        entries = json.loads(index.read_text(encoding="utf-8"))
+        entries = read_json(index)
         models = {str(name): (folder / entry["file"], str(entry["sha256"])) for name, entry in entries.items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise WeightsError(f"{index} is damaged ({error}). Install the package again.") from error

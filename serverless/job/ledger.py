@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from agss_model.bounded_json import read_json
 from agss_model.errors import OutputError
 from agss_model.files import remove_leftovers, replacing
 from agss_model.runs.scores import Row
@@ -190,7 +191,7 @@ class Ledger:
         if not path.exists():
             return _Content()
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path)
             if data["version"] != VERSION:
                 raise ValueError(f"version {data['version']}")
             written = {str(k): _four(v) for k, v in data["written"].items()}

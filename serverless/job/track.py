@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from agss_model.bounded_json import read_json
 from agss_model.clips import both_ways, follow, presence_of, propagate
 from agss_model.cvat.remote import ServerFrames
 from agss_model.cvat.server import CvatError, Server
@@ -145,7 +146,7 @@ class FunctionTracking:
     def restore(self, path: Path, position: int) -> bool:
         """See `Tracking`."""
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path)
             self._states = {int(number): state for number, state in data["states"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             self.restart()

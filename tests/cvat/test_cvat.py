@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -299,3 +300,18 @@ def test_in_an_export_seals_tell_which_keyframes_of_a_track_people_made(tmp_path
     assert video.frames("human") == (3,)
     assert video.frames("interpolated") == (3,)
     assert set(video.frames("all")) >= {1, 2, 3, 5}
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "<annotations><meta a='", "<annotations><!--", "<annotations><?a ", "<annotations><", "<annotations>",
+        "<annotations><version>1.1</version><meta><task><name>", "<annotations><meta><task><name><![CDATA[",
+    ],
+)  # fmt: skip
+def test_no_element_takes_gigabytes(tmp_path, start):
+    """A ZIP of 4 MB can hold 4 GiB of one attribute, which a parser keeps as a whole."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("annotations.xml", start.encode() + b"a" * (40 << 20))
+    with pytest.raises(MediaError, match=r"line 1:? .*more than 32 MiB|ends too early"):
+        read_cvat_xml(tmp_path / "a.zip")

@@ -6,12 +6,12 @@ in `train` that lies within a stretch that was left out: a video with a hole is 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from agss_model.bounded_json import read_json
 from agss_model.files import write_json
 from training.data.known import FILE
 
@@ -56,7 +56,7 @@ def link_training(
         OSError: the folder cannot be written.
     """
     fold = folder_of(root, number)
-    known: dict[str, dict[str, list[int]]] = json.loads((root / "train" / FILE).read_text(encoding="utf-8"))
+    known: dict[str, dict[str, list[int]]] = read_json(root / "train" / FILE)
     told: dict[str, dict[str, list[int]]] = {}
     for video, chosen in train.items():
         for name, frames in pieces(video, chosen, whole[video]).items():

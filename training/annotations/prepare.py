@@ -20,6 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from agss_model.bounded_json import read_json
 from agss_model.cvat import Include
 from agss_model.errors import ConfigError, MediaError, OutputError
 from agss_model.files import unfinished, write_json
@@ -138,7 +139,7 @@ def _large(labels: LabelMap) -> frozenset[int]:
 
 def _found(root: Path, asked: dict[str, Any]) -> Prepared:
     try:
-        record = json.loads((root / "split.json").read_text(encoding="utf-8"))
+        record = read_json(root / "split.json")
         before = record["asked"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{root / 'split.json'} is damaged ({error!r}); remove {root} to prepare it anew") from error

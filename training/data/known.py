@@ -7,10 +7,10 @@ name of the frame, the ids that are known; frames that are not listed tell about
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from agss_model.bounded_json import read_json
 from agss_model.errors import MediaError
 
 FILE = "known.json"
@@ -27,7 +27,7 @@ def read_known(root: Path) -> dict[str, Known]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         return {
             str(video): {str(stem): frozenset(int(value) for value in ids) for stem, ids in frames.items()}
             for video, frames in found.items()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agss_model.bounded_json import read_json
 from agss_model.config import AgssConfig
 from agss_model.errors import WeightsError
 from training.loop.settings import RunConfig, Stage
@@ -53,7 +53,7 @@ def read_scores(path: Path) -> Scores:
         WeightsError: it is missing or something else.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         named = [*found["sequences"].items(), ("mean over objects", found["mean"])]
         rows = [(str(name), float(row["J"]), float(row["F"]), float(row["JF"])) for name, row in named]
         return Scores(rows, float(found["seconds_per_frame"]), _machine(found["machine"]))

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from agss_model.bounded_json import read_json
 from agss_model.errors import AgssError, OutputError, WeightsError
 from agss_model.files import write_bytes, write_json
 from agss_model.weights.files import read_weights, save_weights
@@ -95,7 +96,7 @@ def _training(run: Path, step: int, start: str) -> Training:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(read_json(path))
     except (OSError, ValueError, TypeError) as error:
         raise WeightsError(
             f"{path} cannot be read ({error}); resuming the run once writes its records anew."

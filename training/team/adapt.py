@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from agss_model.bounded_json import read_json
 from agss_model.engines import use_engine
 from agss_model.engines.loading import pick_device
 from agss_model.errors import ConfigError
@@ -208,7 +209,7 @@ def _name(digest: str, lessons: Lessons, config: AdaptConfig) -> str:
 
 def _recorded(record: Path) -> Adapted:
     try:
-        values = json.loads(record.read_text(encoding="utf-8"))
+        values = read_json(record)
         found = Adapted(**values | {"there_and_back": tuple(values["there_and_back"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ConfigError(f"{record} is damaged ({error!r}); remove it, and the clip is learned again") from error
@@ -282,7 +283,7 @@ def _affordable(run: RunConfig, clips: ClipSource, work: Path, minutes: float) -
     """Steps that fit in so many minutes on this machine, timed once for a work folder."""
     plan = work / "plan.json"
     if plan.is_file():
-        return int(json.loads(plan.read_text(encoding="utf-8"))["steps"])
+        return int(read_json(plan)["steps"])
     seconds = seconds_per_step(Trainer(run, clips))
     exams = EXAMS * run.validation.steps * seconds  # forward only, but of more frames
     steps = max(FEWEST, min(run.total_steps, int((60 * minutes - exams) / seconds)))
@@ -315,4 +316,4 @@ def _run(trainer: Trainer, exam: ClipSource | None, out: Path, report: Report, s
 
 
 def _first_score(out: Path) -> float:
-    return float(json.loads((out / FIRST).read_text(encoding="utf-8"))["iou"])
+    return float(read_json(out / FIRST)["iou"])

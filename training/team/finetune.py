@@ -9,7 +9,6 @@ that footage which was not learned from has chosen: videos kept apart, or each o
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 import torch
 
+from agss_model.bounded_json import read_json
 from agss_model.config import AgssConfig
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.files import write_json
@@ -128,7 +128,7 @@ def plan(prepared: Prepared, out: Path, wishes: Wishes) -> TrainingPlan:
 
 def _read(record: Path) -> TrainingPlan:
     try:
-        found = json.loads(record.read_text(encoding="utf-8"))
+        found = read_json(record)
         run = from_dict(found["run"], str(record))
         times = float(found["seconds"]), float(found["seconds_per_step"])
         return TrainingPlan(run, int(found["validate_every"]), *times, int(found.get("folds", 0)))

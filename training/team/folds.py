@@ -7,7 +7,6 @@ same schedule, so that what was left out tells about it.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from agss_model.bounded_json import read_json
 from agss_model.errors import ConfigError
 from agss_model.files import opened, write_bytes, write_json
 from agss_model.weights.files import read_weights, save_weights
@@ -84,7 +84,7 @@ def read_outcome(run: Path) -> Outcome | None:
     """
     path = run / OUTCOME
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
         folds = tuple((tuple(map(str, fold["left_out"])), _curve(fold["curve"])) for fold in found["folds"])
         return Outcome(int(found["steps"]), _curve(found["curve"]), folds)
     except FileNotFoundError:
@@ -162,7 +162,7 @@ def _fold(made: TrainingPlan, out: Path, number: int) -> Curve | None:
     record = folder / CURVE
     if record.is_file():
         try:
-            return _curve(json.loads(record.read_text(encoding="utf-8")))
+            return _curve(read_json(record))
         except (OSError, ValueError, AttributeError, TypeError) as error:
             raise ConfigError(f"{record} is damaged ({error!r}); remove it, and it is made anew") from error
     every, total = made.validate_every, made.run.total_steps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import torch
 
+from agss_model.bounded_json import read_json
 from agss_model.errors import WeightsError
 from agss_model.files import sha256_of, write_json
 from agss_model.weights.bundles import WEIGHTS, Bundle, add_bundle, check_name, find_bundle
@@ -76,7 +76,7 @@ def candidate(run: Path) -> Candidate:
         ConfigError: the record of its outcome is damaged.
     """
     try:
-        record = json.loads((run / RECORD).read_text(encoding="utf-8"))
+        record = read_json(run / RECORD)
         old = {key: str(record["weights"][key]) for key in ("name", "place", "sha256")}
         folds = int(record.get("folds", 0))
     except FileNotFoundError as error:
@@ -164,7 +164,7 @@ def publish(
 def _earlier(run: Path, old: str, found: Candidate, general: tuple[str, ...]) -> dict[str, Any] | None:
     """The report of an earlier judgement of exactly this."""
     try:
-        record: dict[str, Any] = json.loads((run / GATE).read_text(encoding="utf-8"))
+        record: dict[str, Any] = read_json(run / GATE)
         hashes = (record["old"]["sha256"], record["new"]["sha256"])
         names = [part["name"] for part in record["sets"]]
         judged_by, _ = set(record["sets"][0]["judged_by"].values()), record["decision"]
@@ -190,8 +190,8 @@ def _write(folder: Path, label: str, found: Candidate, record: dict[str, Any]) -
 def _training(found: Candidate) -> Training:
     run, path = found.run, found.run / "provenance.json"
     try:
-        settings = from_dict(json.loads((run / "run.json").read_text(encoding="utf-8")), str(run / "run.json"))
-        provenance = json.loads(path.read_text(encoding="utf-8"))
+        settings = from_dict(read_json(run / "run.json"), str(run / "run.json"))
+        provenance = read_json(path)
     except (OSError, ValueError) as error:
         raise WeightsError(
             f"the records of {run} cannot be read ({error}); going on with the run once mends them"
