@@ -5,9 +5,16 @@ The command line prints the message of an `AgssError` without a stack trace and 
 
 from __future__ import annotations
 
+_LONGEST = 4000  # characters of a message
+
 
 class AgssError(Exception):
-    """Base of every error this package raises on purpose."""
+    """Base of every error this package raises on purpose; of values of megabytes, start and end are shown."""
+
+    def __str__(self) -> str:
+        """The message."""
+        text = super().__str__()
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
 
 
 class MediaError(AgssError):

@@ -25,6 +25,8 @@ MAX_PIECES = 100_000
 """Segments taken of one JPEG, and chunks of one PNG; encoders write a few hundred, and ten thousand of huge PNG."""
 MAX_PAGES = 10_000
 """Pages taken of one TIFF."""
+MAX_SHOWN = 100_000
+"""Pictures taken of one animation, whose header can promise billions."""
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")  # of the end, or with a length; between them lie coded pixels
 _END, _SCAN = 0xD9, 0xDA
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
@@ -103,10 +105,13 @@ def pictures_in(image: Any, what: str) -> int:  # noqa: ANN401 - not every image
     """Number of pictures in an opened file.
 
     Raises:
-        MediaError: a TIFF of more than `MAX_PAGES`, each of which Pillow compares with all before it.
+        MediaError: a TIFF of more than `MAX_PAGES`, each of which Pillow compares with all before it, or an animation
+            of more than `MAX_SHOWN`.
     """
     if image.format != "TIFF":
-        return int(getattr(image, "n_frames", 1))
+        if (count := int(getattr(image, "n_frames", 1))) > MAX_SHOWN:
+            raise MediaError(f"{what} says that it has {count} pictures; at most {MAX_SHOWN} are shown")
+        return count
     count = 1
     with contextlib.suppress(EOFError):
         while count <= MAX_PAGES:  # one by one: Pillow takes a leap beyond the last for their number

@@ -22,6 +22,7 @@ from agss_model.video.source import FrameSource
 
 _OUTLINES = ("polygon", "linestrip", "rotation")
 _NO_AREA = ("point", "points", "line")
+_LARGEST_TEXT = 16 << 20  # bytes of the labels of one frame
 
 
 def read_labelme(content: Mapping[str, Any], source: FrameSource) -> list[Shape]:
@@ -73,6 +74,10 @@ def read_yolo(path: Path, source: FrameSource) -> list[Shape]:
 
     Behind them there may be a confidence and an id, as trackers of Ultralytics write them.
     """
+    if path.stat().st_size > _LARGEST_TEXT:
+        raise MaskError(
+            f"{path.name} has more than {_LARGEST_TEXT >> 20} MiB, which is more than the labels of a frame"
+        )
     width, height = source.size
     classes = path.with_name("classes.txt")
     names = classes.read_text(encoding="utf-8-sig").splitlines() if classes.is_file() else []

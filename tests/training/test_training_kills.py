@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from kills import Work, command, emptied, files_of, moments, timed
+from kills import Work, command, emptied, files_of, groups, timed
 from little_data import RUNS, make_stills
 from safetensors.torch import load_file
 from team_data import little_weights, write_export
@@ -38,16 +38,16 @@ def check(work, out, whole, given, *, every_step=False):
     before = files_of(given)
     seconds = timed(work)
     out.rename(whole)
-    for moment in moments(seconds):
+    for moments in groups(seconds):
         emptied(out)
-        while work.kill_after(moment) and moment > seconds / 2:
-            moment /= 2
+        for moment in moments:
+            work.kill_after(moment)
         work.finish()
         assert not [name for name in files_of(out) if is_leftover(name.rsplit("/", 1)[-1])]
         assert names_of(out) == names_of(whole)
         assert losses(out) == losses(whole) or not every_step
         for name in ("latest.safetensors", "best.safetensors"):
-            assert same_weights(out / name, whole / name), (moment, name)
+            assert same_weights(out / name, whole / name), (moments, name)
     assert files_of(given) == before
 
 
@@ -91,10 +91,10 @@ def test_learning_from_a_clip(tmp_path):
     work = Work(learn, str(tmp_path / "start.safetensors"), folder, log=tmp_path / "log")
     seconds = timed(work)
     whole = folder.rename(tmp_path / "whole")
-    for moment in moments(seconds):
+    for moments in groups(seconds):
         emptied(folder)
-        while work.kill_after(moment) and moment > seconds / 2:
-            moment /= 2
+        for moment in moments:
+            work.kill_after(moment)
         work.finish()
         assert files_of(folder).keys() == files_of(whole).keys()
         (weights,) = whole.glob("*.safetensors")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kills import KILLS, Work, emptied, files_of, moments, preload, timed
+from kills import KILLS, Work, emptied, files_of, groups, moments, preload, timed
 from little_videos import drawn, plain, video_sample, write_video
 
 from agss_model.config import preset
@@ -66,12 +66,12 @@ def test_tracking_a_dataset(kept, tmp_path):
     drawings = plain(kept, "gt")
     seconds, whole = timed(work), told(kept)
     assert len(whole) == 3 * FRAMES * 2
-    for moment in moments(seconds):
+    for killed in groups(seconds):
         kept.delete_frame_field("tracks")
-        while work.kill_after(moment) and moment > seconds / 2:
-            moment /= 2
+        for moment in killed:
+            work.kill_after(moment)
         work.finish()
-        assert told(kept) == whole, moment
+        assert told(kept) == whole, killed
         assert plain(kept, "gt") == drawings
 
 
