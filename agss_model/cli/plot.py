@@ -7,6 +7,7 @@ from typing import Any
 
 from agss_model.errors import OutputError
 from agss_model.files import replacing
+from agss_model.words import printable
 
 _ORDER = ("flow", "warp", "agnostic", "specific", "decoder", "labels", "other")
 Rows = list[dict[str, Any]]
@@ -25,10 +26,22 @@ def draw_plot(rows: Rows, path: Path, title: str) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    import matplotlib
+
+    with matplotlib.rc_context({"text.parse_math": False}):  # names are text, whatever dollars are in them
+        figure = _figure(rows, title)
+    try:
+        with replacing(path, flush=False) as part:
+            figure.savefig(part, format=path.suffix[1:] or None, dpi=90)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write {path}: {error}; give a name such as bench.png") from error
+
+
+def _figure(rows: Rows, title: str) -> Any:  # noqa: ANN401 - matplotlib has no types
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    models = {row["model"]: _sorted_rows(rows, row["model"]) for row in rows}
+    models = {printable(row["model"]): _sorted_rows(rows, row["model"]) for row in rows}
     figure = Figure(figsize=(4.2 * (2 + len(models)), 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     lines, ratios, *parts = figure.subplots(1, 2 + len(models))
@@ -52,12 +65,8 @@ def draw_plot(rows: Rows, path: Path, title: str) -> None:
     for axes, (model, own) in zip(parts, models.items(), strict=True):
         _draw_parts(axes, model, own)
     parts[-1].legend(fontsize=8)
-    figure.suptitle(title)
-    try:
-        with replacing(path, flush=False) as part:
-            figure.savefig(part, format=path.suffix[1:] or None, dpi=90)
-    except (OSError, ValueError) as error:
-        raise OutputError(f"cannot write {path}: {error}; give a name such as bench.png") from error
+    figure.suptitle("\n".join(map(printable, title.split("\n"))))
+    return figure
 
 
 def _sorted_rows(rows: Rows, model: str) -> Rows:

@@ -7,6 +7,7 @@ import time
 import cv2
 import pytest
 
+from agss_model.cli.plot import draw_plot
 from agss_model.tracker import Tracker
 
 SMALL = ["--size", "96x64", "--frames", "2", "--device", "cpu", "--engine", "torch"]
@@ -99,3 +100,11 @@ def test_bad_settings_are_named(agss, tmp_path, monkeypatch, arguments):
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: ")
     assert arguments[1] in result.stderr
+
+
+@pytest.mark.parametrize("name", ["a$^$b", "$x_{", "\udcff\x1b[31m\n", "_x", "日本"])
+def test_no_name_of_weights_ends_a_run_when_all_is_measured(tmp_path, name):
+    pytest.importorskip("matplotlib")
+    row = {"model": name, "objects": 1, "seconds_per_frame": 0.1, "modules": {"flow": 0.05}}
+    draw_plot([row, {**row, "objects": 10}], tmp_path / "bench.png", f"on {name}")
+    assert (tmp_path / "bench.png").stat().st_size > 1000
