@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import shutil
@@ -101,8 +100,10 @@ def files_of(folder):
 def _run(act, arguments, log, environment):
     os.environ.update(environment)
     torch.set_num_threads(1)
-    with open(log, "a") as said, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        act(*arguments)
+    with open(log, "a") as said:  # what was imported before the fork may hold on to the streams, so their files change
+        os.dup2(said.fileno(), 1)
+        os.dup2(said.fileno(), 2)
+    act(*arguments)
 
 
 def command(*words):
