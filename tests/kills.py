@@ -43,13 +43,18 @@ class Work:
 
     def finish(self):
         """Do it to the end."""
-        process = self.start()
+        self.end(self.start())
+
+    def end(self, process):
+        """Wait for a process that does it."""
         process.join(900)
         assert process.exitcode == 0, Path(self.log).read_text()[-3000:]
 
-    def kill_after(self, seconds):
-        """Begin it, and end it with SIGKILL; says whether it was still at it."""
+    def kill_after(self, seconds, begun=lambda: True):
+        """Begin it, and end it with SIGKILL so long after it has begun; says whether it was still at it."""
         process = self.start()
+        while process.is_alive() and not begun():
+            process.join(0.0005)
         process.join(seconds)
         alive = process.is_alive()
         process.kill()
@@ -62,10 +67,13 @@ def moments(seconds, count=KILLS):
     return np.random.default_rng(0).uniform(0.0, 1.05 * seconds, count).tolist()
 
 
-def timed(work):
-    """Seconds that it takes."""
+def timed(work, begun=lambda: True):
+    """Seconds that it takes once it has begun."""
+    process = work.start()
+    while process.is_alive() and not begun():
+        process.join(0.0005)
     began = time.monotonic()
-    work.finish()
+    work.end(process)
     return time.monotonic() - began
 
 

@@ -184,7 +184,7 @@ def read_absent(path: Path) -> frozenset[int]:
         refuse_pipe(path)
         if path.stat().st_size > _LARGEST_NOTE:
             raise ValueError(f"it has {path.stat().st_size} bytes")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))  # some put a mark in front
         return frozenset(validate_object_id(object_id) for object_id in content["absent"])
     except (OSError, ValueError, TypeError, KeyError, RecursionError, MaskError) as error:
         raise MediaError(f'{path} does not say what is absent, as {{"absent": [3]}} does ({error!r})') from error

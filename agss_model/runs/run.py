@@ -98,6 +98,7 @@ class Run:
         rows = tuple(read_rows(self.folder.here.scores))
         if lacking(self.folder, self.route.frames, self.overlay):
             self._draw(rows)
+        if self.folder.here.progress.exists():  # an overlay was drawn, now or by a process that was killed
             self.folder.finish(self.asked)
         return Outcome("complete", len(self.route.frames), (), 0.0, rows)
 
