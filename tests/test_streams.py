@@ -154,6 +154,15 @@ def test_frames_that_are_shown_ever_longer_are_no_damage(tmp_path):
         assert source.fps == pytest.approx(11 / 4.73, rel=0.01)
 
 
+def test_frames_at_another_pace_than_the_header_says_are_not_steady(tmp_path):
+    path = tmp_path / "paced.gif"
+    first, *others = [Image.fromarray(picture(number)) for number in range(3)]
+    first.save(path, save_all=True, append_images=others, duration=[100, 300, 50])
+    with open_source(path) as source:
+        assert [float(source.time(number)) for number in range(3)] == pytest.approx([0, 0.1, 0.4])
+        assert not source.steady
+
+
 @pytest.mark.skipif("dvvideo" not in av.codecs_available, reason="this PyAV cannot write DV")
 def test_the_rate_of_a_camcorder_is_that_of_its_frames(tmp_path):
     with av.open(str(tmp_path / "tape.dv"), "w") as container:

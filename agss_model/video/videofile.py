@@ -113,12 +113,13 @@ class VideoFile(IndexedFrames):
 
     @property
     def steady(self) -> bool:
-        """Whether every frame is shown at its number times the average length of a frame, to half a frame."""
+        """See `IndexedFrames.steady`: to half a frame."""
+        begin, base = self._index.times[0], self._stream.time_base
         times = [time for time in self._index.times if time is not None]
-        if len(times) != len(self) or len(times) < 3:
+        if begin is None or base is None or len(times) != len(self):
             return True
-        even = np.linspace(times[0], times[-1], len(times))
-        return bool((np.abs(np.array(times) - even) <= (times[-1] - times[0]) / (len(times) - 1) / 2 + 1).all())
+        late = (np.array(times) - begin) * float(base) - np.arange(len(times)) / self.fps
+        return bool((np.abs(late) <= 0.5 / self.fps + float(base)).all())
 
     def time(self, index: int) -> Fraction:
         """See `IndexedFrames.time`."""
