@@ -16,6 +16,7 @@ from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
 from agss_model.results import id_type
 from agss_model.video.source import FrameSource
+from agss_model.words import plural
 
 LARGEST = 1 << 28
 """Bytes of a file of annotations."""
@@ -81,7 +82,7 @@ def put_together(shapes: Mapping[int, list[Shape]], source: FrameSource, what: s
         if hidden:
             notes.append(f"objects of frame {number} in {what} share {hidden} pixels; they go to the one drawn last.")
     if boxes:
-        notes.append(f"{boxes} objects in {what} are boxes; each object was looked for in its box.")
+        notes.append(f"{plural(boxes, 'object')} in {what} came as boxes; each was looked for in its box.")
     return Drawn(maps, {i: label for i, label in labels.items() if i is not None}, notes=tuple(notes), boxes=boxes)
 
 

@@ -44,8 +44,9 @@ def open_source(path: str | os.PathLike[str], *, partial: bool = False) -> Index
         MediaError: nothing there, no video, no frames, truncated or damaged.
     """
     path = Path(path)
-    if _ADDRESS.match(str(path)) and not path.exists():
-        raise MediaError(f"{path} is an address and not a file; download it, and give the file")
+    if (scheme := _ADDRESS.match(str(path))) and not path.exists():
+        address = f"{scheme[0]}/{str(path)[scheme.end() :]}"  # a path has lost one of its two slashes
+        raise MediaError(f"{address} is an address and not a file; download it, and give the file")
     if path.is_dir():
         return image_folder(path)
     if not path.exists():
