@@ -27,6 +27,9 @@ MAX_PAGES = 10_000
 """Pages taken of one TIFF."""
 MAX_SHOWN = 100_000
 """Pictures taken of one animation, whose header can promise billions."""
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How a TIFF begins."""
+_BITS, _ALPHA = 258, ("LA", "RGBA")
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")  # of the end, or with a length; between them lie coded pixels
 _END, _SCAN = 0xD9, 0xDA
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
@@ -45,10 +48,12 @@ class PictureHeader:
     Attributes:
         size: (width, height) in pixels, as stored.
         pictures: in the file, above 1 for an animation; a JPEG with a preview has one.
+        veiled: see `veiled`.
     """
 
     size: tuple[int, int]
     pictures: int
+    veiled: bool = False
 
 
 def read_header(data: bytes, what: str, formats: tuple[str, ...]) -> PictureHeader:
@@ -71,14 +76,16 @@ def read_header(data: bytes, what: str, formats: tuple[str, ...]) -> PictureHead
             warnings.simplefilter("ignore")  # of Pillow's own, lower limit of pixels
             with Image.open(io.BytesIO(data), formats=formats) as image:
                 jpeg = image.format in ("JPEG", "MPO")
-                header = PictureHeader(image.size, 1 if jpeg else pictures_in(image, what))
+                count = 1 if jpeg else pictures_in(image, what)
+                header = PictureHeader(image.size, count, veiled(image))
                 scans = jpeg_scans(data) if jpeg else tiff_scans(image, lambda at, size: data[at : at + size])
     except MediaError:
         raise
     except Image.DecompressionBombError as error:
         raise HugePictureError(f"{what} is too large: {error}") from error
     except Exception as error:  # Pillow's parsers raise nearly anything for hostile headers
-        raise MediaError(f"{what} is not an image or is damaged; export it again as PNG or JPEG") from error
+        other = " (perhaps of floating point)" if data[:4] in TIFF else ""
+        raise MediaError(f"{what} is not an image{other} or is damaged; export it again as PNG or JPEG") from error
     check_scans(scans, what)
     return header
 
@@ -144,6 +151,16 @@ def _segments(data: bytes) -> Iterator[int]:
         yield marker[1][0]
         length = int.from_bytes(data[marker.end() : marker.end() + 2], "big")
         place = marker.end() + max(2, length)
+
+
+def veiled(image: Any) -> bool:  # noqa: ANN401 - Pillow's images have no tags
+    """Whether the page of a TIFF has alpha by which OpenCV would darken its pixels.
+
+    Args:
+        image: of Pillow, at the page.
+    """
+    bits = getattr(image, "tag_v2", {}).get(_BITS, ())
+    return image.mode in _ALPHA and bits[:1] == (8,)
 
 
 def tiff_scans(image: Any, read: Callable[[int, int], bytes]) -> int:  # noqa: ANN401 - Pillow's images have no tags

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def plural(number: int, noun: str) -> str:
     """A number with its noun.
@@ -22,3 +24,9 @@ def printable(text: str) -> str:
         'person?[31m?'
     """
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def listing(names: Sequence[str], limit: int = 5) -> str:
+    """The first names, and how many there are beside."""
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -47,13 +47,18 @@ class Work:
 
     def finish(self):
         """Do it to the end."""
-        process = self.start()
+        self.end(self.start())
+
+    def end(self, process):
+        """Wait for a process that does it."""
         process.join(900)
         assert process.exitcode == 0, Path(self.log).read_text()[-3000:]
 
-    def kill_after(self, seconds):
-        """Begin it, and end it with SIGKILL; says whether it was still at it."""
+    def kill_after(self, seconds, begun=lambda: True):
+        """Begin it, and end it with SIGKILL so long after it has begun; says whether it was still at it."""
         process = self.start()
+        while process.is_alive() and not begun():
+            process.join(0.0005)
         process.join(seconds)
         alive = process.is_alive()
         process.kill()
@@ -72,13 +77,16 @@ def groups(seconds, count=KILLS):
     return [given[place : place + 8] for place in range(0, count, 8)]
 
 
-def timed(work):
-    """Seconds that it takes, once what processes fork from has imported everything."""
+def timed(work, begun=lambda: True):
+    """Seconds that it takes once it has begun, and once what processes fork from has imported everything."""
     ready = _context.Process(target=os.getpid)
     ready.start()
     ready.join()
+    process = work.start()
+    while process.is_alive() and not begun():
+        process.join(0.0005)
     began = time.monotonic()
-    work.finish()
+    work.end(process)
     return time.monotonic() - began
 
 

@@ -6,6 +6,7 @@ import shutil
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import pytest
 import tifffile
@@ -159,8 +160,6 @@ def with_profile(path, image):
 
 
 def wide_png(path, image):
-    import cv2
-
     cv2.imwrite(str(path.with_suffix(".png")), image[..., ::-1].astype(np.uint16) * 257)
     return 1
 
@@ -367,6 +366,20 @@ def with_a_profile_and_gamma(path, label_map):
     Image.fromarray(label_map).save(path.with_suffix(".png"), icc_profile=profile)
 
 
+def upside_down_by_exif(path, label_map):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(np.ascontiguousarray(label_map[::-1, ::-1])).save(path.with_suffix(".png"), exif=exif)
+
+
+def with_soft_edges_of_alpha(path, label_map):
+    from agss_model.masks import DAVIS_PALETTE
+
+    wider = np.where(label_map > 0, label_map, cv2.dilate(label_map, np.ones((5, 5))))
+    alpha = np.where(label_map > 0, 255, np.where(wider > 0, 90, 0)).astype(np.uint8)
+    Image.fromarray(np.dstack([DAVIS_PALETTE[wider], alpha])).save(path.with_suffix(".png"))
+
+
 def upper_case(path, label_map):
     Image.fromarray(label_map).save(path.with_suffix(".PNG"), format="PNG")
 
@@ -378,7 +391,8 @@ def numpy_array(path, label_map):
 MASKS = (
     two_bits, four_bits, transparent_index, indexed_bmp, indexed_gif, indexed_tiff, grey_png, grey_as_rgb, grey_as_rgba,
     grey_alpha, grey_of_16_bits, grey_tiff_of_16_bits, tiff_of_32_bits, tiff_of_unsigned_32_bits,
-    whole_numbers_as_floats, colours, colours_in_bmp, colours_with_alpha, with_a_profile_and_gamma, upper_case,
+    whole_numbers_as_floats, colours, colours_in_bmp, colours_with_alpha, with_a_profile_and_gamma, upside_down_by_exif,
+    with_soft_edges_of_alpha, upper_case,
 )  # fmt: skip
 
 
@@ -439,21 +453,44 @@ def cut_off(path, label_map):
     path.with_suffix(".png").write_bytes(data[: len(data) // 2])
 
 
+def several_in_a_gif(path, label_map):
+    indexed(path.with_suffix(".gif"), label_map, save_all=True, append_images=[Image.fromarray(label_map[::-1])])
+
+
+def several_in_a_tiff(path, label_map):
+    tifffile.imwrite(path.with_suffix(".tif"), np.stack([label_map, label_map[::-1]]))
+
+
+def several_in_a_png(path, label_map):
+    others = [Image.fromarray(label_map[::-1])]
+    Image.fromarray(label_map).save(path.with_suffix(".png"), save_all=True, append_images=others)
+
+
 def pickled(path, label_map):
     np.save(path.with_suffix(".npy"), np.array([{"a": 1}]), allow_pickle=True)
 
 
-@pytest.mark.parametrize(
-    "write",
-    [lossy, numpy_array, colours_of_no_palette, fractions, negative, cut_off, pickled],
-    ids=lambda w: w.__name__,
-)
+REFUSED = (
+    lossy, numpy_array, colours_of_no_palette, fractions, negative, cut_off, several_in_a_gif, several_in_a_tiff,
+    several_in_a_png, pickled,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("write", REFUSED, ids=lambda write: write.__name__)
 def test_what_cannot_be_a_mask_is_refused_with_what_to_do(tmp_path, write):
     write(tmp_path / "00000", ids())
     (path,) = tmp_path.iterdir()
     with pytest.raises(AgssError, match=r"save|export|pass|use") as caught:
         read_drawn_map(path, [])
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(("ground", "objects"), [(255, 0), (1, 2), (0, 1)])
+def test_a_background_that_is_not_0_is_read_with_a_word(tmp_path, ground, objects):
+    Image.fromarray(np.where(ids() == 1, objects, ground).astype(np.uint8)).save(tmp_path / "0.png")
+    notes = []
+    read_drawn_map(tmp_path / "0.png", notes)
+    assert ["if that is the background, save it as 0" in note for note in notes] == [True] * (ground > 0)
 
 
 def test_a_link_to_a_folder_of_images_is_that_folder(tmp_path):

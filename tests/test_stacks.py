@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import wave
+import zipfile
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin
+import tifffile
+from PIL import Image, TiffImagePlugin, features
 
 from agss_model.errors import MediaError
 from agss_model.video import open_source
@@ -82,6 +84,53 @@ def test_a_stack_that_is_cut_off_says_so(tmp_path):
         list(source.frames())
 
 
+@pytest.mark.parametrize("name", ["stack.btf", "stack", "stack.jpg", "stack.png"])
+@pytest.mark.parametrize("kind", ["stack.tif", "film.webp", "film.png"])
+def test_a_stack_is_one_whatever_it_is_called(tmp_path, kind, name):
+    save(tmp_path / kind, [picture(number) for number in range(COUNT)], **STACKS[kind]).rename(tmp_path / name)
+    with open_source(tmp_path / name) as source:
+        assert len(source) == COUNT
+        assert np.array_equal(source.read(3), picture(3))
+
+
+@pytest.mark.parametrize("kind", ["PPM", "TGA", "ICO", "JPEG2000", "MPO", "AVIF"])
+def test_a_picture_of_a_kind_that_is_no_frame_is_refused_with_what_to_give(tmp_path, kind):
+    if kind.lower() == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow cannot write AVIF")
+    several = {"save_all": True, "append_images": [Image.fromarray(picture(1))]} if kind == "MPO" else {}
+    Image.fromarray(picture(0)).save(tmp_path / f"frame.{kind.lower()}", format=kind, **several)
+    with pytest.raises(MediaError, match=r"single picture.* give a folder of PNG"):
+        open_source(tmp_path / f"frame.{kind.lower()}")
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_alpha_of_a_tiff_does_not_darken_it(tmp_path, count):
+    veil = np.full((*picture(0).shape[:2], 1), 90, np.uint8)
+    pages = [np.dstack([picture(number), veil]) for number in range(count)]
+    tifffile.imwrite(tmp_path / "it.tif", np.stack(pages), photometric="rgb", extrasamples=["unassalpha"])
+    with open_source(tmp_path / "it.tif") as source:
+        assert np.array_equal(np.stack(list(source.frames())), np.stack([picture(number) for number in range(count)]))
+
+
+def test_other_pictures_in_a_folder_are_named_and_folders_are_passed_over(tmp_path):
+    for name in ("0.png", "1.png", "2.gif", "3.jp2"):
+        Image.fromarray(picture(0)).save(tmp_path / name)
+    (tmp_path / "4.png").mkdir()
+    with open_source(tmp_path) as source:
+        assert len(source) == 2
+        assert source.notes == (f"2.gif, 3.jp2 in {tmp_path} cannot be read and are no frames; convert them to PNG.",)
+
+
+def test_a_folder_of_folders_and_an_archive_say_where_the_frames_may_be(tmp_path):
+    (tmp_path / "clip" / "left").mkdir(parents=True)
+    with pytest.raises(MediaError, match=r"one of left in it\?"):
+        open_source(tmp_path / "clip")
+    with zipfile.ZipFile(tmp_path / "clip.zip", "w") as file:
+        file.writestr("0.png", b"")
+    with pytest.raises(MediaError, match="archive; unpack it"):
+        open_source(tmp_path / "clip.zip")
+
+
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("kind", ["folder", "stack"])
 def test_the_real_range_of_16_bit_files_is_found_and_said(tmp_path, bits, kind):
@@ -121,7 +170,7 @@ def test_floating_point_is_refused(tmp_path):
 
 @pytest.mark.parametrize("address", ["https://example.org/clip.mp4", "rtsp://camera/1", "s3://bucket/clip.mp4"])
 def test_addresses_are_called_addresses(address):
-    with pytest.raises(MediaError, match="is an address"):
+    with pytest.raises(MediaError, match=f"^{address} is an address"):
         open_source(address)
 
 

@@ -13,15 +13,16 @@ from agss_model.cli.console import ConsoleReport, stdout
 from agss_model.cli.report import print_report
 from agss_model.cli.track import run
 from agss_model.engines.loading import load_engine
+from agss_model.errors import OutputError
 from agss_model.evaluation import boundary_f, region_similarity
 from agss_model.masks import object_ids, read_label_map
 from agss_model.runs.keyframes import read_keyframes
-from agss_model.runs.run import make_run
+from agss_model.runs.run import Run, make_run
 from agss_model.video import open_source
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Output folder; the output of an earlier run in it is replaced.")] = Path(
+    out: Annotated[Path, typer.Option(help="Output folder; an earlier demonstration in it is replaced.")] = Path(
         "demo_output"
     ),
     weights: options.Weights = None,
@@ -37,12 +38,22 @@ def demo(
     with open_source(demo_clip.VIDEO) as clip:
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
         job = make_run(clip, demo_clip.VIDEO, read_keyframes(demo_clip.FIRST, clip), loaded, out, ConsoleReport())
+        _refuse_another(job)
         print_report(job, run(job, overwrite=True))
         end = len(clip) - 1
     if demo_clip.LAST.exists():
         j, f = _agreement(job.folder.settled.mask(end), demo_clip.LAST, job.keyframes.ids)
         stdout().print(f"Last frame against its hand-drawn masks: J {j:.3f}, F {f:.3f}, J&F {(j + f) / 2:.3f}")
     stdout().print(f"Watch {job.folder.settled.overlay}")
+
+
+def _refuse_another(job: Run) -> None:
+    record = job.folder.settled.read_record()
+    if record is not None and record.asked.get("source") != job.asked["source"]:
+        raise OutputError(
+            f"{job.folder.root} holds the run of another clip, which the demonstration would replace; choose another "
+            "--out"
+        )
 
 
 def _agreement(found: Path, drawn: Path, ids: tuple[int, ...]) -> tuple[float, float]:

@@ -121,13 +121,13 @@ def track(
             direction=direction, first=first, last=last, overlay=overlay, names=names,
         )  # fmt: skip
         outcome = run(job, overwrite=overwrite)
+    left_out = len(clip) - outcome.frames
+    if left_out and first is None and last is None:
+        note(f"{left_out} frames cannot be reached {direction} from the masks; --direction both reaches all.")
     if as_json:
         print_json(job, outcome)
     else:
         print_report(job, outcome, masks, context.meta["agss.words"])
-    left_out = len(clip) - outcome.frames
-    if left_out and first is None and last is None:
-        note(f"{left_out} frames cannot be reached {direction} from the masks; --direction both reaches all.")
 
 
 def _opened(source: Path, *, partial: bool) -> IndexedFrames:

@@ -17,6 +17,7 @@ from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
 from agss_model.results import id_type
 from agss_model.video.source import FrameSource
+from agss_model.words import plural
 
 Box = tuple[float, float, float, float]
 
@@ -69,7 +70,7 @@ def put_together(shapes: Mapping[int, list[Shape]], source: FrameSource, what: s
         MaskError: nothing is drawn, a mask has another size, or nobody can tell which object is which.
         MediaError: a frame is outside the clip.
     """
-    shapes = identified({number: found for number, found in sorted(shapes.items()) if found}, what)
+    shapes = identified({number: _unboxed(found) for number, found in sorted(shapes.items()) if found}, what)
     if not shapes:
         raise MaskError(f"{what} holds no mask, polygon or box of a frame of {source.name}")
     labels = {one.object_id: one.label for found in shapes.values() for one in found if one.object_id and one.label}
@@ -80,8 +81,14 @@ def put_together(shapes: Mapping[int, list[Shape]], source: FrameSource, what: s
         if hidden:
             notes.append(f"objects of frame {number} in {what} share {hidden} pixels; they go to the one drawn last.")
     if boxes:
-        notes.append(f"{boxes} objects in {what} are boxes; each object was looked for in its box.")
+        notes.append(f"{plural(boxes, 'object')} in {what} came as boxes; each was looked for in its box.")
     return Drawn(maps, {i: label for i, label in labels.items() if i is not None}, notes=tuple(notes), boxes=boxes)
+
+
+def _unboxed(found: list[Shape]) -> list[Shape]:
+    """Shapes without the boxes of objects whose masks are there too, as Datumaro writes both."""
+    masked = {one.object_id for one in found if one.mask is not None and one.object_id is not None}
+    return [one for one in found if one.mask is not None or one.object_id not in masked]
 
 
 def identified(shapes: Mapping[int, list[Shape]], what: str) -> dict[int, list[Shape]]:

@@ -67,7 +67,7 @@ def write_yolo(clip: MaskedClip, out: Path) -> None:
         ]
         write_bytes(folder / f"{clip.stem(frame.number)}.txt", "".join(f"{line}\n" for line in lines).encode())
     names = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(classes))
-    write_bytes(out / "data.yaml", f"path: .\ntrain: images\nval: images\nnames:\n{names}".encode())
+    write_bytes(out / "data.yaml", f"train: images\nval: images\nnames:\n{names}".encode())
     clip.write_pictures(out / "images", clip.frames)
 
 

@@ -32,6 +32,8 @@ def read_hints(
         MediaError: the frame is outside the clip.
         MaskError: a box or point outside the frame.
     """
+    boxes, points = list(boxes), list(points)
+    given = " and ".join(filter(None, ("--box" if boxes else "", "--points" if points else "")))
     shapes = [_boxed(word) for word in boxes]
     for word in points:
         object_id, inside, outside = _pointed(word)
@@ -40,7 +42,7 @@ def read_hints(
     ids = [one.object_id for one in shapes]
     if twice := [object_id for object_id in ids if ids.count(object_id) > 1]:
         raise ConfigError(f"object {twice[0]} is given twice; give each object one --box or one --points")
-    return put_together({frame: shapes}, source, "--box" if not list(points) else "--points")
+    return put_together({frame: shapes}, source, given)
 
 
 def _boxed(word: str) -> Shape:

@@ -79,8 +79,9 @@ def read_yolo(path: Path, source: FrameSource) -> list[Shape]:
             f"{path.name} has more than {_LARGEST_TEXT >> 20} MiB, which is more than the labels of a frame"
         )
     width, height = source.size
-    classes = path.with_name("classes.txt")
-    names = classes.read_text(encoding="utf-8-sig").splitlines() if classes.is_file() else []
+    lists = (path.with_name("classes.txt"), path.parent.with_name("classes.txt"), path.parent.with_name("obj.names"))
+    classes = next((each for each in lists if each.is_file()), None)
+    names = classes.read_text(encoding="utf-8-sig").splitlines() if classes is not None else []
     lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     rows = [(int(float(kind)), [float(number) for number in numbers]) for kind, *numbers in lines]
     tracked = any(values and values[-1] > 1 for _, values in rows)

@@ -17,7 +17,7 @@ from agss_model.video.source import FrameSource
 
 _CVAT = "annotations.xml"
 _WHOLE = (_CVAT, "annotations.json", "masks.json")  # of a folder that is about one clip, as agss export makes them
-_LISTS = ("classes.txt", "obj.names", "train.txt", "val.txt")  # of names, among YOLO's files
+_LISTS = ("classes.txt", "train.txt", "val.txt", "test.txt", "all.txt")  # of names, among YOLO's files
 
 
 def read_drawn(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | None = None) -> Drawn | None:
@@ -54,10 +54,12 @@ def _inside(path: Path) -> Path:
     for name in _WHOLE:
         if (path / name).is_file():
             return path / name
-    found = sorted((path / "annotations").glob("*.json"))
-    if len(found) == 1:
-        return found[0]
-    return path / "labels" if (path / "labels").is_dir() and not _files(path) else path
+    for kind in ("instances_*.json", "*.json"):  # Datumaro writes a file per task beside it
+        found = sorted((path / "annotations").glob(kind))
+        if len(found) == 1:
+            return found[0]
+    texts = [folder for folder in (path / "labels", *sorted(path.glob("obj_*_data"))) if folder.is_dir()]
+    return texts[0] if len(texts) == 1 and not _files(path) else path
 
 
 def holds_labelme(folder: Path) -> bool:

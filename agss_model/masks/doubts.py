@@ -32,6 +32,18 @@ def void_border(label_map: LabelMap) -> BoolMask | None:
     return border if bool((near | ~border).all()) and not wide else None
 
 
+def ground_value(label_map: LabelMap) -> int | None:
+    """The value along the whole border of the picture that covers most of it, where that is not 0: the background?
+
+    Args:
+        label_map: (H, W) uint8 or uint16.
+    """
+    value = int(label_map[0, 0])
+    border = (label_map[0], label_map[-1], label_map[:, 0], label_map[:, -1])
+    ground = all((line == value).all() for line in border) and 2 * np.count_nonzero(label_map == value) > label_map.size
+    return value if value and ground and (label_map != value).any() else None
+
+
 def smoothed_values(label_map: LabelMap) -> list[int]:
     """Values that occur at edges only and lie between those on both sides: what smoothing makes of an object's outline.
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from agss_model.errors import MaskError, MediaError
 from agss_model.files import write_bytes
-from agss_model.masks.doubts import smoothed_values, void_border
+from agss_model.masks.doubts import ground_value, smoothed_values, void_border
 from agss_model.masks.labels import LabelMap, validate_label_map
 from agss_model.pictures import MAX_SIDE
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LOSSLESS = ("PNG", "BMP", "TIFF", "GIF")
 _KNOWN = (*_LOSSLESS, "JPEG", "WEBP")  # the last two are only named in the message; no other parser is tried
-_WHITE = 0xFFFFFF
+_WHITE, _HALF = 0xFFFFFF, 128
 # Pillow stretches 2-bit and 4-bit grey to 0..255; these divisors give the stored sample back.
 _GREY_STRETCH = {2: 85, 4: 17}
 
@@ -46,8 +46,8 @@ def read_label_map(path: str | os.PathLike[str]) -> LabelMap:
     The ids are: the palette index of an indexed image (1, 2, 4 or 8 bits); the sample of a grey image (1 to 16 bits,
     as stored, so a white pixel of an 8-bit image is id 255); for RGB(A), the index of the colour in `DAVIS_PALETTE`.
     RGB images of black and white only, and of grey values that the palette has not, are read as 8-bit grey. Whole
-    numbers may be stored as 32-bit integers or floats. Where alpha is 0 there is background; other alpha
-    values and EXIF orientation are ignored.
+    numbers may be stored as 32-bit integers or floats. Where alpha is below half there is background. EXIF orientation
+    is applied, as it is to frames.
 
     Args:
         path: a PNG, BMP, TIFF or GIF file (first image), sides up to 16384.
@@ -59,10 +59,12 @@ def read_label_map(path: str | os.PathLike[str]) -> LabelMap:
         MediaError: the file is missing, is no image, is damaged or too large.
         MaskError: the file is lossy, uses a colour that is not in the palette.
     """
+    from PIL import ImageOps
+
     path = Path(path)
     try:
         with _open_image(path) as image:
-            label_map = _label_map_of(image, path)
+            label_map = _label_map_of(ImageOps.exif_transpose(image), path)
     except (OSError, SyntaxError, ValueError) as error:
         raise MediaError(f"mask {path} is damaged: {error}; export it again") from error
     return label_map
@@ -88,6 +90,11 @@ def read_drawn_map(path: str | os.PathLike[str], notes: list[str]) -> LabelMap:
     if (border := void_border(label_map)) is not None:
         notes.append(f"255 in mask {path} is taken for a border around the objects, not for one of them.")
         label_map = np.where(border, 0, label_map).astype(label_map.dtype)
+    if (ground := ground_value(label_map)) is not None:
+        notes.append(
+            f"object {ground} of mask {path} lies all around the others or the rest; if that is the background, save "
+            "it as 0."
+        )
     return label_map
 
 
@@ -104,6 +111,8 @@ def _open_image(path: Path) -> PillowImage:
         raise MediaError(f"mask {path} is too large: {error}") from error
     if max(image.size) > MAX_SIDE:
         raise MediaError(f"mask {path} is {image.width}x{image.height} pixels; the longest side may be {MAX_SIDE}")
+    if (count := getattr(image, "n_frames", 1)) > 1 and image.format in _LOSSLESS:
+        raise MaskError(f"mask {path} holds {count} pictures; save each as a file of its own, named by frame number")
     if image.format not in _LOSSLESS:
         raise MaskError(f"mask {path} is {image.format}, which does not keep exact ids; save masks as indexed PNG")
     return image
@@ -139,7 +148,7 @@ def _codes(colours: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 def _from_colours(rgba: npt.NDArray[np.uint8], path: Path) -> LabelMap:
     codes = _codes(rgba)
-    codes[rgba[..., 3] == 0] = 0
+    codes[rgba[..., 3] < _HALF] = 0  # soft brushes leave a seam that is hardly there
     used, inverse = np.unique(codes, return_inverse=True)
     if set(used.tolist()) <= {0, _WHITE}:
         ids = np.where(used == _WHITE, 255, 0)

@@ -40,6 +40,7 @@ class Keyframes:
         absent: objects that are said not to be there.
         doubtful: sentences about what may not be what was meant.
         labels: class of each object, where one is said.
+        boxes: how many objects were given by boxes, and looked for in them.
     """
 
     label_maps: dict[int, LabelMap]
@@ -48,6 +49,7 @@ class Keyframes:
     absent: dict[int, frozenset[int]] = field(default_factory=dict)
     doubtful: tuple[str, ...] = ()
     labels: dict[int, str] = field(default_factory=dict)
+    boxes: int = 0
 
     @property
     def drawn(self) -> dict[int, frozenset[int]]:
@@ -112,7 +114,8 @@ def keyframes_of(drawn: Drawn, what: str) -> Keyframes:
     numbers = sorted(drawn.label_maps.keys() | drawn.absent.keys())
     empty = np.zeros(0, np.uint8)
     digests = {n: hashlib.sha256(drawn.label_maps.get(n, empty).tobytes()).hexdigest() for n in numbers}
-    return _checked(what, Keyframes(drawn.label_maps, digests, (), drawn.absent, drawn.notes, drawn.labels))
+    told = Keyframes(drawn.label_maps, digests, (), drawn.absent, drawn.notes, drawn.labels, drawn.boxes)
+    return _checked(what, told)
 
 
 def _checked(path: str, keyframes: Keyframes) -> Keyframes:

@@ -26,6 +26,7 @@ from agss_model.runs.showing import Overlay, lacking, show
 from agss_model.runs.traces import by_number
 from agss_model.video.images import ImageFrames
 from agss_model.video.source import FrameSource, IndexedFrames
+from agss_model.words import printable
 
 Names = Literal["numbers", "source"]
 SAVE_EVERY = 50  # frames between two states of the tracker on the disk
@@ -98,6 +99,7 @@ class Run:
         rows = tuple(read_rows(self.folder.here.scores))
         if lacking(self.folder, self.route.frames, self.overlay):
             self._draw(rows)
+        if self.folder.here.progress.exists():  # an overlay was drawn, now or by a process that was killed
             self.folder.finish(self.asked)
         return Outcome("complete", len(self.route.frames), (), 0.0, rows)
 
@@ -224,6 +226,8 @@ def _naming(source: FrameSource, names: Names) -> Callable[[int], str]:
     if not isinstance(source, ImageFrames):
         raise ConfigError(f"--names source takes the names of images, but {source.name} is a video; leave it out")
     paths = source.paths
+    if odd := next((path.name for path in paths if not path.stem.isprintable()), None):
+        raise ConfigError(f"image {printable(odd)} has a name that masks cannot take; rename it, or leave --names out")
     return lambda number: paths[number].stem
 
 

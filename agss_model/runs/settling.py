@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from agss_model.files import explained, remove_leftovers, sha256_of
 from agss_model.runs.marks import Marks
 from agss_model.runs.states import is_state, remove_stale
 from agss_model.runs.traces import Record, Traces
+from agss_model.words import listing
 
 
 def recover(settled: Traces) -> None:
@@ -22,7 +23,8 @@ def recover(settled: Traces) -> None:
         OutputError: as `settle`.
     """
     following = Traces(settled.next)
-    for place in (settled, following):
+    for place in (settled,) if following.root.is_symlink() else (settled, following):
+        remove_leftovers(place.root)  # also of one that ended while it wrote its first record
         if place.is_run():
             for folder in (place.root, place.masks, place.overlays, place.progress, place.states):
                 remove_leftovers(folder)
@@ -89,9 +91,3 @@ def is_given(path: Path, asked: Mapping[str, Any]) -> bool:
     """Whether a mask is one of those given to the run, byte for byte: replacing it loses nothing."""
     plain = path.is_file() and not path.is_symlink() and not path.parent.is_symlink()
     return plain and sha256_of(path) in {about["sha256"] for about in asked["masks"].values()}
-
-
-def listing(names: Sequence[str], limit: int = 5) -> str:
-    """The first names, and how many there are beside."""
-    rest = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -11,7 +11,7 @@ from agss_model.files import refuse_pipe
 from agss_model.pictures import MAX_SIDE
 from agss_model.video.images import IMAGE_SUFFIXES, ImageFrames, image_folder
 from agss_model.video.source import FrameSource, Image, IndexedFrames, prefetch
-from agss_model.video.stacks import ImageStack, pages_of
+from agss_model.video.stacks import ImageStack, may_hold_several, pages_of
 from agss_model.video.videofile import DamagedError, VideoFile
 from agss_model.video.writer import VideoWriter
 
@@ -44,14 +44,15 @@ def open_source(path: str | os.PathLike[str], *, partial: bool = False) -> Index
         MediaError: nothing there, no video, no frames, truncated or damaged.
     """
     path = Path(path)
-    if _ADDRESS.match(str(path)) and not path.exists():
-        raise MediaError(f"{path} is an address and not a file; download it, and give the file")
+    if (scheme := _ADDRESS.match(str(path))) and not path.exists():
+        address = f"{scheme[0]}/{str(path)[scheme.end() :]}"  # a path has lost one of its two slashes
+        raise MediaError(f"{address} is an address and not a file; download it, and give the file")
     if path.is_dir():
         return image_folder(path)
     if not path.exists():
         raise MediaError(f"{path} does not exist; give a video file or a folder of images")
     refuse_pipe(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES or may_hold_several(path):
         pages = pages_of(path)
         return ImageStack(path, pages) if len(pages) > 1 else ImageFrames([path], name=path.stem)
     return VideoFile(path, partial=partial)

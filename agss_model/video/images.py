@@ -20,17 +20,18 @@ import numpy.typing as npt
 
 from agss_model.errors import MediaError
 from agss_model.files import refuse_pipe
-from agss_model.pictures import read_header
+from agss_model.pictures import TIFF, PictureHeader, read_header
 from agss_model.video.depth import depth_note, real_bits, to_eight_bits
 from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
 from agss_model.video.stacks import pages_of
+from agss_model.words import listing
 
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP")
 _WIDE = frozenset({".png", ".tif", ".tiff"})  # can have 16 bits
 _LARGEST = 1 << 30  # bytes of a file; sides up to 16384 with 16 bits come to 1.6 GB without any compression
 _LOOKED_AT = 16  # images from which the range of 16-bit values is learnt
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ORIENTATION, _EIGHT_BITS = 0x0112, ("1", "L", "P", "RGB")
+_OTHERS = re.compile(r"\.(avif|dng|dpx|exr|gif|heic|heif|jp2|jxl|p[bgpn]m|psd|tga)", re.IGNORECASE)
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 
 
@@ -87,17 +88,22 @@ def image_folder(folder: Path) -> ImageFrames:
         entries = list(folder.iterdir())
     except OSError as error:
         raise MediaError(f"cannot read folder {folder}: {error.strerror}") from error
-    paths = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != "."]
+    entries = [path for path in entries if path.name[0] != "."]
+    paths = [path for path in entries if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()]
     if not paths:
-        known = " ".join(sorted(IMAGE_SUFFIXES))
-        raise MediaError(f"folder {folder} holds no images ({known}); give a folder of frames or a video file")
+        known, inner = " ".join(sorted(IMAGE_SUFFIXES)), sorted(path.name for path in entries if path.is_dir())
+        among = f" (one of {listing(inner)} in it?)" if inner else ""
+        raise MediaError(f"folder {folder} holds no images ({known}); give a folder of frames{among} or a video file")
     paths.sort(key=lambda path: (natural_order(path.stem), path.name))
     by_stem: dict[str, Path] = {}
     for path in paths:
         other = by_stem.setdefault(path.stem, path)
         if other is not path:
             raise MediaError(f"{other} and {path.name} are two images for one frame; remove one of them")
-    return ImageFrames(paths, name=folder.resolve().name)
+    images = ImageFrames(paths, name=folder.resolve().name)
+    if others := sorted(path.name for path in entries if _OTHERS.fullmatch(path.suffix)):
+        images.notes += (f"{listing(others)} in {folder} cannot be read and are no frames; convert them to PNG.",)
+    return images
 
 
 def read_image(path: Path, bits: int = 16) -> Image:
@@ -119,12 +125,19 @@ def read_image(path: Path, bits: int = 16) -> Image:
 def _stored(path: Path) -> npt.NDArray[Any] | None:
     """Pixels as they are in a file; None where that is none, which whoever needs it will say."""
     with contextlib.suppress(MediaError, cv2.error):
-        return _pixels(_content(path), f"image {path}")
+        data = _content(path)
+        _checked(data, f"image {path}")
+        return _pixels(data)
     return None
 
 
-def _pixels(data: bytes, what: str) -> npt.NDArray[Any] | None:
-    check_side(read_header(data, what, _FORMATS).size, what)  # OpenCV would first make room for all pixels
+def _checked(data: bytes, what: str) -> PictureHeader:
+    header = read_header(data, what, _FORMATS)
+    check_side(header.size, what)  # OpenCV would first make room for all pixels
+    return header
+
+
+def _pixels(data: bytes) -> npt.NDArray[Any] | None:
     return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data else None
 
 
@@ -135,7 +148,7 @@ def _content(path: Path) -> bytes:
             raise MediaError(f"image {path} has {size >> 20} MiB; at most {_LARGEST >> 20} MiB are read")
         return path.read_bytes()
     except OSError as error:
-        raise MediaError(f"cannot read image {path}: {error.strerror or error}") from error
+        raise MediaError(f"cannot read image {path}: {error.strerror or error}; put it there, or remove it") from error
 
 
 def decode_image(data: bytes, what: str, bits: int = 16) -> Image:
@@ -149,14 +162,16 @@ def decode_image(data: bytes, what: str, bits: int = 16) -> Image:
     Raises:
         MediaError: not an image, damaged, too large, or of floating point.
     """
+    if _checked(data, what).veiled:
+        return _by_pillow(data, what)
     try:
-        image = _pixels(data, what)
+        image = _pixels(data)
     except cv2.error as error:
         raise MediaError(f"{what} cannot be decoded ({error.err}); export it again, sides up to 16384") from error
     if image is None and data:  # pixels that have no colour form, such as those of floating point
         image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
         image = None if image is None or image.dtype in (np.uint8, np.uint16) else image
-    if image is None and data[:4] in _TIFF:  # OpenCV does not read tiles without compression
+    if image is None and data[:4] in TIFF:  # OpenCV does not read tiles without compression
         return _by_pillow(data, what)
     if image is None:
         raise MediaError(f"{what} is not an image or is damaged; export it again as PNG or JPEG")
@@ -173,7 +188,7 @@ def _by_pillow(data: bytes, what: str) -> Image:
 
     try:
         with pillow.open(io.BytesIO(data), formats=("TIFF",)) as image:
-            if image.mode in (*_EIGHT_BITS, "RGBA", "CMYK"):
+            if image.mode in (*_EIGHT_BITS, "LA", "RGBA", "CMYK"):
                 upright = ImageOps.exif_transpose(image) or image
                 return np.asarray(upright.convert("RGB"), dtype=np.uint8)
     except Exception as error:  # Pillow's parsers raise nearly anything for damaged files

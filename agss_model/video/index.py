@@ -16,6 +16,7 @@ import av
 import av.error
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -29,7 +30,8 @@ _MPEG4_SKIPPED_BYTES = 19
 # Seconds by which the last frame may end before the announced end: rounding, and streams of unequal length.
 _DURATION_SLACK = 0.5
 _MOST_FRAMES = 5_000_000  # two days at 25 a second
-_JPEG, _LOOKED_AT = b"\xff\xd8", 1 << 26
+_KINDS = {"audio": "sound", "video": "a cover"}
+_JPEG, _ZIP, _LOOKED_AT = b"\xff\xd8", b"PK", 1 << 26
 # The frame count in an AVI header is often off by a little.
 _AVI_SHARE = 0.98
 
@@ -81,7 +83,7 @@ def open_stream(path: Path, *, whole: bool = True) -> tuple[InputContainer, Vide
             it also loses frames that are intact.
 
     Raises:
-        MediaError: not readable, not a video, or only sound.
+        MediaError: not readable, not a video, or only sound and its cover.
     """
     try:
         _check_start(path)
@@ -91,22 +93,32 @@ def open_stream(path: Path, *, whole: bool = True) -> tuple[InputContainer, Vide
         raise MediaError(
             f"{path} cannot be opened as a video ({error.strerror}); it may be no video, or cut off before its index"
         ) from error
-    streams = [s for s in container.streams.video if s.codec_context is not None]
+    videos = videos_of(container)
+    streams = [stream for stream in videos if stream.codec_context is not None]
     if not streams:
-        held = _others(container) if not container.streams.video else ""
+        held = sorted({_KINDS.get(stream.type, stream.type) for stream in container.streams if stream not in videos})
         container.close()
+        if videos:
+            raise MediaError(f"{path} has a video stream that cannot be decoded here; convert it to H.264 in MP4")
         if held:
-            raise MediaError(f"{path} has no video, only {held}; give the file with the pictures")
-        raise MediaError(f"{path} has a video stream that cannot be decoded here; convert it to H.264 in MP4")
-    stream = streams[0]
+            raise MediaError(f"{path} has no video, only {' and '.join(held)}; give the file with the pictures")
+        raise MediaError(f"{path} holds neither video nor sound; it is empty or cut off, so copy or export it again")
+    stream = next((each for each in streams if each.frames != 1), streams[0])  # an AVIF begins with its first picture
     stream.thread_type = "AUTO" if whole else "SLICE"
     return container, stream
 
 
+def videos_of(container: InputContainer) -> list[VideoStream]:
+    """The videos in a file; a picture of the cover is none."""
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
 def _check_start(path: Path) -> None:
-    """Look at the first picture of a stream without a container: it is decoded when the file is opened."""
+    """Refuse an archive, and a stream without container whose first picture would take long: opening decodes it."""
     with path.open("rb") as file:
         start = file.read(2)
+        if start == _ZIP:
+            raise MediaError(f"{path} is a ZIP archive; unpack it, and give the video or the folder of images in it")
         if start == _JPEG:
             check_scans(jpeg_scans(start + file.read(_LOOKED_AT)), f"the first frame of {path}")
 
@@ -167,11 +179,6 @@ def _missing(packets: _Packets, shown: list[int | None]) -> tuple[int, ...]:
     return tuple([*lost, *range(len(stored), packets.announced or 0)])
 
 
-def _others(container: InputContainer) -> str:
-    kinds = sorted({stream.type for stream in container.streams})
-    return " and ".join({"audio": "sound"}.get(kind, kind) for kind in kinds) or "nothing that can be shown"
-
-
 def _scan(container: InputContainer, stream: VideoStream) -> _Packets:
     packets = _Packets()
     source = container.demux()
@@ -183,8 +190,9 @@ def _scan(container: InputContainer, stream: VideoStream) -> _Packets:
             break
         if packet is None:
             break
-        if packet.dts is not None and packet.time_base:
-            packets.end = max(packets.end, float((packet.dts + (packet.duration or 0)) * packet.time_base))
+        shown = max((time for time in (packet.pts, packet.dts) if time is not None), default=None)
+        if shown is not None and packet.time_base:
+            packets.end = max(packets.end, float((shown + (packet.duration or 0)) * packet.time_base))
         if packet.stream.index == stream.index and packet.size:
             if stream.codec_context.name == "mjpeg":
                 check_scans(jpeg_scans(bytes(packet)), f"frame {packets.count} of {container.name}")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.errors import MediaError
-from agss_model.pictures import check_scans, pictures_in, tiff_scans
+from agss_model.pictures import TIFF, check_scans, pictures_in, tiff_scans, veiled
 from agss_model.video.depth import depth_note, real_bits, to_eight_bits
 from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
 _FORMATS = ("TIFF", "WEBP", "PNG")
-_SUFFIXES = frozenset({".tif", ".tiff", ".webp", ".png"})
 _SUBFILE, _NO_PAGE = 254, 1 | 4  # a TIFF page that is a smaller copy or a mask of another
 _LOOKED_AT = 9  # pages from which the range of 16-bit values is learnt
 _WINDOW = 32  # frames held while going backwards
@@ -34,7 +33,7 @@ def pages_of(path: Path) -> list[int]:
     Raises:
         MediaError: as `pictures_in`.
     """
-    if path.suffix.lower() not in _SUFFIXES:
+    if not may_hold_several(path):
         return [0]
     try:
         with _open(path) as image:
@@ -46,6 +45,16 @@ def pages_of(path: Path) -> list[int]:
         raise
     except Exception:  # Pillow's parsers raise nearly anything; whoever decodes the file says what is wrong
         return [0]
+
+
+def may_hold_several(path: Path) -> bool:
+    """Whether a file begins like those that are read here, whatever it is called; one that cannot be read does not."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    return start[:4] in (*TIFF, b"\x89PNG") or start[8:] == b"WEBP"
 
 
 def _open(path: Path) -> PillowImage:
@@ -142,6 +151,9 @@ class ImageStack(IndexedFrames):
 
     def _page(self, number: int) -> npt.NDArray[Any]:
         """A page of a TIFF as it is stored, (H, W, 3) BGR."""
+        self._image.seek(self._pages[number])
+        if veiled(self._image):
+            return np.asarray(self._image.convert("RGB"))[..., ::-1]
         flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
         try:
             done, pages = cv2.imreadmulti(str(self.path), self._pages[number], 1, flags=flags)

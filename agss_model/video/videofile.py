@@ -8,15 +8,18 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from av.buffer import Buffer
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from agss_model.errors import MediaError
 from agss_model.ranges import spans
-from agss_model.video.index import decoded, index_video, open_stream
+from agss_model.video.index import decoded, index_video, open_stream, videos_of
 from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
 
 # Decoding this many frames for nothing costs less than a seek, which empties the decoder.
 _NEAR = 16
+_PICTURES, _BRANDS = ("image2", "ico", "fits"), ("avif", "heic", "heix", "mif1")
 _BACKWARD_BYTES = 256 * 2**20
 
 
@@ -28,8 +31,8 @@ class VideoFile(IndexedFrames):
     """A video file; reading in order decodes each frame once, and any other frame is found by seeking.
 
     Frame k is the k-th frame in presentation order, counted as CVAT counts, also with B-frames, variable frame rate,
-    a start time other than 0 and edit lists. The rotation that phones write is applied; the pixel aspect ratio
-    (`aspect`) is not. Going backwards holds at most 256 MiB of frames (at least one frame).
+    a start time other than 0 and edit lists. Rotation and mirroring that phones write are applied; the pixel aspect
+    ratio (`aspect`) is not. Going backwards holds at most 256 MiB of frames (at least one frame).
     """
 
     def __init__(self, path: Path, *, partial: bool = False) -> None:
@@ -53,19 +56,42 @@ class VideoFile(IndexedFrames):
                 f"{path} is truncated or damaged: {self._damage()}. "
                 "Copy or export the video again, or cut it to the part that is whole"
             )
-        self.notes = (f"{path.name} is truncated or damaged: {self._damage()}.",) if self._index.fault else ()
+        damage = f"{path.name} is truncated or damaged: {self._damage()}." if self._index.fault else ""
         self._container, self._stream = open_stream(path, whole=self._index.fault is None)
+        if count == 1 and _is_picture(self._container):
+            self._container.close()
+            raise MediaError(
+                f"{path} is a single picture, of a kind that is not read as a frame; give a folder of PNG or JPEG "
+                "images, a TIFF stack or a video"
+            )
+        self.notes = tuple(filter(None, (damage, self._choice())))
         self._numbered = self._from_start()
         self._position = 0
         self._held: tuple[int, VideoFrame] | None = None
-        rate = self._stream.average_rate or self._stream.guessed_rate
-        self.fps = float(rate) if rate else 25.0
+        self.fps = self._rate()
         first = self._find(0)
         image = _to_rgb(first, str(path))
         aspect = self._stream.sample_aspect_ratio or Fraction(1)  # 0 or None where the file does not say
-        self.aspect = aspect if first.rotation % 180 == 0 else 1 / aspect
+        self.aspect = 1 / aspect if _turn(first, str(path))[0] else aspect
         self.size = (image.shape[1], image.shape[0])
         check_side(self.size, str(path))
+
+    def _choice(self) -> str:
+        """Which of several videos was taken; a still before an animation is none."""
+        several = [each for each in videos_of(self._container) if each is self._stream or each.frames != 1]
+        if len(several) < 2:
+            return ""
+        number, (width, height) = several.index(self._stream) + 1, (self._stream.width, self._stream.height)
+        return f"{self.path.name} holds {len(several)} videos; number {number}, of {width}x{height} pixels, is taken."
+
+    def _rate(self) -> float:
+        """Frames per second as the file says, or by their times where it says something else altogether."""
+        said = float(self._stream.average_rate or self._stream.guessed_rate or 25)
+        begin, end, base = self._index.times[0], self._index.times[-1], self._stream.time_base
+        if begin is None or end is None or end <= begin or not base:
+            return said
+        real = float((len(self) - 1) / ((end - begin) * base))
+        return said if real / 2 < said < real * 2 else real
 
     def _damage(self) -> str:
         """What is wrong, in numbers that add up."""
@@ -87,12 +113,13 @@ class VideoFile(IndexedFrames):
 
     @property
     def steady(self) -> bool:
-        """Whether every frame is shown at its number times the average length of a frame, to half a frame."""
+        """See `IndexedFrames.steady`: to half a frame."""
+        begin, base = self._index.times[0], self._stream.time_base
         times = [time for time in self._index.times if time is not None]
-        if len(times) != len(self) or len(times) < 3:
+        if begin is None or base is None or len(times) != len(self):
             return True
-        even = np.linspace(times[0], times[-1], len(times))
-        return bool((np.abs(np.array(times) - even) <= (times[-1] - times[0]) / (len(times) - 1) / 2 + 1).all())
+        late = (np.array(times) - begin) * float(base) - np.arange(len(times)) / self.fps
+        return bool((np.abs(late) <= 0.5 / self.fps + float(base)).all())
 
     def time(self, index: int) -> Fraction:
         """See `IndexedFrames.time`."""
@@ -185,10 +212,33 @@ class VideoFile(IndexedFrames):
                 yield self._index.numbers[frame.pts], frame
 
 
+def _is_picture(container: InputContainer) -> bool:
+    """Whether a file is of a kind that holds pictures, of which FFmpeg may show one only, or a piece of it."""
+    name = container.format.name
+    return name.endswith("_pipe") or name in _PICTURES or container.metadata.get("major_brand") in _BRANDS
+
+
 def _to_rgb(frame: VideoFrame, what: str) -> Image:
     image = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
-    if frame.rotation == 0:
-        return image
-    if frame.rotation % 90:
-        raise MediaError(f"{what} is to be shown rotated by {frame.rotation} degrees; only quarter turns are supported")
-    return np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
+    exchanged, mirrored, upside_down = _turn(frame, what)
+    image = image.transpose(1, 0, 2) if exchanged else image
+    return np.ascontiguousarray(image[:: -1 if upside_down else 1, :: -1 if mirrored else 1])
+
+
+def _turn(frame: VideoFrame, what: str) -> tuple[bool, bool, bool]:
+    """Whether a frame is shown with its axes exchanged, and then mirrored from left to right, and from top to bottom.
+
+    The file says it by a matrix, for which x becomes a x + c y, and y becomes b x + d y.
+    """
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+        a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5] if isinstance(matrix, Buffer) else (1, 0, 0, 0, 1)
+    except ValueError:  # beside it is something that PyAV does not know
+        turn = np.exp(1j * np.radians(frame.rotation)).round(3)
+        a, b, c, d = turn.real, -turn.imag, turn.imag, turn.real
+    if (a or d) and (b or c):
+        raise MediaError(
+            f"{what} is to be shown rotated by {frame.rotation} degrees, and only quarter turns are supported; "
+            "export the video upright"
+        )
+    return bool(b or c), a + c < 0, b + d < 0  # all 0 is nonsense that some programs write, and players ignore

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
+import numpy as np
 import pytest
+from conftest import COUNT
 from kills import Work, command, emptied, files_of, moments, timed
 
 from agss_model.formats.registry import FORMATS
+from agss_model.video import open_source
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 
@@ -34,6 +39,48 @@ def test_track_finds_the_same_masks_and_leaves_nothing_beside_them(clip, tmp_pat
         assert found.keys() == expected.keys()
         assert all(found[name] == data for name, data in expected.items() if "masks/" in name or "scores" in name)
     assert files_of(clip) == given
+
+
+@pytest.mark.parametrize("masks", ["tracked", "still to track"])
+def test_the_overlay_is_whole_or_not_there_and_the_same_command_draws_it(clip, tmp_path, masks):
+    folder, run = emptied(tmp_path / "runs"), tmp_path / "run"
+    out = folder / "out"
+    words = ["track", clip / "clip.mp4", "--masks", clip / "truth/00000.png", "--out", out]
+    words += ["--weights", "propagation", "--device", "cpu", "--overlay"]
+    without, work = (Work(command, *words, kind, log=tmp_path / "log") for kind in ("none", "video"))
+    if masks == "tracked":
+        without.finish()
+    shutil.copytree(folder, run)
+    seconds = timed(work, drawing := lambda: any(out.glob(".progress/*overlay*")))
+    expected, pictures = told(folder), drawn(out)
+    assert len(pictures) == COUNT
+    for moment in moments(seconds):
+        restored(run, folder)
+        while not work.kill_after(moment, drawing):
+            restored(run, folder)
+            moment /= 2  # it was faster than the first time
+        kept = told(folder)
+        assert (out / "overlay.mp4").exists() <= np.array_equal(drawn(out), pictures)
+        work.finish()
+        found = told(folder)
+        assert found.keys() == expected.keys()
+        assert all(found[name] == data for name, data in kept.items() if "masks/" in name)
+        assert all(found[name] == data for name, data in expected.items() if "masks/" in name or "scores" in name)
+        assert np.array_equal(drawn(out), pictures)
+
+
+def restored(run, folder):
+    """The folder as it was."""
+    shutil.rmtree(folder)
+    shutil.copytree(run, folder)
+
+
+def drawn(out):
+    """The frames of the overlay."""
+    if not (out / "overlay.mp4").exists():
+        return None
+    with open_source(out / "overlay.mp4") as overlay:
+        return np.stack(list(overlay.frames()))
 
 
 def test_export_leaves_the_run_as_it_was_and_nothing_beside_its_folder(clip, done, tmp_path):

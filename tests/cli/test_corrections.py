@@ -214,7 +214,7 @@ def test_all_objects_can_end_and_a_zero_mask_may_stand_beside_the_note(agss, cli
     refused = track(agss, clip, masks, out)
     assert refused.exit_code == 2
     assert '{"absent": [3]}' in refused.stderr
-    absent(masks, 3, 1, 2)
+    (masks / "00003.json").write_text('{"absent": [1, 2]}', encoding="utf-8-sig")  # as on Windows
     assert track(agss, clip, masks, out).exit_code == 0
     assert [ids for ids in shown(out).values()] == [(1, 2)] * 3 + [()] * 7
 

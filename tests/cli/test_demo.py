@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from conftest import snapshot
 
 from agss_model import demo_clip
 
@@ -36,6 +37,17 @@ def test_the_demo_does_not_replace_what_it_did_not_write(agss, small_demo, tmp_p
     (tmp_path / "out" / "overlay.mp4").write_text("mine")
     assert agss("demo", "--out", tmp_path / "out").exit_code == 2
     assert (tmp_path / "out" / "overlay.mp4").read_text() == "mine"
+
+
+def test_the_demo_does_not_replace_the_run_of_another_clip(agss, clip, small_demo, tmp_path):
+    words = ["track", clip / "frames", "--masks", clip / "truth/00000.png", "--out", tmp_path / "out"]
+    assert agss(*words, "--overlay", "none").exit_code == 0
+    before = snapshot(tmp_path / "out")
+    refused = agss("demo", "--out", tmp_path / "out")
+    assert refused.exit_code == 2
+    assert "another clip" in refused.stderr
+    assert "--overwrite" not in refused.stderr
+    assert snapshot(tmp_path / "out") == before
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from conftest import snapshot
 
 from agss_model.benchmark import Scene
 from agss_model.masks import to_label_map, write_label_map
+from agss_model.runs.traces import Traces
 from agss_model.video import VideoWriter, open_source
 
 TIMES = [Fraction(milliseconds, 1000) for milliseconds in (0, 10, 50, 51, 300, 700)]
@@ -77,6 +78,21 @@ def test_a_finished_run_gets_the_kind_it_lacks_and_keeps_the_other(agss, odd):
     track(agss, odd, "--overwrite", "--overlay", "none")
     assert snapshot(out).keys() == before.keys()
     assert not (out / "overlay").exists()
+
+
+@pytest.mark.parametrize("step", ["write_record", "remove_progress"])
+def test_an_overlay_whose_run_ended_before_its_last_step_is_the_runs_own_all_the_same(agss, odd, monkeypatch, step):
+    out = track(agss, odd, "--overlay", "none")
+    before = snapshot(out)
+    with monkeypatch.context() as patch:
+        patch.setattr(Traces, step, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        words = ["track", odd / "odd.mp4", "--masks", odd / "first.png", "--out", out]
+        assert agss(*words).exit_code == 130
+    track(agss, odd)
+    assert snapshot(out).keys() == {*before, "overlay.mp4"}
+    assert not (out / ".progress").exists()
+    track(agss, odd, "--overwrite", "--overlay", "none")
+    assert snapshot(out).keys() == before.keys()
 
 
 def test_a_changed_image_of_the_overlay_is_somebodys_and_stays(agss, odd):

@@ -177,6 +177,14 @@ def test_links_planted_where_files_are_written_lead_nowhere(agss, clip, tmp_path
     assert target.read_text() == "mine"
 
 
+def test_what_a_run_left_that_ended_while_it_wrote_its_first_record_goes_with_the_next_one(agss, clip, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f".run.json.{'0' * 16}.part").write_text('{"asked"')
+    assert again(agss, clip, out).exit_code == 0
+    assert sorted(path.name for path in out.iterdir()) == [".states", "masks", "overlay.mp4", "run.json", "scores.csv"]
+
+
 def test_two_runs_into_one_folder_and_the_second_is_told_who_holds_it(agss, clip, done, tmp_path):
     out = shutil.copytree(done, tmp_path / "out")
     before = snapshot(done)

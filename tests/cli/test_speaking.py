@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -148,3 +149,15 @@ def test_masks_can_be_called_like_the_images(agss, clip, tmp_path):
     )
     assert refused.exit_code == 2
     assert "--names" in refused.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names that Windows and macOS do not take")
+@pytest.mark.parametrize("name", [b"two\nlines.png", b"caf\xe9.png", "left\u202eright.png".encode()])
+def test_names_that_a_record_cannot_hold_are_no_names_for_masks(agss, clip, tmp_path, name):
+    (tmp_path / "frames").mkdir()
+    shutil.copy(clip / "frames" / "00000.png", os.fsencode(tmp_path / "frames") + b"/" + name)
+    words = ["track", tmp_path / "frames", "--masks", clip / "truth/00000.png", "--out", tmp_path / "out"]
+    refused = agss(*words, "--names", "source")
+    assert refused.exit_code == 2
+    assert "rename it, or leave --names out" in refused.stderr
+    assert agss(*words).exit_code == 0

@@ -81,6 +81,11 @@ def test_davis_keeps_the_pictures_and_comes_back_through_our_reader(tmp_path):
     assert [path.name for path in sequence.frames] == ["00000.jpg", "00001.jpg", "00002.jpg"]
 
 
+def test_the_description_of_yolo_finds_its_images_from_anywhere(tmp_path):
+    export(tracked([np.zeros((HEIGHT, WIDTH), np.uint16)])[1], "yolo", tmp_path / "out")
+    assert "path:" not in (tmp_path / "out" / "data.yaml").read_text()  # which Ultralytics takes from where it runs
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_several_clips_go_into_one_folder_one_after_the_other(tmp_path, name):
     _, first = tracked([np.eye(HEIGHT, WIDTH, dtype=np.uint16)] * 2, Pictures(2))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 from stand_ins import masked_clip
 
 from agss_model.formats.registry import export
+from agss_model.runs.keyframes import read_keyframes
 from agss_model.video import open_source
 
 SIZE = WIDTH, HEIGHT = 40, 30
@@ -56,6 +59,25 @@ def test_supervision_reads_our_data_sets(tmp_path, clip, maps, name):
             assert np.array_equal(mask, expected) or (name == "yolo" and (mask ^ expected).sum() <= WIDTH + HEIGHT)
 
 
+def test_ultralytics_reads_our_data_set_from_anywhere(tmp_path, clip, maps, monkeypatch):
+    utils = pytest.importorskip("ultralytics.data.utils", reason="ultralytics is not installed")
+    dataset = pytest.importorskip("ultralytics.data.dataset")
+    export(clip, "yolo", tmp_path / "out")
+    monkeypatch.chdir("/")
+    data = utils.check_det_dataset(str(tmp_path / "out" / "data.yaml"))
+    assert data["names"] == {0: "person", 1: "dog"}
+    found = dataset.YOLODataset(
+        img_path=data["train"], data=data, task="segment", augment=False, imgsz=64, batch_size=1
+    )
+    assert len(found) == 3
+    for labels in found.labels:
+        shown = maps[int(Path(labels["im_file"]).stem)]
+        for index, outline in zip(labels["cls"].ravel(), labels["segments"], strict=True):
+            ys, xs = np.nonzero(shown == index + 1)
+            assert outline.min(0) == pytest.approx([xs.min() / WIDTH, ys.min() / HEIGHT], abs=1e-5)
+            assert outline.max(0) == pytest.approx([(xs.max() + 1) / WIDTH, (ys.max() + 1) / HEIGHT], abs=1e-5)
+
+
 def test_labelme_opens_our_files(tmp_path, clip, maps):
     module = pytest.importorskip("labelme._label_file", reason="labelme is not installed")
     export(clip, "labelme", tmp_path / "out")
@@ -68,12 +90,18 @@ def test_labelme_opens_our_files(tmp_path, clip, maps):
             assert np.array_equal(found, maps[number] == shape["group_id"])
 
 
-def test_datumaro_reads_our_coco(tmp_path, clip, maps):
+def test_datumaro_reads_our_coco_and_we_what_it_makes_of_it(tmp_path, clip, maps):
     datumaro = pytest.importorskip("datumaro", reason="datumaro is not installed")
     export(clip, "coco", tmp_path / "out")
     (tmp_path / "out" / "annotations").mkdir()
     (tmp_path / "out" / "annotations.json").rename(tmp_path / "out" / "annotations" / "instances_all.json")
     data = datumaro.Dataset.import_from(str(tmp_path / "out"), "coco_instances")
     for item in data:
-        for shape in item.annotations:
+        masks = [shape for shape in item.annotations if shape.type == datumaro.AnnotationType.mask]
+        assert len(masks) == 2
+        for shape in masks:
             assert np.array_equal(shape.image.astype(bool), maps[int(item.id)] == shape.attributes["track_id"])
+    data.export(str(tmp_path / "again"), "datumaro")
+    keyframes = read_keyframes(tmp_path / "again", clip.source)
+    assert keyframes.labels == LABELS
+    assert np.array_equal([keyframes.label_maps[number] for number in range(3)], maps)

@@ -175,3 +175,36 @@ def test_datumaro_is_read_with_masks_polygons_boxes_and_ids(tmp_path):
     assert keyframes.labels == {5: "person", 6: "car"}
     assert np.array_equal(label_map == 5, truth[1])
     assert np.array_equal(label_map == 6, truth[2])
+
+
+@pytest.mark.parametrize("box_first", [True, False])
+def test_a_box_beside_the_mask_of_its_object_is_passed_over(tmp_path, box_first):
+    """Datumaro writes both for each object of COCO."""
+    mask = np.zeros(SIZE[::-1], bool)
+    mask[2:9, 3:12] = True
+    mask[4, 5] = False
+    entries = [
+        {"type": "mask", "label_id": 0, "attributes": {"track_id": 5}, "group": 3, "rle": encode_coco_rle(mask)},
+        {"type": "bbox", "label_id": 0, "attributes": {"track_id": 5}, "group": 3, "bbox": [3, 2, 9, 7]},
+    ]
+    items = [{"id": "000002", "annotations": entries[::-1] if box_first else entries}]
+    labels = {"label": {"labels": [{"name": "car"}]}}
+    (tmp_path / "it.json").write_text(json.dumps({"info": {}, "categories": labels, "items": items}))
+    keyframes = read_keyframes(tmp_path / "it.json", Clip())
+    assert np.array_equal(keyframes.label_maps[2] == 5, mask)
+    assert not keyframes.doubtful
+
+
+def test_the_instances_are_found_among_other_tasks_of_coco_and_yolo_in_its_older_folders(tmp_path):
+    export(tracked([drawn_map(0)]), "coco", tmp_path / "coco")
+    folder = tmp_path / "export" / "annotations"
+    folder.mkdir(parents=True)
+    (tmp_path / "coco" / "annotations.json").rename(folder / "instances_all.json")
+    (folder / "captions_all.json").write_text("{}")
+    assert read_keyframes(tmp_path / "export", Clip()).ids == (1, 2)
+    old = tmp_path / "yolo"
+    (old / "obj_train_data").mkdir(parents=True)
+    (old / "obj.names").write_text("car\ndog\n")
+    (old / "train.txt").write_text("data/obj_train_data/00000.png\n")
+    (old / "obj_train_data" / "00000.txt").write_text("1 0.1 0.1 0.5 0.1 0.5 0.5\n")
+    assert read_keyframes(old, Clip()).labels == {1: "dog"}

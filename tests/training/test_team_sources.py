@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from little_data import make_videos
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from agss_model.cli.main import app
 from agss_model.errors import AgssError, ConfigError, MediaError
+from agss_model.masks import write_label_map
 from training.annotations.catalog import open_catalog
 from training.annotations.prepare import prepare
 
@@ -218,3 +220,23 @@ def test_what_tracking_reads_is_read_here_with_its_clip(tmp_path):
     path.write_text(json.dumps(coco | {"annotations": [entry | {"segmentation": []}]}))
     with pytest.raises(MediaError, match="1 boxes; training needs masks"):
         open_catalog([f"{path}::{clip}"])
+
+
+def test_masks_that_agss_track_takes_are_read_with_their_clip(tmp_path):
+    clip = tmp_path / "frames"
+    clip.mkdir()
+    given = tmp_path / "given"
+    given.mkdir()
+    drawn = np.zeros((30, 40), np.uint8)
+    drawn[4:12, 5:20], drawn[15:25, 22:36] = 1, 2
+    for number in range(4):
+        cv2.imwrite(str(clip / f"shot_{number}.png"), np.full((30, 40, 3), 90, np.uint8))
+    write_label_map(given / "shot_0.png", drawn)
+    (given / "shot_2.json").write_text('{"absent": [2]}')
+    [video] = open_catalog([f"{given}::{clip}"]).videos
+    assert (video.truth.frames(), video.truth.known(0), video.truth.known(2)) == ((0, 2), (1, 2), (2,))
+    assert np.array_equal(video.truth.label_map(0), drawn)
+    [video] = open_catalog([f"{given / 'shot_0.png'}::{clip}"]).videos
+    assert video.truth.frames() == (0,)
+    with pytest.raises(ConfigError, match="masks, COCO"):
+        open_catalog([str(given)])

@@ -17,9 +17,8 @@ from training.data.evaluation_data import refuse_evaluation_data
 
 HELP = (
     "A folder in DAVIS' or YouTube-VOS' layout; a CVAT for video or images 1.1 export (annotations.xml, its folder or "
-    "ZIP, the video beside it, or annotations.xml::VIDEO); COCO, Datumaro or LabelMe JSON or YOLO outlines, as "
-    "FILE::CLIP; "
-    "cvat:HOST/tasks/ID, /jobs/ID or /projects/ID; fiftyone:NAME/FIELD."
+    "ZIP, the video beside it, or annotations.xml::VIDEO); masks, COCO, Datumaro or LabelMe JSON or YOLO "
+    "outlines, as FILE::CLIP or FOLDER::CLIP; cvat:HOST/tasks/ID, /jobs/ID or /projects/ID; fiftyone:NAME/FIELD."
 )
 
 

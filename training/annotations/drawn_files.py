@@ -1,4 +1,4 @@
-"""Annotation files that `agss track` takes, with the clip they were drawn on, as a team's videos."""
+"""Masks and annotation files that `agss track` takes, with the clip they were drawn on, as a team's videos."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import numpy as np
 
 from agss_model.cvat import Include, Problem
 from agss_model.errors import MediaError
-from agss_model.formats.drawn import Drawn
-from agss_model.formats.reading import read_drawn
 from agss_model.masks.labels import LabelMap, object_ids
-from agss_model.runs.mask_names import MaskNames
+from agss_model.runs.keyframes import Keyframes, read_keyframes
 from agss_model.video import open_source
 from training.annotations.videos import TeamVideo
 
-KNOWN = "COCO or Datumaro JSON, LabelMe JSON, YOLO outlines, each written FILE::CLIP"
+KNOWN = "masks, COCO or Datumaro JSON, LabelMe JSON, YOLO outlines, each written FILE::CLIP or FOLDER::CLIP"
 
 
 def read_drawn_video(path: Path, media: Path) -> list[TeamVideo]:
-    """The one video of a file of annotations, or of a folder of LabelMe or YOLO files.
+    """The one video of what `agss track` takes as masks.
 
     Args:
         path: the file or folder.
@@ -31,14 +29,12 @@ def read_drawn_video(path: Path, media: Path) -> list[TeamVideo]:
         MaskError: nothing is drawn, or nobody can tell which object is which.
     """
     with open_source(media) as source:
-        drawn = read_drawn(path, source, MaskNames(source).frame)
+        drawn = read_keyframes(path, source)
         width, height = source.size
         count = len(source)
-    if drawn is None:
-        raise MediaError(f"{path} is none of what is read here: {KNOWN}")
     if drawn.boxes:
         raise MediaError(f"{path} has {drawn.boxes} boxes; training needs masks or outlines of every object")
-    truth = DrawnTruth(drawn, width, height, count, tuple(Problem("drawn", note) for note in drawn.notes))
+    truth = DrawnTruth(drawn, width, height, count, tuple(Problem("drawn", note) for note in drawn.doubtful))
     return [TeamVideo(media.stem, f"{path}::{media}", truth, lambda: open_source(media), drawn.labels)]
 
 
@@ -46,7 +42,7 @@ def read_drawn_video(path: Path, media: Path) -> list[TeamVideo]:
 class DrawnTruth:
     """What was drawn in a clip, a `Truth`; all of it counts as drawn by a human."""
 
-    drawn: Drawn
+    drawn: Keyframes
     width: int
     height: int
     frame_count: int
