@@ -202,7 +202,7 @@ def _button() -> list[Scenario]:
         5,
         "async ([state]) => { state.points = state.points.map((v, i) => v + 2 * (i % 2 === 0)); await state.save(); }",
     )
-    to_six = {1: range(6)}
+    to_five = {1: range(5)}
     twice = [mask(1, 0, group=3), mask(1, 9, group=3)]
     gone = work(6, "async ([state]) => { state.outside = true; await state.save(); }")
     return [
@@ -268,12 +268,10 @@ def _button() -> list[Scenario]:
             "a keyframe made by the button, job",
             [draw_track("polygon", 1, 0, 9), press(4, 9, keyframes=True), track(*POLYGONS, *BOTH)],
         ),
-        Scenario("masks ended by the button, job", [mask(), here, end(6), there], to_six),
-        Scenario("masks of the button ended by it, job", [mask(), to_end, end(6), to_end, there], {1: range(6)}),
-        Scenario(
-            "a track ended by the button, job", [draw_track("polygon"), here, end(6), there_polygons], {1: range(6)}
-        ),
-        Scenario("our track ended by the button, job", [mask(), here_polygons, end(6), there_polygons], to_six),
+        Scenario("masks ended by the button, job", [mask(), here, end(5), there], to_five),
+        Scenario("masks of the button ended by it, job", [mask(), to_end, end(5), to_end, there], to_five),
+        Scenario("a track ended by the button, job", [draw_track("polygon"), here, end(5), there_polygons], to_five),
+        Scenario("our track ended by the button, job", [mask(), here_polygons, end(5), there_polygons], to_five),
         Scenario("our track relabelled, button", [mask(), here_polygons, relabel(1, 5), to_end, there_polygons]),
         Scenario("button to the middle, job to the end", [mask(), press(0, 5), here]),
         Scenario(
