@@ -1542,13 +1542,14 @@
     const authors = keyframeAuthors(track, names);
     const keys = inOrder(track);
     const next = keys.find((key) => key.frame > frame && authors.get(key.frame) !== "ours")?.frame;
-    const before = keys.some((key) => key.frame < frame);
+    const before = keys.filter((key) => key.frame < frame).pop();
     const kept = keys.filter((key) => key.frame < frame || key.frame >= (next ?? Infinity));
     if (!kept.some(({ outside }) => !outside)) return { created: [], deleted: [track], next: void 0 };
     const { id, clientID, ...copy } = track;
     let ended = { ...copy, frame: kept[0].frame, shapes: kept };
     const stays = new Set(kept.map((key) => key.frame));
-    if (before && frozen && !stays.has(frozen.frame)) ended = withKeyframe(ended, frozen.frame, { points: frozen.points, outside: false });
+    const moves = before && frozen && String(frozen.points) !== String(before.points);
+    if (moves && !stays.has(frozen.frame)) ended = withKeyframe(ended, frozen.frame, { points: frozen.points, outside: false });
     if (before) ended = withKeyframe(ended, frame, { outside: true });
     const shapes = ended.shapes.map(({ id: old, ...shape }) => shape);
     return { created: [sealTrack({ ...ended, shapes }, names, stays.add(frame))], deleted: [track], next };

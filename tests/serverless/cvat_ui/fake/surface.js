@@ -46,7 +46,7 @@
             if (shape.type === 'mask') refuse('mask tracks are not supported');
             if (!config.frames.includes(shape.frame)) refuse(`Frame ${shape.frame} is outside of the job`);
             if (i && shape.frame <= track.shapes[i - 1].frame) refuse('keyframes must ascend');
-            if (shape.points.length < 6 || shape.points.length % 2) refuse('a polygon needs three points');
+            if (shape.type === 'polygon' && (shape.points.length < 6 || shape.points.length % 2)) refuse('a polygon needs three points');
         });
         return track;
     }
