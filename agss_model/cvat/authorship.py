@@ -40,10 +40,12 @@ class Names:
     Attributes:
         labels: by label_id.
         attributes: by spec_id.
+        mutable: spec_ids of the attributes that may change from frame to frame.
     """
 
     labels: Mapping[Any, str] = field(default_factory=dict)
     attributes: Mapping[Any, str] = field(default_factory=dict)
+    mutable: frozenset[Any] = frozenset()
 
 
 def author(item: Json, names: Names) -> Author:
@@ -76,6 +78,20 @@ def was_ours(item: Json, names: Names) -> bool:
     if "shapes" in item:
         return "ours" in keyframe_authors(item, names).values()
     return _marked(item) is not None
+
+
+def was_ours_as(track: Json, drawing: Json, names: Names) -> bool:
+    """Whether a machine of ours made a track as the object of a drawing, before a person gave it another label.
+
+    CVAT takes all attributes of the old label away then, and with them every seal.
+    """
+    if not drawing.get("attributes"):
+        return was_ours(track, names)
+    mutable, fixed = (
+        [a for a in drawing["attributes"] if (a["spec_id"] in names.mutable) is kind] for kind in (True, False)
+    )
+    shapes = [{**shape, "attributes": mutable} for shape in track["shapes"]]
+    return was_ours({**track, "label_id": drawing["label_id"], "attributes": fixed, "shapes": shapes}, names)
 
 
 def seal_mask(shape: Json, names: Names, near: int = 0) -> Json:

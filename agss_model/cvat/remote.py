@@ -106,6 +106,7 @@ def _names(labels: list[Any]) -> Names:
     return Names(
         {int(label["id"]): str(label["name"]) for label in labels},
         {int(attribute["id"]): str(attribute["name"]) for attribute in attributes},
+        frozenset(int(attribute["id"]) for attribute in attributes if attribute.get("mutable")),
     )
 
 

@@ -10,7 +10,8 @@
   function namesOf(labels) {
     const attributes = labels.flatMap((label) => label.attributes ?? []);
     const byId = (entries) => new Map(entries.filter(({ name }) => name !== void 0).map(({ id, name }) => [id, name]));
-    return { labels: byId(labels), attributes: byId(attributes) };
+    const mutable = new Set(attributes.filter((spec) => spec.mutable).map(({ id }) => id));
+    return { labels: byId(labels), attributes: byId(attributes), mutable };
   }
   function author(item, names) {
     if (!item.shapes) {
@@ -32,6 +33,12 @@
   function wasOurs(item, names) {
     if (!item.shapes) return marked(item) !== null;
     return [...keyframeAuthors(item, names).values()].includes("ours");
+  }
+  function wasOursAs(track, drawing, names) {
+    if (!drawing.attributes?.length) return wasOurs(track, names);
+    const part = (kind) => drawing.attributes.filter((entry) => names.mutable.has(entry.spec_id) === kind);
+    const shapes = track.shapes.map((shape) => ({ ...shape, attributes: part(true) }));
+    return wasOurs({ ...track, label_id: drawing.label_id, attributes: part(false), shapes }, names);
   }
   function sealMask(shape, names, near = 0) {
     const thousandths = Math.min(Math.floor((shape.score || 0) * 1e3 + 1e-6), 999);
@@ -209,6 +216,128 @@
     setTimeout(resolve, milliseconds);
   });
 
+  // src/identity.js
+  var isOutline = (shape) => shape.type === "mask" || shape.type === "polygon";
+  var keyframeAt = (track, frame) => track.shapes.find(
+    (shape) => shape.frame === frame && shape.type === "polygon" && !shape.outside
+  );
+  var drawnKeys = (track, names) => {
+    const authors = keyframeAuthors(track, names);
+    return track.shapes.filter(({ frame, type, outside }) => type === "polygon" && !outside && authors.get(frame) === "person");
+  };
+  function trackable({ shapes = [], tracks = [] }, frame) {
+    return {
+      shapes: shapes.filter((shape) => shape.frame === frame && isOutline(shape)),
+      tracks: tracks.filter((track) => keyframeAt(track, frame)),
+      tags: []
+    };
+  }
+  var between = ({ tracks = [] }, frame) => tracks.filter(
+    (track) => track.shapes.some(({ type }) => type === "polygon") && isShown(track, frame) && !keyframeAt(track, frame)
+  );
+  function sameObject(item, source, names) {
+    if (item.group !== source.group) return false;
+    return item.label_id === source.label_id || wasOurs(item, names) || Boolean(item.shapes && !source.shapes && wasOursAs(item, source, names));
+  }
+  var sameItem = (item, source, names) => item.clientID === source.clientID || Boolean(source.group && !item.shapes && !source.shapes && sameObject(item, source, names));
+  function deletedOf(all, source, numbers, names) {
+    if (!source.group) return /* @__PURE__ */ new Set();
+    const own = all.shapes.filter((shape) => sameObject(shape, source, names));
+    const shown = all.tracks.filter((track) => sameObject(track, source, names)).flatMap((track) => numbers.filter((number2) => number2 >= track.shapes[0].frame));
+    const near = new Map(own.filter(({ type }) => type === "mask").map((shape) => [shape.frame, nearOf(shape)]));
+    return emptied(numbers, /* @__PURE__ */ new Set([...own.map(({ frame }) => frame), ...shown]), near);
+  }
+  function isShown(track, frame) {
+    const before = inOrder(track).filter((shape) => shape.frame <= frame).pop();
+    return Boolean(before && !before.outside);
+  }
+  function around({ shapes, tracks }, frame, numbers, names) {
+    const present = ({ frame: at }) => numbers.includes(at);
+    const drawn = shapes.filter((shape) => shape.group && isOutline(shape) && present(shape) && author(shape, names) === "person");
+    drawn.sort((a, b) => Number(wasOurs(a, names)) - Number(wasOurs(b, names)) || a.frame - b.frame);
+    const sets = [];
+    drawn.forEach((shape) => {
+      const known = sets.find(({ source }) => sameObject(shape, source, names));
+      if (known) known.keys.push(shape);
+      else sets.push({ source: shape, keys: [shape] });
+    });
+    sets.push(...tracks.map((track) => ({ source: track, keys: drawnKeys(track, names).filter(present) })));
+    return sets.map(({ source, keys }) => {
+      const frames = keys.map((key) => key.frame).sort((a, b) => a - b);
+      const here = frames.includes(frame) ? frame : void 0;
+      const low = frames.filter((at) => at < frame).pop() ?? here;
+      const high = frames.find((at) => at > frame) ?? here;
+      return { source, drawn: keys.find((key) => key.frame === low), low, high };
+    }).filter(({ low, high }) => low < high);
+  }
+
+  // src/keying.js
+  async function shownPoints(job, frame) {
+    const states = await job.annotations.get(frame, false, []);
+    const shown = states.filter(({ objectType, outside }) => objectType === "track" && !outside);
+    return new Map(shown.map(({ clientID, points }) => [clientID, [...points]]));
+  }
+  function withKeyframe(track, frame, changes) {
+    const { id, ...before } = inOrder(track).filter((shape) => shape.frame <= frame).pop();
+    const rest = track.shapes.filter((shape) => shape.frame !== frame);
+    return { ...track, shapes: inOrder({ shapes: [...rest, { ...before, frame, ...changes }] }) };
+  }
+  async function withKeyframes(job, tracks, frame) {
+    if (tracks.every((track) => keyframeAt(track, frame))) return tracks;
+    const shown = await shownPoints(job, frame);
+    return tracks.filter((track) => keyframeAt(track, frame) || shown.has(track.clientID)).map((track) => {
+      if (keyframeAt(track, frame)) return track;
+      return withKeyframe(track, frame, { points: shown.get(track.clientID), outside: false });
+    });
+  }
+
+  // src/fusing.js
+  var SHARPNESS = 6;
+  var TINY = 22250738585072014e-324;
+  function progressAt(told, frame) {
+    const frames = [...told.keys()].sort((a, b) => a - b);
+    const after = frames.find((at) => at > frame);
+    const before = frames.filter((at) => at <= frame).pop();
+    if (before === void 0 || after === void 0 || !told.get(before) || !told.get(after)) return void 0;
+    return (frame - before) / (after - before);
+  }
+  function fuse(forward, backward, progress) {
+    const ids = [.../* @__PURE__ */ new Set([...forward.ids, ...backward.ids])].sort((a, b) => a - b);
+    const most = ids.length ? ids[ids.length - 1] : 0;
+    const ahead = weights(forward, most, (id) => progress.has(id) ? 1 - progress.get(id) : 1);
+    const behind = weights(backward, most, (id) => progress.get(id) ?? 1);
+    const total = ahead.map((weight, id) => Math.max(weight + behind[id], TINY));
+    const [shareOne, shareTwo] = [ahead, behind].map((weight) => weight.map((value, id) => value / total[id]));
+    const labels = new (most > 255 ? Uint16Array : Uint8Array)(forward.labels.length);
+    for (let at = 0; at < labels.length; at += 1) {
+      const [one, two] = [forward.labels[at], backward.labels[at]];
+      labels[at] = one === two || shareOne[one || two] >= shareTwo[two || one] ? one : two;
+    }
+    const overlap = overlaps(forward.labels, backward.labels, most);
+    const scores = new Map(ids.map((id) => {
+      const better2 = shareOne[id] >= shareTwo[id] ? forward : backward;
+      const agree = forward.ids.includes(id) && backward.ids.includes(id) ? overlap[id] : 1;
+      return [id, Number(((better2.scores.get(id) ?? 0) * (0.7 + 0.3 * agree)).toFixed(4))];
+    }));
+    return { ids, labels, scores };
+  }
+  function weights({ ids, scores }, most, nearness) {
+    const table = new Float64Array(most + 1);
+    ids.forEach((id) => {
+      table[id] = nearness(id) * (0.05 + 0.95 * (scores.get(id) ?? 0)) ** SHARPNESS;
+    });
+    return table;
+  }
+  function overlaps(one, two, most) {
+    const [both, either] = [new Float64Array(most + 1), new Float64Array(most + 1)];
+    for (let at = 0; at < one.length; at += 1) {
+      either[one[at]] += 1;
+      if (one[at] === two[at]) both[one[at]] += 1;
+      else either[two[at]] += 1;
+    }
+    return both.map((value, id) => either[id] ? value / either[id] : 1);
+  }
+
   // src/masks.js
   function decodeMask(points) {
     const [left, top, right, bottom] = points.slice(-4);
@@ -284,6 +413,42 @@
     }
   }
 
+  // src/labels.js
+  function painted(masks, { width, height }) {
+    const most = masks.reduce((a, { number: number2 }) => Math.max(a, number2), 0);
+    const labels = new (most > 255 ? Uint16Array : Uint8Array)(width * height);
+    masks.forEach(({ number: number2, points }) => {
+      const box = decodeMask(points);
+      for (let y = Math.max(0, -box.top); y < box.height && box.top + y < height; y += 1) {
+        for (let x = Math.max(0, -box.left); x < box.width && box.left + x < width; x += 1) {
+          if (box.data[y * box.width + x]) labels[(box.top + y) * width + box.left + x] = number2;
+        }
+      }
+    });
+    return labels;
+  }
+  function maskPoints(labels, numbers, { width }) {
+    const boxes = new Map(numbers.map((number2) => [number2, [Infinity, Infinity, -1, -1]]));
+    for (let at = 0; at < labels.length; at += 1) {
+      const box = labels[at] ? boxes.get(labels[at]) : void 0;
+      if (!box) continue;
+      const [x, y] = [at % width, Math.floor(at / width)];
+      if (x < box[0]) box[0] = x;
+      if (y < box[1]) box[1] = y;
+      if (x > box[2]) box[2] = x;
+      if (y > box[3]) box[3] = y;
+    }
+    return new Map([...boxes].map(([number2, [left, top, right, bottom]]) => {
+      if (right < 0) return [number2, null];
+      const [wide, high] = [right - left + 1, bottom - top + 1];
+      const data = new Uint8Array(wide * high);
+      for (let y = 0; y < high; y += 1) {
+        for (let x = 0; x < wide; x += 1) data[y * wide + x] = Number(labels[(top + y) * width + left + x] === number2);
+      }
+      return [number2, encodeMask({ left, top, width: wide, height: high, data })];
+    }));
+  }
+
   // src/rings.js
   function signedArea(ring) {
     let [area, n] = [0, ring.length];
@@ -332,61 +497,102 @@
   }
 
   // src/loop.js
-  async function begin(tracker, objects, frame) {
-    const states = await tracker.start(frame, objects.map((object) => object.start));
-    objects.forEach((object, i) => follow(object, states[i]));
-  }
   function follow(object, state) {
     object.state = state;
     object.ended = !state;
   }
+  function forget(object) {
+    object.state = null;
+    object.ended = false;
+  }
   async function advance(tracker, objects, frame, image) {
-    const followed = objects.filter((object) => object.state && !object.given.has(frame));
-    const drawn = objects.filter((object) => object.given.get(frame)?.mask);
-    const ended = objects.filter((object) => object.ended && !object.given.has(frame));
+    const here = objects.filter((object) => frame >= object.low && frame <= object.high);
+    const followed = here.filter((object) => object.state && !object.given.has(frame));
+    const drawn = here.filter((object) => object.given.get(frame)?.mask);
     const none = { states: [], shapes: [] };
     const reply = followed.length ? await tracker.step(frame, followed.map((object) => object.state)) : none;
     const masks = reply.shapes.map((shape) => shape && checkedMask(shape.points, image));
     const started = drawn.length ? await tracker.start(frame, drawn.map((object) => object.given.get(frame).mask)) : [];
     return () => {
-      objects.filter((object) => object.given.has(frame)).forEach((object) => {
-        object.state = null;
-        object.ended = false;
-      });
+      const found = new Map(here.filter((object) => object.ended && !object.given.has(frame)).map((object) => [object, { points: null }]));
+      here.filter((object) => object.given.has(frame)).forEach(forget);
       drawn.forEach((object, i) => follow(object, started[i]));
-      ended.forEach((object) => record(object, frame, null));
       followed.forEach((object, i) => {
         follow(object, reply.states[i]);
-        record(object, frame, masks[i], reply.shapes[i]?.score);
+        found.set(object, { points: masks[i], score: reply.shapes[i]?.score });
       });
+      return found;
     };
   }
-  function record(object, frame, points, score = void 0) {
+  function resultOf(found, objects, frame, image) {
+    const number2 = new Map(objects.map((object, i) => [object, i + 1]));
+    const drawn = objects.filter((object) => !found.has(object) && object.given.get(frame)?.mask);
+    const all = [
+      ...[...found].map(([object, { points, score = 1 }]) => ({ object, points, score })),
+      ...drawn.map((object) => ({ object, points: object.given.get(frame).mask, score: 1 }))
+    ].map(({ object, ...rest }) => ({ number: number2.get(object), ...rest }));
+    return {
+      ids: all.map((one) => one.number),
+      labels: painted(all.filter(({ points }) => points), image),
+      scores: new Map(all.map((one) => [one.number, one.points ? one.score : 0]))
+    };
+  }
+  function beneath(found, objects, frame, image) {
+    if (!found.size || !objects.some((object) => object.given.get(frame)?.mask)) return found;
+    const result = resultOf(found, objects, frame, image);
+    return seenIn(result, objects, new Set(found.keys()), image);
+  }
+  function fused(ahead, behind, objects, frame, image) {
+    const results = [ahead, behind].map((found) => resultOf(found, objects, frame, image));
+    const known = /* @__PURE__ */ new Set([...ahead.keys(), ...behind.keys()]);
+    if (!known.size) return ahead;
+    const told = objects.map(({ given }, i) => [i + 1, new Map([...given].map(([at, { mask: mask2 }]) => [at, Boolean(mask2)]))]);
+    const progress = told.map(([number2, of]) => [number2, progressAt(of, frame)]).filter(([, place]) => place !== void 0);
+    return seenIn(fuse(results[0], results[1], new Map(
+      /** @type {any} */
+      progress
+    )), objects, known, image);
+  }
+  function seenIn({ labels, scores }, objects, which, image) {
+    const numbers = objects.map((object, i) => [object, i + 1]).filter(([object]) => which.has(object));
+    const masks = maskPoints(labels, numbers.map(([, number2]) => number2), image);
+    return new Map(numbers.map(([object, number2]) => [object, { points: masks.get(number2), score: scores.get(number2) }]));
+  }
+  function record(object, frame, { points, score }) {
     if (object.taken.has(frame)) return;
     if (!points) object.lost.push(frame);
     else if (object.kind === "track") object.rings.set(frame, ringOf(decodeMask(points)));
     else object.masks.push({ frame, points, score });
   }
-  async function trackAll({ tracker, objects, frame, frames, image, control }) {
-    const done = [];
-    let begun = false;
-    while (done.length < frames.length) {
-      const next = frames[done.length];
-      control.progress(done.length, begun ? next : frame);
-      const work = begun ? advance(tracker, objects, next, image) : begin(tracker, objects, frame);
-      const outcome = await Promise.race([control.ended, work.then((keep) => ({ keep }), (error) => ({ error }))]);
-      const decision = typeof outcome === "string" ? outcome : await control.settled();
-      if (decision === "keep") return done;
-      if (decision === "discard") return [];
-      if (outcome.error) {
-        const answer = await control.failed(explain(outcome.error), done.length);
-        if (answer !== "again") return answer === "keep" ? done : [];
-      } else if (!begun) {
-        begun = true;
-      } else {
-        outcome.keep();
-        done.push(next);
+  async function outcomeOf(work, control, done) {
+    const outcome = await Promise.race([control.ended, work.then((keep) => ({ keep }), (error) => ({ error }))]);
+    const decision = typeof outcome === "string" ? outcome : await control.settled();
+    if (decision) return decision;
+    return outcome.error ? control.failed(explain(outcome.error), done) : outcome;
+  }
+  async function trackAll({ tracker, objects, frame = null, frames, image, control }) {
+    const [done, behind] = [[], /* @__PURE__ */ new Map()];
+    const both = frame === null;
+    const orders = both ? [[...frames].reverse(), frames] : [[frame, ...frames]];
+    const steps = orders.flatMap((order, pass) => order.map((at, place) => ({ at, place, last: pass === orders.length - 1 })));
+    for (let step = 0; step < steps.length; ) {
+      const { at, place, last } = steps[step];
+      if (!place) objects.forEach(forget);
+      control.progress(done.length, at, both ? step : done.length);
+      const outcome = await outcomeOf(advance(tracker, objects, at, image), control, done.length);
+      if (outcome === "keep") return done;
+      if (outcome === "discard") return [];
+      if (outcome === "again") continue;
+      step += 1;
+      const found = outcome.keep();
+      if (!last) {
+        behind.set(at, found);
+        continue;
       }
+      const result = both ? fused(found, behind.get(at), objects, at, image) : beneath(found, objects, at, image);
+      behind.delete(at);
+      result.forEach((one, object) => record(object, at, one));
+      if (both || place) done.push(at);
     }
     return done;
   }
@@ -598,8 +804,8 @@
     if (vertices.some(({ least }) => least > most)) return false;
     const first = vertices.reduce((best, { least }, i) => least < vertices[best].least ? i : best, 0);
     const start2 = vertices[first].place;
-    let reached = new Uint8Array(length + 1);
-    reached[0] = 1;
+    let reached2 = new Uint8Array(length + 1);
+    reached2[0] = 1;
     for (let step = 0; step < count2; step += 1) {
       const edge = (first + step) % count2;
       const onward = new Uint8Array(length + 1);
@@ -607,16 +813,16 @@
       let any = false;
       for (let place = 0; place <= length; place += 1) {
         const row = (start2 + place) % length;
-        going = away[row * count2 + edge] <= most && (going || reached[place] === 1);
+        going = away[row * count2 + edge] <= most && (going || reached2[place] === 1);
         if (going && squaredTo(polygon, (edge + 1) % count2, outline, row) <= most) {
           onward[place] = 1;
           any = true;
         }
       }
       if (!any) return false;
-      reached = onward;
+      reached2 = onward;
     }
-    return reached[length] === 1;
+    return reached2[length] === 1;
   }
 
   // src/keyframes.js
@@ -677,7 +883,7 @@
     /** The first two keyframes, both chosen freely; or a single one, with the fewest corners. */
     first() {
       let best = null;
-      let begin2 = 0;
+      let begin = 0;
       for (let end = this.start + 1, misses = 0; end <= this.last && misses <= PATIENCE; end += 1) {
         const carried = this.lie(this.start, end);
         const turn = bestStart(carried[0], carried[carried.length - 1]);
@@ -692,9 +898,9 @@
         misses = good ? 0 : misses + 1;
         if (!good) continue;
         best = [{ place: this.start, points: good[0] }, { place: end, points: good[1] }];
-        begin2 = turn;
+        begin = turn;
       }
-      this.lies = this.lies.map((polygon) => turned(polygon, begin2));
+      this.lies = this.lies.map((polygon) => turned(polygon, begin));
       const [outline] = this.outlines;
       return best ?? [{ place: this.start, points: pointsAt(outline, simplified(outline, this.tolerance)) }];
     }
@@ -756,8 +962,8 @@
     const { id, clientID, ...rest } = object;
     return { ...rest, ...changes };
   }
-  function attributesAt(object, at, frame) {
-    const passed = [...object.given].filter(([other]) => frame < at ? other <= at : other >= at);
+  function attributesAt(object, at) {
+    const passed = [...object.given].filter(([other, { shape }]) => shape && (object.first < at ? other <= at : other >= at));
     passed.sort(([a], [b]) => Math.abs(a - at) - Math.abs(b - at));
     const values2 = (item) => new Map((item?.attributes ?? []).map(({ spec_id: id, value }) => [id, value]));
     const [first, here] = [new Map([...values2(object.drawn), ...values2(object.source)]), values2(passed[0]?.[1].shape)];
@@ -768,7 +974,7 @@
     }));
     return [false, true].map((kind) => known.filter(({ mutable }) => Boolean(mutable) === kind).map(({ entry }) => entry));
   }
-  function maskShape(object, { frame, points, score }, { start: start2, numbers, names }) {
+  function maskShape(object, { frame, points, score }, { numbers, names }) {
     const { label_id, z_order = 0 } = object.source;
     const place = numbers.indexOf(frame);
     const written = /* @__PURE__ */ new Set([...object.masks.map((mask2) => mask2.frame), ...object.deleted]);
@@ -785,19 +991,17 @@
       occluded: false,
       outside: false,
       elements: [],
-      attributes: attributesAt(object, frame, start2).flat(),
+      attributes: attributesAt(object, frame).flat(),
       score: Number.isFinite(score) ? score : 1
     }, names, near);
   }
-  function exactKeys(object, start2, tolerance) {
+  function exactKeys(object, tolerance) {
     const ring = (shape, mask2) => {
       if (shape.type === "polygon") return shape.points;
       const outline = outlineOf(ringOf(decodeMask(mask2)));
       return [...pointsAt(outline, simplified(outline, tolerance))];
     };
-    const exact = /* @__PURE__ */ new Map([[start2, { shape: object.drawn, points: ring(object.drawn, object.start) }]]);
-    object.given.forEach(({ shape, mask: mask2 }, at) => exact.set(at, { shape, points: mask2 && ring(shape, mask2) }));
-    return exact;
+    return new Map([...object.given].map(([at, { shape, mask: mask2 }]) => [at, { shape, points: mask2 && ring(shape, mask2) }]));
   }
   async function chooseKeys(objects, tolerance) {
     for (const object of objects.filter(({ kind }) => kind === "track")) {
@@ -814,7 +1018,7 @@
     }
   }
   function runsOf(frames, object) {
-    const breaks = [...object.given.keys(), ...object.lost, ...object.taken, object.drawn.frame];
+    const breaks = [...object.given.keys(), ...object.lost, ...object.taken];
     const runs = [];
     frames.forEach((frame, i) => {
       const before = frames[i - 1];
@@ -823,8 +1027,8 @@
     });
     return runs;
   }
-  function trackShapes(object, { start: start2, done, lastFrame, tolerance, later }) {
-    const exact = exactKeys(object, start2, tolerance);
+  function trackShapes(object, { done, lastFrame, tolerance, later }) {
+    const exact = exactKeys(object, tolerance);
     const make = (frame, points, outside, occluded = false) => ({
       type: "polygon",
       rotation: 0,
@@ -833,10 +1037,10 @@
       points,
       outside,
       occluded,
-      attributes: attributesAt(object, frame, start2)[1]
+      attributes: attributesAt(object, frame)[1]
     });
     const keys = new Map(object.keys.map(({ frame, points }) => [frame, points]));
-    const frames = [start2, ...done].sort((a, b) => a - b);
+    const frames = [.../* @__PURE__ */ new Set([object.first, ...reached(object, done)])].sort((a, b) => a - b);
     const shapes = [];
     let shown = null;
     [...frames, frames[frames.length - 1] + 1].forEach((frame) => {
@@ -851,49 +1055,50 @@
     });
     return shapes;
   }
-  function newTrack(object, shapes, { start: start2, names }) {
-    const { label_id, group = 0 } = object.source;
-    const [fixed] = attributesAt(object, start2, start2);
-    const track = { label_id, group, source: SOURCE, frame: shapes[0].frame, attributes: fixed, elements: [], shapes };
-    return sealTrack(track, names, /* @__PURE__ */ new Set([start2, ...object.given.keys()]));
+  var reached = (object, done) => done.filter((frame) => frame >= object.low && frame <= object.high);
+  function newTrack(object, shapes, { names }) {
+    const { label_id, group: group2 = 0 } = object.source;
+    const [fixed] = attributesAt(object, object.first);
+    const track = { label_id, group: group2, source: SOURCE, frame: shapes[0].frame, attributes: fixed, elements: [], shapes };
+    return sealTrack(track, names, new Set(object.given.keys()));
   }
   function continuedTrack(object, run) {
-    const { start: start2, done, names } = run;
+    const { names } = run;
+    const done = reached(object, run.done);
     const [low, high] = [Math.min(...done), Math.max(...done)];
     const authors = keyframeAuthors(object.source, names);
-    const stays = ({ frame }) => frame === start2 || frame < low || frame > high || authors.get(frame) !== "ours";
+    const stays = ({ frame }) => frame === object.first || frame < low || frame > high || authors.get(frame) !== "ours";
     const kept = object.source.shapes.filter(stays);
     const taken = new Set(kept.map(({ frame }) => frame));
-    const later = kept.some(({ frame }) => frame > high);
+    const later = kept.some(({ frame }) => frame >= high);
     const fresh = trackShapes(object, { ...run, later }).filter(({ frame }) => !taken.has(frame));
     const merged = inOrder({ shapes: [...kept, ...fresh] }).map(({ id, ...shape }) => shape);
     const track = copyOf(object.source, { frame: merged[0].frame, shapes: merged });
     return sealTrack(track, names, taken);
   }
   function assemble(objects, run) {
-    const { done, now, names, start: start2 } = run;
+    const { done, now, names } = run;
     const [created, deleted] = [emptyCollection(), emptyCollection()];
     if (!done.length) return { created, deleted };
     const present = new Map([...now.shapes, ...now.tracks].map((object) => [object.clientID, object]));
-    const reached = new Set(done);
     const remove = (clientID) => {
       const object = present.get(clientID);
       if (object) (object.shapes ? deleted.tracks : deleted.shapes).push(object);
       present.delete(clientID);
     };
-    objects.filter((object) => present.has(object.source.clientID)).forEach((object) => {
-      object.replaced.forEach((clientIDs, at) => reached.has(at) && clientIDs.forEach(remove));
+    objects.filter((object) => present.has(object.source.clientID) && reached(object, done).length).forEach((object) => {
+      object.replaced.forEach((clientIDs, at) => done.includes(at) && clientIDs.forEach(remove));
       if (object.kind === "mask") {
         created.shapes.push(...object.masks.map((mask2) => maskShape(object, mask2, run)));
         if (!object.masks.length || object.source.group === object.group) return;
         created.shapes.push(copyOf(object.source, { group: object.group }));
       } else if (object.source.shapes) {
         const track = continuedTrack(object, run);
-        if (content(track, names) === content(object.source, names)) return;
+        if (content(track, names) === content(present.get(object.source.clientID), names)) return;
         created.tracks.push(track);
       } else {
         const shapes = trackShapes(object, { ...run, later: false });
-        if (shapes.every((shape) => shape.frame === start2 || shape.outside)) return;
+        if (shapes.every((shape) => shape.frame === object.first || shape.outside)) return;
         created.tracks.push(newTrack(object, shapes, run));
       }
       remove(object.source.clientID);
@@ -935,6 +1140,8 @@
     page;
     /** @type {any} */
     job;
+    /** @type {any} */
+    steps;
     constructor(page2, { onProgress, cancelled, job, settings }) {
       Object.assign(this, { page: page2, onProgress, job, keep: settings.keep });
       this.ended = new Promise((resolve) => {
@@ -944,11 +1151,11 @@
         }, 200);
       });
     }
-    begin(total, objects) {
-      Object.assign(this, { total, objects });
+    begin(total, objects, steps) {
+      Object.assign(this, { total, objects, steps });
     }
-    progress(done, frame) {
-      this.onProgress(`Frame ${frame}: ${done} of ${this.total} frames done`, Math.floor(done / this.total * 100));
+    progress(done, frame, steps) {
+      this.onProgress(`Frame ${frame}: ${done} of ${this.total} frames done`, Math.floor(steps / this.steps * 100));
     }
     async settled() {
     }
@@ -969,17 +1176,6 @@
   };
 
   // src/objects.js
-  var isOutline = (shape) => shape.type === "mask" || shape.type === "polygon";
-  var keyframeAt = (track, frame) => track.shapes.find(
-    (shape) => shape.frame === frame && shape.type === "polygon" && !shape.outside
-  );
-  function trackable({ shapes = [], tracks = [] }, frame) {
-    return {
-      shapes: shapes.filter((shape) => shape.frame === frame && isOutline(shape)),
-      tracks: tracks.filter((track) => keyframeAt(track, frame)),
-      tags: []
-    };
-  }
   function resultKind(output, source, label) {
     if (source.shapes || label?.type === "polygon") return "track";
     if (label?.type === "mask") return "mask";
@@ -989,13 +1185,15 @@
   function framesBetween(numbers, deleted, frame, target) {
     const backward = target < frame;
     const [low, high] = backward ? [target, frame - 1] : [frame + 1, target];
-    const between = numbers.filter((number2) => number2 >= low && number2 <= high && !deleted[number2]);
-    return between.sort((a, b) => backward ? b - a : a - b);
+    const between2 = numbers.filter((number2) => number2 >= low && number2 <= high && !deleted[number2]);
+    return between2.sort((a, b) => backward ? b - a : a - b);
   }
   var Tracked = class {
-    constructor(source, frame, label, output, image) {
-      const drawn = source.shapes ? keyframeAt(source, frame) : source;
+    constructor({ source, drawn, low = -Infinity, high = Infinity }, label, output, image) {
       this.source = source;
+      this.first = drawn.frame;
+      this.low = low;
+      this.high = high;
       this.label = label;
       this.kind = resultKind(output, source, label);
       this.start = toMask(drawn, image);
@@ -1012,28 +1210,47 @@
       this.state = null;
       this.ended = false;
       this.drawn = drawn;
+      this.give(drawn, this.start);
     }
     /** As people can find it; a group that it got in this run counts only once something is saved with it. */
     get name() {
       const label = this.label?.name ?? `label ${this.source.label_id}`;
-      const group = this.newGroup && !this.masks.length ? this.source.group : this.group;
-      return group ? `${label} (group ${group})` : label;
+      const group2 = this.newGroup && !this.masks.length ? this.source.group : this.group;
+      return group2 ? `${label} (group ${group2})` : label;
     }
     /** Sorts what is already there of this object on the frames to come. */
-    meet(all, { frames, numbers, image, names, again }) {
+    meet(all, { frames: every, numbers, image, names, again }) {
+      const frames = every.filter((frame) => frame >= this.low && frame <= this.high);
       const coming = new Set(frames);
       if (this.source.shapes) {
-        const authors = keyframeAuthors(this.source, names);
-        const ahead = this.source.shapes.filter(({ frame }) => coming.has(frame) && authors.get(frame) !== "ours");
-        ahead.forEach((shape) => this.give(shape, shape.outside ? null : toMask(shape, image)));
+        this.meetKeys(frames, image, names);
         return;
       }
       if (!this.group || this.newGroup) return;
       const same = (item) => sameObject(item, this.source, names);
       all.shapes.filter((shape) => coming.has(shape.frame) && isOutline(shape) && same(shape)).forEach((shape) => this.meetShape(shape, author(shape, names), image));
-      all.tracks.filter((track) => same(track)).forEach((track) => this.meetTrack(track, author(track, names), frames));
+      all.tracks.filter((track) => same(track)).forEach((track) => this.meetTrack(track, author(track, names), frames, numbers));
       if (this.kind === "mask") this.deleted = deletedOf(all, this.source, numbers, names);
-      if (!again) this.deleted.forEach((frame) => this.taken.add(frame));
+      if (!again) this.keepDeleted(frames);
+    }
+    /** What was deleted up to where the object is drawn again, or to the end, is not there: it takes nothing from others. */
+    keepDeleted(frames) {
+      this.deleted.forEach((frame) => this.taken.add(frame));
+      let ending = true;
+      [...frames].sort((a, b) => b - a).forEach((frame) => {
+        if (this.given.has(frame) || !this.deleted.has(frame)) ending = this.given.has(frame);
+        else if (ending) this.given.set(frame, { shape: null, mask: null });
+      });
+    }
+    /** Keyframes of the object's own track that are not ours; one that says "outside" holds up to the next keyframe. */
+    meetKeys(frames, image, names) {
+      const authors = keyframeAuthors(this.source, names);
+      const keys = inOrder(this.source);
+      keys.forEach((shape, i) => {
+        if (authors.get(shape.frame) === "ours") return;
+        const held = shape.outside ? keys[i + 1]?.frame ?? Infinity : shape.frame + 1;
+        frames.filter((frame) => frame >= shape.frame && frame < held).forEach((frame) => this.given.set(frame, { shape, mask: shape.outside ? null : toMask(shape, image) }));
+      });
     }
     meetShape(shape, by, image) {
       if (by === "ours") {
@@ -1041,16 +1258,23 @@
         return;
       }
       if (by === "other") this.taken.add(shape.frame);
-      const mask2 = by === "person" && !this.given.has(shape.frame) ? toMask(shape, image) : null;
+      const known = this.given.get(shape.frame)?.shape.clientID ?? shape.clientID;
+      const mask2 = by === "person" && known === shape.clientID ? toMask(shape, image) : null;
       if (!mask2) return;
       this.give(shape, mask2);
       if (this.kind === "track") this.replace(shape, shape.frame);
     }
-    /** A track beside a drawing: one of ours gives way, and beside one of people nothing is added. */
-    meetTrack(track, by, frames) {
+    /** A track beside a drawing: one of ours gives way as a whole, and beside one of people nothing is added. */
+    meetTrack(track, by, frames, numbers) {
       const first = Math.min(...track.shapes.map(({ frame }) => frame));
-      if (by === "ours") this.replace(track, frames[0]);
-      else frames.filter((frame) => frame >= first).forEach((frame) => this.taken.add(frame));
+      if (by !== "ours") {
+        frames.filter((frame) => frame >= first).forEach((frame) => this.taken.add(frame));
+        return;
+      }
+      const visible = numbers.filter((frame) => isShown(track, frame));
+      const inside = visible.filter((frame) => frames.includes(frame) || frame === this.first);
+      if (inside.length === visible.length) this.replace(track, frames[0]);
+      else if (inside.length) throw new Sentence(cutting(this.name, visible));
     }
     give(shape, mask2) {
       this.given.set(shape.frame, { shape, mask: mask2 });
@@ -1059,25 +1283,25 @@
       this.replaced.set(frame, [...this.replaced.get(frame) ?? [], clientID]);
     }
   };
-  function sameObject(item, source, names) {
-    return item.group === source.group && (item.label_id === source.label_id || wasOurs(item, names));
-  }
-  function deletedOf(all, source, numbers, names) {
-    if (!source.group) return /* @__PURE__ */ new Set();
-    const own = all.shapes.filter((shape) => sameObject(shape, source, names));
-    const shown = all.tracks.filter((track) => sameObject(track, source, names)).flatMap((track) => numbers.filter((number2) => number2 >= track.shapes[0].frame));
-    const near = new Map(own.filter(({ type }) => type === "mask").map((shape) => [shape.frame, nearOf(shape)]));
-    return emptied(numbers, /* @__PURE__ */ new Set([...own.map(({ frame }) => frame), ...shown]), near);
-  }
+  var cutting = (name, frames) => `An earlier run wrote a polygon track of ${name} over frames ${frames[0]} to ${frames[frames.length - 1]}, which would be cut. Track over all of these frames, or delete that track first.`;
   function toMask(shape, image) {
     if (shape.type === "polygon") return maskOfPolygon(shape.points, image);
     return checkedMask(shape.points, image, `A mask on frame ${shape.frame} is damaged. Draw it again, then start tracking.`);
   }
   function plan(run) {
-    const { chosen, all, frame, output, labels } = run;
+    const { chosen, all, frame, output, labels, both } = run;
     const label = new Map(labels.map((entry) => [entry.id, entry]));
-    const sources = [...chosen.shapes, ...chosen.tracks];
-    const objects = sources.map((source) => new Tracked(source, frame, label.get(source.label_id), output, run.image));
+    const items = [...chosen.shapes, ...chosen.tracks];
+    const isChosen = ({ source }) => items.some((item) => sameItem(item, source, run.names));
+    const starts = both ? around(all, frame, run.numbers, run.names).filter(isChosen) : items.map(
+      (source) => ({ source, drawn: source.shapes ? keyframeAt(source, frame) : source })
+    );
+    const objects = starts.map((start2) => new Tracked(start2, label.get(start2.source.label_id), output, run.image));
+    if (!both) group(objects, all, frame);
+    objects.forEach((object) => object.meet(all, run));
+    return objects.filter((object) => object.start);
+  }
+  function group(objects, all, frame) {
     const neighbours = trackable(all, frame).shapes;
     const alike = (a, b) => a.label_id === b.label_id && a.group === b.group;
     objects.filter((object) => !object.source.shapes).forEach((object) => {
@@ -1085,21 +1309,21 @@
       const shared = Boolean(object.group && first && first.clientID !== object.source.clientID);
       object.newGroup = object.kind === "mask" ? shared || !object.group : shared;
     });
-    let group = Math.max(0, ...[all.shapes, all.tracks].map(
-      (list) => list.reduce((most, { group: value }) => Math.max(most, value || 0), 0)
+    let most = Math.max(0, ...[all.shapes, all.tracks].map(
+      (list) => list.reduce((highest, { group: value }) => Math.max(highest, value || 0), 0)
     ));
     objects.filter((object) => object.newGroup && object.kind === "mask").forEach((object) => {
-      group += 1;
-      object.group = group;
+      most += 1;
+      object.group = most;
     });
-    objects.forEach((object) => object.meet(all, run));
-    return objects.filter((object) => object.start);
   }
 
   // src/settings.js
   var NAME = "Track all objects";
+  var END = "Not here any more";
   var SETTINGS_KEY = "agss-vos.settings.1";
   var OUTPUTS = { drawn: "As drawn", mask: "Masks", track: "Polygon tracks" };
+  var WAYS = { to: "To a frame", both: "Both ways between what people drew" };
   var DEFAULTS = { output: "drawn", tolerance: 2, reach: "end", keep: true, model: "" };
   function loadSettings() {
     let saved = null;
@@ -1135,21 +1359,25 @@
 
   // src/action.js
   var PARAMETERS = {
+    way: "Way",
     target: "Track to frame",
+    keyframes: "Make keyframes here where tracks have none",
     output: "Result",
     tolerance: "Tolerance of tracks (pixels)",
     keep: "Keep finished frames when cancelled",
     model: "Tracker"
   };
-  function toParameters(declared, { target, output, tolerance, keep, model }) {
-    const values2 = { target, output: OUTPUTS[output], tolerance, keep, model };
+  function toParameters(declared, { way, target, keyframes, output, tolerance, keep, model }) {
+    const values2 = { way: WAYS[way], target, keyframes, output: OUTPUTS[output], tolerance, keep, model };
     const used = Object.entries(PARAMETERS).filter(([, label]) => label in declared);
     return Object.fromEntries(used.map(([key, label]) => [label, String(values2[key])]));
   }
   function fromParameters(parameters, defaults) {
     const value = (key) => parameters[PARAMETERS[key]];
     return {
+      both: value("way") === WAYS.both,
       target: Number(value("target")),
+      keyframes: String(value("keyframes")) === "true",
       output: Object.keys(OUTPUTS).find((key) => OUTPUTS[key] === value("output")) ?? defaults.output,
       tolerance: Number(value("tolerance")) || defaults.tolerance,
       keep: String(value("keep") ?? defaults.keep) === "true",
@@ -1173,11 +1401,13 @@
         const models = page2.trackers.map((tracker) => tracker.id);
         const text = (key) => PARAMETERS[key];
         return {
+          [text("way")]: { type: "select", values: Object.values(WAYS), defaultValue: WAYS.to },
           [text("target")]: {
             type: "number",
             values: ({ instance }) => [String(instance.startFrame), String(instance.stopFrame), "1"],
             defaultValue: ({ instance }) => String(targetOf(settings.reach, frame(), instance))
           },
+          [text("keyframes")]: { type: "checkbox", values: ["true", "false"], defaultValue: "false" },
           [text("output")]: { type: "select", values: Object.values(OUTPUTS), defaultValue: OUTPUTS[settings.output] },
           [text("tolerance")]: { type: "number", values: ["0.5", "20", "0.5"], defaultValue: String(settings.tolerance) },
           [text("keep")]: { type: "checkbox", values: ["true", "false"], defaultValue: String(settings.keep) },
@@ -1201,9 +1431,13 @@
       isApplicableForObject({ objectType, shapeType }) {
         return shapeType === "polygon" || shapeType === "mask" && objectType === "shape";
       }
-      applyFilter({ collection, frameData }) {
-        const { shapes, tracks, tags } = trackable(collection, frameData.number);
-        const wanted = ({ clientID }) => this.only === null || clientID === this.only;
+      applyFilter({ collection, frameData: { number: number2 } }) {
+        const { both, keyframes } = this.settings;
+        const { shapes, tracks, tags } = both ? everywhere(collection) : trackable(collection, number2);
+        if (keyframes && !both) tracks.push(...between(collection, number2));
+        const names = namesOf(this.job.labels);
+        const only = [...shapes, ...tracks].find(({ clientID }) => clientID === this.only);
+        const wanted = (item) => this.only === null || Boolean(only && sameItem(item, only, names));
         return { shapes: shapes.filter(wanted), tracks: tracks.filter(wanted), tags };
       }
       async run({ collection, frameData, onProgress, cancelled }) {
@@ -1218,40 +1452,43 @@
         }
       }
       async track(chosen, image, control) {
-        const { job, settings } = this;
+        const { job, settings: { both, output, target, tolerance, model } } = this;
         const frame = image.number;
-        const [trackers, { frames, deleted, present }, all] = await Promise.all([
+        const [trackers, { frames: ahead, deleted, present }, all] = await Promise.all([
           explained(listTrackers(core)),
-          framesOf(core, job, frame, settings.target),
+          framesOf(core, job, frame, target),
           job.annotations.export()
         ]);
-        const tracker = new Tracker(core, job, chooseTracker(trackers, settings.model));
+        const tracker = new Tracker(core, job, chooseTracker(trackers, model));
         const names = namesOf(job.labels);
+        const tracks = both ? chosen.tracks : await withKeyframes(job, chosen.tracks, frame);
         const objects = plan({
-          chosen,
+          chosen: { ...chosen, tracks },
           all,
           frame,
-          frames,
-          numbers: present,
-          output: settings.output,
+          both,
+          output,
           labels: job.labels,
           image,
           names,
-          again: this.again
+          again: this.again,
+          frames: both ? present : ahead,
+          numbers: present
         });
-        const reason = deleted ? `Frame ${frame} is deleted. Restore it, or start from another frame.` : refusal(objects, frames, frame);
+        const inside = (number2) => objects.some(({ low, high }) => number2 >= low && number2 <= high);
+        const frames = both ? present.filter(inside) : ahead;
+        const reason = refusal({ objects, frames, frame, deleted, both });
         if (reason) throw new Sentence(reason);
-        saveSettings({ ...settings, reach: reachOf(settings.target, frame, job) });
-        control.begin(frames.length, objects);
-        const done = await trackAll({ tracker, objects, frame, frames, image, control });
+        saveSettings({ ...this.settings, reach: both ? loadSettings().reach : reachOf(target, frame, job) });
+        control.begin(frames.length, objects, frames.length * (both ? 2 : 1));
+        const done = await trackAll({ tracker, objects, frame: both ? null : frame, frames, image, control });
         if (!done.length) return control.nothing();
-        await chooseKeys(objects, settings.tolerance);
+        await chooseKeys(objects, tolerance);
         const result = assemble(objects, {
-          start: frame,
           done,
           numbers: present,
           names,
-          tolerance: settings.tolerance,
+          tolerance,
           lastFrame: job.stopFrame,
           now: await job.annotations.export()
         });
@@ -1271,9 +1508,102 @@
     const present = numbers.filter((number2) => !deleted[number2]).sort((a, b) => a - b);
     return { frames: framesBetween(numbers, deleted, frame, target), deleted: Boolean(deleted[frame]), numbers, present, allDeleted: deleted };
   }
-  function refusal(objects, frames, frame) {
+  var everywhere = ({ shapes, tracks }) => ({
+    shapes: shapes.filter((shape) => shape.group && isOutline(shape)),
+    tracks: tracks.filter((track) => track.shapes.some(({ type }) => type === "polygon")),
+    tags: []
+  });
+  function refusal({ objects, frames, frame, deleted, both }) {
+    if (both) return objects.length ? null : `No object is drawn on both sides of frame ${frame}. ${BOTH_SIDES}`;
+    if (deleted) return `Frame ${frame} is deleted. Restore it, or start from another frame.`;
     if (!objects.length) return `There is no mask or polygon to track on frame ${frame}. Draw the objects first.`;
     return frames.length ? null : "There is no frame to track to. Choose another target frame of this job.";
+  }
+  var BOTH_SIDES = "Draw it before and after this frame; masks and polygons of one object need one group (G).";
+
+  // src/ending.js
+  var KINDS = /* @__PURE__ */ new Set(["polygon", "rectangle"]);
+  function endable({ shapes, tracks }, frame) {
+    return [
+      ...shapes.filter((shape) => shape.frame === frame && shape.group && isOutline(shape)),
+      ...tracks.filter((track) => track.shapes.every(({ type }) => KINDS.has(type)) && isShown(track, frame))
+    ];
+  }
+  function endOf(item, frame, all, names, frozen) {
+    return item.shapes ? endOfTrack(item, frame, names, frozen) : endOfShapes(item, frame, all, names);
+  }
+  function endOfShapes(item, frame, all, names) {
+    const own = all.shapes.filter((shape) => shape.frame >= frame && isOutline(shape) && sameObject(shape, item, names));
+    const later = own.filter((shape) => shape.frame > frame && author(shape, names) !== "ours").map((shape) => shape.frame);
+    const next = later.length ? Math.min(...later) : void 0;
+    return { created: [], deleted: own.filter((shape) => shape.frame === frame || shape.frame < (next ?? Infinity)), next };
+  }
+  function endOfTrack(track, frame, names, frozen) {
+    const authors = keyframeAuthors(track, names);
+    const keys = inOrder(track);
+    const next = keys.find((key) => key.frame > frame && authors.get(key.frame) !== "ours")?.frame;
+    const before = keys.filter((key) => key.frame < frame).pop();
+    const kept = keys.filter((key) => key.frame < frame || key.frame >= (next ?? Infinity));
+    if (!kept.some(({ outside }) => !outside)) return { created: [], deleted: [track], next: void 0 };
+    const { id, clientID, ...copy } = track;
+    let ended = { ...copy, frame: kept[0].frame, shapes: kept };
+    const stays = new Set(kept.map((key) => key.frame));
+    const moves = before && frozen && String(frozen.points) !== String(before.points);
+    if (moves && !stays.has(frozen.frame)) ended = withKeyframe(ended, frozen.frame, { points: frozen.points, outside: false });
+    if (before) ended = withKeyframe(ended, frame, { outside: true });
+    const shapes = ended.shapes.map(({ id: old, ...shape }) => shape);
+    return { created: [sealTrack({ ...ended, shapes }, names, stays.add(frame))], deleted: [track], next };
+  }
+  async function endAll(job, items, frame, numbers, names) {
+    const all = await job.annotations.export();
+    const previous = numbers.filter((number2) => number2 < frame).pop();
+    const shown = previous === void 0 ? /* @__PURE__ */ new Map() : await shownPoints(job, previous);
+    const [created, deleted] = [0, 0].map(() => ({ shapes: [], tracks: [], tags: [] }));
+    const nexts = items.map((item) => {
+      const points = shown.get(item.clientID);
+      const end = endOf(item, frame, all, names, points && { frame: previous, points });
+      created.tracks.push(...end.created);
+      deleted[item.shapes ? "tracks" : "shapes"].push(...end.deleted);
+      return { item, next: end.next };
+    });
+    return { created, deleted, nexts };
+  }
+
+  // src/endaction.js
+  function endActionClass({ core }) {
+    return class EndObjects extends core.classes.BaseCollectionAction {
+      /** `clientIDs`: of what is ended on the frame. */
+      constructor(clientIDs) {
+        super();
+        this.clientIDs = new Set(clientIDs);
+      }
+      get name() {
+        return END;
+      }
+      get parameters() {
+        return {};
+      }
+      async init(job) {
+        this.job = job;
+      }
+      async destroy() {
+      }
+      isApplicableForObject() {
+        return false;
+      }
+      applyFilter({ collection, frameData }) {
+        const chosen = endable(collection, frameData.number).filter(({ clientID }) => this.clientIDs.has(clientID));
+        return { shapes: chosen.filter((item) => !item.shapes), tracks: chosen.filter((item) => item.shapes), tags: [] };
+      }
+      /** `nexts` is then {item, next} of each: the frame on which a person drew it again. */
+      async run({ collection, frameData: { number: number2 } }) {
+        const { present } = await framesOf(core, this.job, number2, number2);
+        const items = [...collection.shapes, ...collection.tracks];
+        const { created, deleted, nexts } = await endAll(this.job, items, number2, present, namesOf(this.job.labels));
+        this.nexts = nexts;
+        return { created, deleted };
+      }
+    };
   }
 
   // src/elements.js
@@ -1345,6 +1675,269 @@
   }
 
   // src/dialog.js
+  var fieldOf = (label, input, hint) => h("div", { class: "agss-vos-field" }, h("label", { for: input.id }, label), h("div", {}, input, hint));
+  function selectOf(id, options, value) {
+    const select = h("select", { id, class: "agss-vos-input" }, Object.entries(options).map(([key, text]) => h("option", { value: key }, text)));
+    select.value = value;
+    return select;
+  }
+  var OUTPUT_HINTS = {
+    drawn: "Masks stay masks, one per frame. Polygons become polygon tracks.",
+    mask: "One mask per frame; the masks of an object share a group.",
+    track: "One track per object, with keyframes only where the tolerance needs them. Holes and smaller separate parts are left out."
+  };
+  function askSettings(panel, facts, settings) {
+    return new Promise((resolve) => {
+      const { job, frame, shapes, keyable, selected, trackers, between: between2, deleted, drawnAround, endable: endable2 } = facts;
+      const target = h("input", {
+        id: "agss-vos-target",
+        class: "agss-vos-input agss-vos-number",
+        type: "number",
+        min: job.startFrame,
+        max: job.stopFrame,
+        step: 1,
+        required: true,
+        "aria-describedby": "agss-vos-frames",
+        "data-focus": true
+      });
+      target.value = targetOf(settings.reach, frame, job);
+      const frames = h("p", { id: "agss-vos-frames", class: "agss-vos-hint", "aria-live": "polite" });
+      const output = selectOf("agss-vos-output", OUTPUTS, settings.output);
+      const outputHint = h("p", { class: "agss-vos-hint" });
+      const tolerance = h("input", {
+        id: "agss-vos-tolerance",
+        class: "agss-vos-input agss-vos-number",
+        type: "number",
+        min: 0.5,
+        max: 20,
+        step: 0.5,
+        required: true,
+        "aria-describedby": "agss-vos-tolerance-hint"
+      });
+      tolerance.value = settings.tolerance;
+      const toleranceField = fieldOf("Tolerance", tolerance, h(
+        "p",
+        { id: "agss-vos-tolerance-hint", class: "agss-vos-hint" },
+        "Pixels a track may leave the outline; more gives fewer keyframes."
+      ));
+      const names = Object.fromEntries(trackers.map((tracker) => [tracker.id, tracker.name || tracker.id]));
+      const model = selectOf("agss-vos-model", names, names[settings.model] ? settings.model : trackers[0].id);
+      const scope = selected && scopeField(shapes, keyable, selected);
+      const again = deleted > 0 ? againField(deleted) : null;
+      const here = shapes.length || keyable.length;
+      const ways = { ...here && { to: WAYS.to }, ...drawnAround.length && { both: WAYS.both } };
+      const way = selectOf("agss-vos-way", ways, here ? "to" : "both");
+      const wayHint = h("p", { class: "agss-vos-hint" });
+      const keyframes = keyable.length > 0 ? keyframesField(keyable, !shapes.length) : null;
+      const only = () => scope?.querySelector("input:checked").value === "one" ? selected.clientID : null;
+      const submit = h("button", { type: "submit", class: "agss-vos-button agss-vos-primary" }, "Track");
+      const jump = (text, to) => button(text, () => {
+        target.value = to;
+        update();
+      }, { "aria-label": `${text}: frame ${to}`, disabled: to === frame });
+      const targetField = fieldOf("To frame", target, [
+        h("span", { class: "agss-vos-jumps" }, jump("Job start", job.startFrame), jump("Job end", job.stopFrame)),
+        frames
+      ]);
+      const update = () => {
+        const both = way.value === "both";
+        const list = between2(target.valueAsNumber);
+        const ends = drawnAround.filter(({ clientIDs }) => only() === null || clientIDs.has(only()));
+        frames.textContent = describeFrames(frame, list, job);
+        wayHint.textContent = both ? describeBoth(ends) : "";
+        targetField.hidden = both;
+        target.disabled = both;
+        if (keyframes) keyframes.hidden = both;
+        const none = !shapes.length && !keyframes?.querySelector("input").checked;
+        submit.disabled = both ? !ends.length : !list.numbers.length || none;
+        outputHint.textContent = OUTPUT_HINTS[output.value];
+        const tracks = output.value === "track" || output.value === "drawn" && shapes.some((shape) => shape.type !== "mask");
+        toleranceField.hidden = !tracks;
+        tolerance.disabled = !tracks;
+      };
+      const form2 = h(
+        "form",
+        {
+          oninput: update,
+          onsubmit: (event) => {
+            event.preventDefault();
+            const checked = (field) => Boolean(field?.querySelector("input").checked);
+            resolve({
+              way: way.value,
+              target: Number(target.value),
+              keyframes: checked(keyframes),
+              output: output.value,
+              tolerance: Number(tolerance.value),
+              keep: settings.keep,
+              model: model.value,
+              again: checked(again),
+              only: only()
+            });
+          }
+        },
+        scope || h("p", { class: "agss-vos-lead" }, leadOf(shapes, keyable, frame), facts.note && h("span", { class: "agss-vos-hint" }, ` ${facts.note}`)),
+        drawnAround.length > 0 && fieldOf("Frames", way, wayHint),
+        targetField,
+        keyframes,
+        fieldOf("Result", output, outputHint),
+        toleranceField,
+        again,
+        trackers.length > 1 && fieldOf("Tracker", model),
+        h(
+          "div",
+          { class: "agss-vos-buttons" },
+          endable2.length > 0 && button("Not here any more…", () => resolve("end"), { class: "agss-vos-link agss-vos-aside" }),
+          button("Cancel", () => resolve(null)),
+          submit
+        )
+      );
+      update();
+      panel.show(NAME, form2, () => resolve(null));
+      target.select();
+    });
+  }
+  function leadOf(shapes, keyable, frame) {
+    if (shapes.length) return `${countShapes(shapes)} on frame ${frame}.`;
+    return keyable.length ? `No keyframe on frame ${frame}.` : `Nothing is drawn on frame ${frame} itself.`;
+  }
+  function keyframesField(tracks, checked) {
+    const box = h("input", { id: "agss-vos-keyframes", type: "checkbox", checked });
+    return fieldOf(
+      "Keyframes",
+      h("label", { class: "agss-vos-choice" }, box, h("span", {}, `Make one here for ${count(tracks.length, "polygon track")}`)),
+      h("p", { class: "agss-vos-hint" }, "CVAT shows a shape here without a keyframe. It becomes one, which counts as yours, and tracking starts from it.")
+    );
+  }
+  function describeBoth(ends) {
+    if (!ends.length) return "The selected object is not drawn on both sides of this frame.";
+    const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
+    return `${count(ends.length, "object")} between frames ${low} and ${high}, tracked from both ends and fused, each between its own nearest drawings.`;
+  }
+  function scopeField(shapes, keyable, selected) {
+    const choice = (value, text, checked) => h(
+      "label",
+      { class: "agss-vos-choice" },
+      h("input", { type: "radio", name: "agss-vos-scope", value, checked }),
+      h("span", {}, text)
+    );
+    return h("fieldset", { class: "agss-vos-field" }, h("legend", {}, "Objects"), h(
+      "div",
+      {},
+      choice("all", `All on this frame: ${countShapes([...shapes, ...keyable])}`, true),
+      choice("one", `Only the selected one: ${selected.name}`, false)
+    ));
+  }
+  function againField(frames) {
+    const box = h("input", { id: "agss-vos-again", type: "checkbox" });
+    return fieldOf(
+      "Deleted",
+      h("label", { class: "agss-vos-choice" }, box, h("span", {}, "Track again")),
+      h("p", { class: "agss-vos-hint" }, `Masks of an earlier run were deleted on ${count(frames, "frame")} and stay deleted.`)
+    );
+  }
+  function countShapes(shapes) {
+    const kinds = { mask: "mask", polygon: "polygon", track: "polygon track" };
+    const parts = Object.keys(kinds).map((kind) => [shapes.filter(({ type }) => type === kind).length, kinds[kind]]);
+    return parts.filter(([number2]) => number2).map(([number2, noun]) => count(number2, noun)).join(", ");
+  }
+  function describeFrames(frame, { numbers, deleted, target, inside }, { startFrame, stopFrame }) {
+    if (!inside) return `Choose a frame of this job, ${startFrame} to ${stopFrame}.`;
+    if (target === frame) return "This is the current frame. Choose another one.";
+    if (!numbers.length) return "All frames up to there are deleted.";
+    const left = deleted ? ` ${count(deleted, "deleted frame")} left out.` : "";
+    return `${target > frame ? "Forward" : "Backward"} over ${count(numbers.length, "frame")}.${left}`;
+  }
+
+  // src/endform.js
+  function askEnding(panel, { frame, endable: endable2, active, nameOf: nameOf2 }) {
+    return new Promise((resolve) => {
+      const boxes = endable2.map((item) => [item, h("input", { type: "checkbox", checked: item.clientID === active })]);
+      const submit = h("button", { type: "submit", class: "agss-vos-button agss-vos-primary" }, "End them");
+      const chosen = () => boxes.filter(([, box]) => box.checked).map(([{ clientID }]) => clientID);
+      const update = () => {
+        submit.disabled = !chosen().length;
+      };
+      const kind = (item) => item.shapes ? "track" : item.type;
+      const form2 = h(
+        "form",
+        {
+          oninput: update,
+          onsubmit: (event) => {
+            event.preventDefault();
+            resolve(chosen());
+          }
+        },
+        h("p", { class: "agss-vos-lead" }, `From frame ${frame} on, up to where a person drew it again, this is not there:`),
+        h("fieldset", { class: "agss-vos-field" }, h("legend", {}, "Objects"), h("div", {}, boxes.map(([item, box]) => h(
+          "label",
+          { class: "agss-vos-choice" },
+          box,
+          h("span", {}, `${nameOf2(item)}: ${kind(item)}`)
+        )))),
+        h(
+          "p",
+          { class: "agss-vos-hint" },
+          "Tracks go outside here. Masks and polygons of this frame are removed, and those that machines made on later frames."
+        ),
+        h("div", { class: "agss-vos-buttons" }, button("Back", () => resolve("back")), submit)
+      );
+      update();
+      panel.show(END, form2, () => resolve(null));
+    });
+  }
+
+  // src/facts.js
+  async function factsOf(page2, job, frame) {
+    const [all, listed, { numbers, present, allDeleted, deleted }] = await Promise.all([
+      job.annotations.export(),
+      page2.listTrackers(),
+      framesOf(page2.core, job, frame, frame)
+    ]);
+    if (deleted) throw new Sentence(`Frame ${frame} is deleted. Restore it, or start from another frame.`);
+    const names = namesOf(job.labels);
+    const { shapes, tracks } = trackable(all, frame);
+    const asTrack = (track) => ({ ...track, type: "track" });
+    const [found, keyable] = [[...shapes, ...tracks.map(asTrack)], between(all, frame).map(asTrack)];
+    chooseTracker(listed);
+    const everything = [...all.shapes, ...all.tracks];
+    const drawnAround = around(all, frame, present, names).map(({ source, low, high }) => ({
+      low,
+      high,
+      clientIDs: new Set(everything.filter((item) => sameItem(item, source, names)).map(({ clientID }) => clientID))
+    }));
+    if (!found.length && !keyable.length && !drawnAround.length) {
+      throw new Sentence(`There is no mask or polygon on frame ${frame}, and no object is drawn on both sides of it. Draw the objects first, then track them. To track both ways: ${BOTH_SIDES}`);
+    }
+    const gone = new Set(shapes.flatMap((shape) => [...deletedOf(all, shape, present, names)]));
+    const { filters, activatedStateID } = page2.annotation.annotations ?? {};
+    const active = [...found, ...keyable].find(({ clientID }) => clientID === activatedStateID);
+    return {
+      job,
+      frame,
+      shapes: found,
+      keyable,
+      drawnAround,
+      trackers: listed,
+      deleted: gone.size,
+      endable: endable(all, frame),
+      active: activatedStateID,
+      between: (target) => {
+        const inside = Number.isInteger(target) && target >= job.startFrame && target <= job.stopFrame;
+        const every = inside ? framesBetween(numbers, {}, frame, target) : [];
+        const left = every.filter((number2) => !allDeleted[number2]);
+        return { target, inside, numbers: left, deleted: every.length - left.length };
+      },
+      selected: active && found.length + keyable.length > 1 && { clientID: active.clientID, name: nameOf(job, active) },
+      nameOf: (item) => nameOf(job, item),
+      note: filters?.length ? "Those that your filter hides are left out." : ""
+    };
+  }
+  function nameOf(job, object) {
+    const label = job.labels.find(({ id }) => id === object.label_id)?.name ?? "object";
+    return object.group ? `${label} (group ${object.group})` : label;
+  }
+
+  // src/panel.js
   var Panel = class {
     constructor() {
       this.title = h("h2", { id: "agss-vos-title", class: "agss-vos-title" }, NAME);
@@ -1401,136 +1994,6 @@
       });
     }
   };
-  var fieldOf = (label, input, hint) => h("div", { class: "agss-vos-field" }, h("label", { for: input.id }, label), h("div", {}, input, hint));
-  function selectOf(id, options, value) {
-    const select = h("select", { id, class: "agss-vos-input" }, Object.entries(options).map(([key, text]) => h("option", { value: key }, text)));
-    select.value = value;
-    return select;
-  }
-  var OUTPUT_HINTS = {
-    drawn: "Masks stay masks, one per frame. Polygons become polygon tracks.",
-    mask: "One mask per frame; the masks of an object share a group.",
-    track: "One track per object, with keyframes only where the tolerance needs them. Holes and smaller separate parts are left out."
-  };
-  function askSettings(panel, facts, settings) {
-    return new Promise((resolve) => {
-      const { job, frame, shapes, selected, trackers, between, deleted } = facts;
-      const target = h("input", {
-        id: "agss-vos-target",
-        class: "agss-vos-input agss-vos-number",
-        type: "number",
-        min: job.startFrame,
-        max: job.stopFrame,
-        step: 1,
-        required: true,
-        "aria-describedby": "agss-vos-frames",
-        "data-focus": true
-      });
-      target.value = targetOf(settings.reach, frame, job);
-      const frames = h("p", { id: "agss-vos-frames", class: "agss-vos-hint", "aria-live": "polite" });
-      const output = selectOf("agss-vos-output", OUTPUTS, settings.output);
-      const outputHint = h("p", { class: "agss-vos-hint" });
-      const tolerance = h("input", {
-        id: "agss-vos-tolerance",
-        class: "agss-vos-input agss-vos-number",
-        type: "number",
-        min: 0.5,
-        max: 20,
-        step: 0.5,
-        required: true,
-        "aria-describedby": "agss-vos-tolerance-hint"
-      });
-      tolerance.value = settings.tolerance;
-      const toleranceField = fieldOf("Tolerance", tolerance, h(
-        "p",
-        { id: "agss-vos-tolerance-hint", class: "agss-vos-hint" },
-        "Pixels a track may leave the outline; more gives fewer keyframes."
-      ));
-      const names = Object.fromEntries(trackers.map((tracker) => [tracker.id, tracker.name || tracker.id]));
-      const model = selectOf("agss-vos-model", names, names[settings.model] ? settings.model : trackers[0].id);
-      const scope = selected && scopeField(shapes, selected);
-      const again = deleted > 0 ? againField(deleted) : null;
-      const submit = h("button", { type: "submit", class: "agss-vos-button agss-vos-primary" }, "Track");
-      const jump = (text, to) => button(text, () => {
-        target.value = to;
-        update();
-      }, { "aria-label": `${text}: frame ${to}`, disabled: to === frame });
-      const update = () => {
-        const list = between(target.valueAsNumber);
-        frames.textContent = describeFrames(frame, list, job);
-        submit.disabled = !list.numbers.length;
-        outputHint.textContent = OUTPUT_HINTS[output.value];
-        const tracks = output.value === "track" || output.value === "drawn" && shapes.some((shape) => shape.type !== "mask");
-        toleranceField.hidden = !tracks;
-        tolerance.disabled = !tracks;
-      };
-      const form2 = h(
-        "form",
-        {
-          oninput: update,
-          onsubmit: (event) => {
-            event.preventDefault();
-            resolve({
-              target: Number(target.value),
-              output: output.value,
-              tolerance: Number(tolerance.value),
-              keep: settings.keep,
-              model: model.value,
-              again: Boolean(again?.querySelector("input").checked),
-              only: scope?.querySelector("input:checked").value === "one" ? selected.clientID : null
-            });
-          }
-        },
-        scope || h("p", { class: "agss-vos-lead" }, `${countShapes(shapes)} on frame ${frame}.`, facts.note && h("span", { class: "agss-vos-hint" }, ` ${facts.note}`)),
-        fieldOf("To frame", target, [
-          h("span", { class: "agss-vos-jumps" }, jump("Job start", job.startFrame), jump("Job end", job.stopFrame)),
-          frames
-        ]),
-        fieldOf("Result", output, outputHint),
-        toleranceField,
-        again,
-        trackers.length > 1 && fieldOf("Tracker", model),
-        h("div", { class: "agss-vos-buttons" }, button("Cancel", () => resolve(null)), submit)
-      );
-      update();
-      panel.show(NAME, form2, () => resolve(null));
-      target.select();
-    });
-  }
-  function scopeField(shapes, selected) {
-    const choice = (value, text, checked) => h(
-      "label",
-      { class: "agss-vos-choice" },
-      h("input", { type: "radio", name: "agss-vos-scope", value, checked }),
-      h("span", {}, text)
-    );
-    return h("fieldset", { class: "agss-vos-field" }, h("legend", {}, "Objects"), h(
-      "div",
-      {},
-      choice("all", `All on this frame: ${countShapes(shapes)}`, true),
-      choice("one", `Only the selected one: ${selected.name}`, false)
-    ));
-  }
-  function againField(frames) {
-    const box = h("input", { id: "agss-vos-again", type: "checkbox" });
-    return fieldOf(
-      "Deleted",
-      h("label", { class: "agss-vos-choice" }, box, h("span", {}, "Track again")),
-      h("p", { class: "agss-vos-hint" }, `Masks of an earlier run were deleted on ${count(frames, "frame")} and stay deleted.`)
-    );
-  }
-  function countShapes(shapes) {
-    const kinds = { mask: "mask", polygon: "polygon", track: "polygon track" };
-    const parts = Object.keys(kinds).map((kind) => [shapes.filter(({ type }) => type === kind).length, kinds[kind]]);
-    return parts.filter(([number2]) => number2).map(([number2, noun]) => count(number2, noun)).join(", ");
-  }
-  function describeFrames(frame, { numbers, deleted, target, inside }, { startFrame, stopFrame }) {
-    if (!inside) return `Choose a frame of this job, ${startFrame} to ${stopFrame}.`;
-    if (target === frame) return "This is the current frame. Choose another one.";
-    if (!numbers.length) return "All frames up to there are deleted.";
-    const left = deleted ? ` ${count(deleted, "deleted frame")} left out.` : "";
-    return `${target > frame ? "Forward" : "Backward"} over ${count(numbers.length, "frame")}.${left}`;
-  }
 
   // src/progress.js
   function duration(seconds) {
@@ -1546,6 +2009,8 @@
     objects;
     /** @type {any} */
     total;
+    /** @type {any} */
+    steps;
     constructor(page2, panel, job) {
       Object.assign(this, { page: page2, panel });
       this.ended = new Promise((resolve) => {
@@ -1560,10 +2025,11 @@
       window.addEventListener("beforeunload", this.warn);
       this.done = 0;
     }
-    begin(total, objects) {
-      Object.assign(this, { total, objects });
+    /** `steps`: calls in all, more than there are frames where they are gone through twice. */
+    begin(total, objects, steps) {
+      Object.assign(this, { total, objects, steps });
       this.started = null;
-      this.bar = h("progress", { class: "agss-vos-bar", max: total, "aria-label": "Frames done" });
+      this.bar = h("progress", { class: "agss-vos-bar", max: steps, "aria-label": "Frames done" });
       this.where = h("p", { "aria-live": "off" });
       this.rest = h("p", { class: "agss-vos-hint" });
       this.view();
@@ -1576,17 +2042,17 @@
         () => this.stop()
       );
     }
-    progress(done, frame) {
+    progress(done, frame, steps) {
       this.done = done;
-      if (!this.started && done) this.started = { at: performance.now(), done };
-      this.where.textContent = `Frame ${frame}, ${done} of ${this.total} done`;
-      if (done) this.bar.value = done;
-      this.rest.textContent = [this.remaining(done), this.lostNow()].filter(Boolean).join(" ");
+      if (!this.started && steps) this.started = { at: performance.now(), steps };
+      this.where.textContent = `Frame ${frame}, ${done} of ${this.total} done${steps > done ? ", tracked from both ends" : ""}`;
+      if (steps) this.bar.value = steps;
+      this.rest.textContent = [this.remaining(steps), this.lostNow()].filter(Boolean).join(" ");
     }
-    remaining(done) {
-      if (!this.started || done <= this.started.done) return "The tracker is starting; the first frame takes longer.";
-      const perFrame = (performance.now() - this.started.at) / 1e3 / (done - this.started.done);
-      return `About ${duration(perFrame * (this.total - done))} left.`;
+    remaining(steps) {
+      if (!this.started || steps <= this.started.steps) return "The tracker is starting; the first frame takes longer.";
+      const perStep = (performance.now() - this.started.at) / 1e3 / (steps - this.started.steps);
+      return `About ${duration(perStep * (this.steps - steps))} left.`;
     }
     lostNow() {
       const last = this.done && this.objects.filter((object) => object.lost.length);
@@ -1642,6 +2108,8 @@
     running;
     /** @type {any} */
     Action;
+    /** @type {any} */
+    EndAction;
     /** @type {any} */
     core;
     constructor({ core, store, dispatch, actionCreators }) {
@@ -1707,12 +2175,14 @@
         const cancel = () => resolve(null);
         panel.show(NAME, [h("p", {}, "Reading this frame…"), h("div", { class: "agss-vos-buttons" }, button("Cancel", cancel))], cancel);
       });
-      const facts = await Promise.race([this.facts(job, frame), cancelled]);
+      const facts = await Promise.race([factsOf(this, job, frame), cancelled]);
       if (!facts) return;
       const chosen = await askSettings(panel, facts, loadSettings());
-      if (!chosen) return;
+      if (chosen === "end") await this.endWith(panel, job, facts);
+      else if (chosen) await this.trackAs(panel, job, frame, chosen);
+    }
+    async trackAs(panel, job, frame, { only, again, ...settings }) {
       panel.show(NAME, h("p", {}, "Starting…"), null);
-      const { only, again, ...settings } = chosen;
       let control = null;
       const action = new this.Action({ only, again, control: () => {
         control = new DialogControl(this, panel, job);
@@ -1725,45 +2195,22 @@
       this.redraw();
       this.report(job, control.summary);
     }
-    /** What the form shows: the objects of the frame, the trackers, the frames. */
-    async facts(job, frame) {
-      const [all, listed, { numbers, present, allDeleted, deleted }] = await Promise.all([
-        job.annotations.export(),
-        this.listTrackers(),
-        framesOf(this.core, job, frame, frame)
-      ]);
-      if (deleted) throw new Sentence(`Frame ${frame} is deleted. Restore it, or start from another frame.`);
-      const { shapes, tracks } = trackable(all, frame);
-      const found = [...shapes, ...tracks.map((track) => ({ ...track, type: "track" }))];
-      chooseTracker(listed);
-      const without = all.tracks.filter((track) => track.shapes.some(({ type }) => type === "polygon")).length - tracks.length;
-      if (!found.length) {
-        const hint = without > 0 ? " Polygon tracks need a keyframe on this frame." : "";
-        throw new Sentence(`There is no mask or polygon on frame ${frame}. Draw the objects first, then track them.${hint}`);
-      }
-      const names = namesOf(job.labels);
-      const gone = new Set(shapes.flatMap((shape) => [...deletedOf(all, shape, present, names)]));
-      const active = found.find(({ clientID }) => clientID === this.annotation.annotations?.activatedStateID);
-      const between = (target) => {
-        const inside = Number.isInteger(target) && target >= job.startFrame && target <= job.stopFrame;
-        const every = inside ? framesBetween(numbers, {}, frame, target) : [];
-        const present2 = every.filter((number2) => !allDeleted[number2]);
-        return { target, inside, numbers: present2, deleted: every.length - present2.length };
-      };
-      return {
-        job,
-        frame,
-        shapes: found,
-        trackers: listed,
-        between,
-        deleted: gone.size,
-        selected: active && found.length > 1 && { clientID: active.clientID, name: this.nameOf(job, active) },
-        note: this.annotation.annotations?.filters?.length ? "Those that your filter hides are left out." : ""
-      };
-    }
-    nameOf(job, object) {
-      const label = job.labels.find(({ id }) => id === object.label_id)?.name ?? "object";
-      return object.group ? `${label} (group ${object.group})` : label;
+    async endWith(panel, job, facts) {
+      const chosen = await askEnding(panel, facts);
+      if (chosen === "back") await this.trackWith(panel, job);
+      if (!Array.isArray(chosen)) return;
+      panel.show(END, h("p", {}, "Ending…"), null);
+      const action = new this.EndAction(chosen);
+      await this.core.actions.run(job, action, {}, facts.frame, facts.frame, [], () => {
+      }, () => false);
+      this.redraw();
+      const again = action.nexts.filter(({ next }) => next !== void 0).map(({ item, next }) => `${nameOf(job, item)} is drawn again on frame ${next} and stays from there on.`);
+      this.notices.show({
+        kind: "success",
+        title: `Ended ${count(action.nexts.length, "object")} on frame ${facts.frame}`,
+        lines: [...again, "Undo takes it back; save to keep it."],
+        seconds: again.length ? 0 : 10
+      });
     }
     async listTrackers() {
       this.trackers = await explained(listTrackers(this.core));
@@ -1793,9 +2240,9 @@
       let waiting = false;
       const place = () => {
         waiting = false;
-        const group = document.querySelector(".cvat-annotation-header-left-group");
-        if (!group || this.header.parentElement === group) return;
-        group.append(this.header);
+        const group2 = document.querySelector(".cvat-annotation-header-left-group");
+        if (!group2 || this.header.parentElement === group2) return;
+        group2.append(this.header);
         this.listTrackers().catch(() => {
         });
       };
@@ -1836,6 +2283,7 @@
     .agss-vos-jumps { display: inline-flex; gap: 8px; margin-left: 8px; }
     .agss-vos-dialog .agss-vos-hint { margin: 4px 0 0; color: #595959; font-size: 13px; }
     .agss-vos-buttons { display: flex; justify-content: flex-end; flex-wrap: wrap; gap: 8px; margin-top: 20px; }
+    .agss-vos-aside { margin-right: auto; }
     .agss-vos-button { height: 32px; padding: 4px 15px; border: 1px solid #d9d9d9; border-radius: 6px; background: #fff; color: #1f1f1f; font: inherit; line-height: 1.4; cursor: pointer; }
     .agss-vos-button:hover:enabled { border-color: #4096ff; color: #0958d9; }
     .agss-vos-primary, .agss-vos-primary:hover:enabled { border-color: #0958d9; background: #0958d9; color: #fff; }
@@ -1899,6 +2347,7 @@
     }
     const ours = new Page(surface);
     ours.Action = actionClass(ours);
+    ours.EndAction = endActionClass(ours);
     optional('The action in "Run actions"', () => core.actions.register(new ours.Action()));
     optional("The menu item", () => ours.addMenuItem());
     optional("The button in the header", () => ours.addHeaderButton());

@@ -8,7 +8,7 @@ from itertools import count
 
 import numpy as np
 
-from agss_model.cvat.authorship import Names, was_ours
+from agss_model.cvat.authorship import Names, was_ours, was_ours_as
 from agss_model.errors import MaskError
 from agss_model.masks.cvat_shapes import mask_to_shape, shape_to_mask
 from agss_model.masks.labels import BoolMask
@@ -80,8 +80,10 @@ class Groups:
         self._free = count(max([0, *taken]) + 1)
         self._drawn: dict[int, set[int]] = {}
         edited: list[Json] = []
+        items = list(items)
+        drawn = [item for item in items if item.get("group") and "shapes" not in item]
         for item in items:
-            if was_ours(item, names):
+            if was_ours(item, names) or _relabelled(item, drawn, names):
                 edited.append(item)
             else:
                 self._drawn.setdefault(int(item.get("group") or 0), set()).add(int(item["label_id"]))
@@ -119,6 +121,12 @@ class Groups:
             group = self.drawing.setdefault(f"track {-group}", next(self._free))
         self.drawing[drawing.origin] = group
         return group
+
+
+def _relabelled(item: Json, drawn: Sequence[Json], names: Names) -> bool:
+    """Whether an item is a track of ours of one of these drawings that got another label than that."""
+    others = (one for one in drawn if one["group"] == item.get("group") and one["label_id"] != item["label_id"])
+    return "shapes" in item and any(was_ours_as(item, one, names) for one in others)
 
 
 def origin_of(item: Json) -> str:

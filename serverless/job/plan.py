@@ -134,13 +134,23 @@ def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: L
     everything = (*annotations.shapes, *annotations.tracks)
     drawings, notes = read_drawings(annotations.shapes, annotations.tracks, frames, info.size, info.names)
     drawings = _chosen(drawings, asked)
-    groups = Groups(_taken(server, info, drawings), everything, info.names)
+    taken, limits = _taken(server, info, drawings, (*everything, *annotations.own_shapes, *annotations.own_tracks))
+    groups = Groups(taken, everything, info.names)
     loose = name_first(drawings, groups)
     tracked = {key for drawing in drawings if (key := groups.key(drawing)) is not None}
     continued, alone = continuable(annotations.tracks, groups, tracked, info)
     gone = deleted_since(annotations, groups, ledger.written, info)
     plan = JobPlan(
-        info, asked, frames, annotations, tuple(drawings), groups, tuple(loose), continued, gone, (*notes, *alone)
+        info,
+        asked,
+        frames,
+        annotations,
+        tuple(drawings),
+        groups,
+        tuple(loose),
+        continued,
+        gone,
+        (*notes, *limits, *alone),
     )
     _refuse_unsealed(plan)
     return plan
@@ -163,12 +173,20 @@ def _chosen(drawings: list[Drawing], asked: Asked) -> list[Drawing]:
     return [drawing for drawing in drawings if drawing.frame == start or (asked.every and not drawing.detected)]
 
 
-def _taken(server: Server, info: JobInfo, drawings: Sequence[Drawing]) -> set[int]:
-    """Groups in use; the whole task is asked for only where new groups may be needed."""
+def _taken(
+    server: Server, info: JobInfo, drawings: Sequence[Drawing], here: Sequence[dict[str, Any]]
+) -> tuple[set[int], list[str]]:
+    """Groups in use; the whole task is asked for where new groups may be needed, and may be closed to an annotator."""
     if all(drawing.group for drawing in drawings):
-        return set()
-    task = server.get(f"/api/tasks/{info.task}/annotations")
-    return {int(item.get("group") or 0) for kind in ("shapes", "tracks") for item in task[kind]}
+        return set(), []
+    try:
+        task = server.get(f"/api/tasks/{info.task}/annotations")
+    except CvatError as error:
+        if error.status != 403:
+            raise
+        note = "this account may not read the other jobs of the task, so new groups are counted in this job alone."
+        return {int(item.get("group") or 0) for item in here}, [note]
+    return {int(item.get("group") or 0) for kind in ("shapes", "tracks") for item in task[kind]}, []
 
 
 def _refuse_to_cut(tracks: Sequence[dict[str, Any]], frames: Sequence[int], last: int) -> None:

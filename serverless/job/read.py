@@ -65,7 +65,8 @@ class JobInfo:
     def names(self) -> Names:
         """Names of labels and attributes, as authorship needs them."""
         attributes = {spec: name for label in self.labels.values() for spec, name in label.attributes.items()}
-        return Names({number: label.name for number, label in self.labels.items()}, attributes)
+        mutable = frozenset[Any]().union(*(label.mutable for label in self.labels.values()))
+        return Names({number: label.name for number, label in self.labels.items()}, attributes, mutable)
 
     def frames(self, first: int | None, last: int | None) -> list[int]:
         """Frames of a part of the job, without deleted ones.

@@ -19,10 +19,14 @@ from agss_model.cvat.authorship import (
     seal_mask,
     seal_track,
     was_ours,
+    was_ours_as,
 )
 
 TABLE = json.loads((Path(__file__).parent / "cases" / "authorship.json").read_text(encoding="utf-8"))
-NAMES = Names(*({int(k): v for k, v in TABLE["names"][kind].items()} for kind in ("labels", "attributes")))
+NAMES = Names(
+    *({int(k): v for k, v in TABLE["names"][kind].items()} for kind in ("labels", "attributes")),
+    mutable=frozenset(TABLE["names"]["mutable"]),
+)
 
 
 @pytest.mark.parametrize("entry", TABLE["seal"])
@@ -41,6 +45,12 @@ def test_authors_are_those_of_the_table(entry):
         assert {str(frame): who for frame, who in keyframe_authors(item, NAMES).items()} == entry["keyframes"]
     else:
         assert near_of(item) == entry["near"]
+
+
+@pytest.mark.parametrize("entry", TABLE["relabelled"], ids=lambda entry: entry["case"])
+def test_relabelled_tracks_are_known_by_the_drawing_of_their_group(entry):
+    assert was_ours_as(entry["track"], entry["drawing"], NAMES) is entry["was_ours"]
+    assert not was_ours(entry["track"], NAMES)
 
 
 @pytest.mark.parametrize("entry", TABLE["emptied"])

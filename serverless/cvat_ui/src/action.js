@@ -1,21 +1,25 @@
 /* The action of CVAT's "Run actions", which the button runs too. */
 import { namesOf } from './authorship.js';
 import { Sentence, Tracker, chooseTracker, explain, listTrackers } from './calls.js';
+import {
+    between, isOutline, sameItem, trackable,
+} from './identity.js';
+import { withKeyframes } from './keying.js';
 import { trackAll } from './loop.js';
 import { ModalControl } from './modal.js';
-import { framesBetween, plan, trackable } from './objects.js';
+import { framesBetween, plan } from './objects.js';
 import { assemble, chooseKeys, summarize } from './result.js';
 import {
-    NAME, OUTPUTS, loadSettings, reachOf, saveSettings, targetOf,
+    NAME, OUTPUTS, WAYS, loadSettings, reachOf, saveSettings, targetOf,
 } from './settings.js';
 
 const PARAMETERS = {
-    target: 'Track to frame', output: 'Result', tolerance: 'Tolerance of tracks (pixels)', keep: 'Keep finished frames when cancelled', model: 'Tracker',
+    way: 'Way', target: 'Track to frame', keyframes: 'Make keyframes here where tracks have none', output: 'Result', tolerance: 'Tolerance of tracks (pixels)', keep: 'Keep finished frames when cancelled', model: 'Tracker',
 };
 
 /** Settings as the parameters that an action declares, all of them strings. */
-export function toParameters(declared, { target, output, tolerance, keep, model }) {
-    const values = { target, output: OUTPUTS[output], tolerance, keep, model };
+export function toParameters(declared, { way, target, keyframes, output, tolerance, keep, model }) {
+    const values = { way: WAYS[way], target, keyframes, output: OUTPUTS[output], tolerance, keep, model };
     const used = Object.entries(PARAMETERS).filter(([, label]) => label in declared);
     return Object.fromEntries(used.map(([key, label]) => [label, String(values[key])]));
 }
@@ -23,7 +27,9 @@ export function toParameters(declared, { target, output, tolerance, keep, model 
 function fromParameters(parameters, defaults) {
     const value = (key) => parameters[PARAMETERS[key]];
     return {
+        both: value('way') === WAYS.both,
         target: Number(value('target')),
+        keyframes: String(value('keyframes')) === 'true',
         output: Object.keys(OUTPUTS).find((key) => OUTPUTS[key] === value('output')) ?? defaults.output,
         tolerance: Number(value('tolerance')) || defaults.tolerance,
         keep: String(value('keep') ?? defaults.keep) === 'true',
@@ -51,11 +57,13 @@ export function actionClass(page) {
             const models = page.trackers.map((tracker) => tracker.id);
             const text = (key) => PARAMETERS[key];
             return {
+                [text('way')]: { type: 'select', values: Object.values(WAYS), defaultValue: WAYS.to },
                 [text('target')]: {
                     type: 'number',
                     values: ({ instance }) => [String(instance.startFrame), String(instance.stopFrame), '1'],
                     defaultValue: ({ instance }) => String(targetOf(settings.reach, frame(), instance)),
                 },
+                [text('keyframes')]: { type: 'checkbox', values: ['true', 'false'], defaultValue: 'false' },
                 [text('output')]: { type: 'select', values: Object.values(OUTPUTS), defaultValue: OUTPUTS[settings.output] },
                 [text('tolerance')]: { type: 'number', values: ['0.5', '20', '0.5'], defaultValue: String(settings.tolerance) },
                 [text('keep')]: { type: 'checkbox', values: ['true', 'false'], defaultValue: String(settings.keep) },
@@ -82,9 +90,13 @@ export function actionClass(page) {
             return shapeType === 'polygon' || (shapeType === 'mask' && objectType === 'shape');
         }
 
-        applyFilter({ collection, frameData }) {
-            const { shapes, tracks, tags } = trackable(collection, frameData.number);
-            const wanted = ({ clientID }) => this.only === null || clientID === this.only;
+        applyFilter({ collection, frameData: { number } }) {
+            const { both, keyframes } = this.settings;
+            const { shapes, tracks, tags } = both ? everywhere(collection) : trackable(collection, number);
+            if (keyframes && !both) tracks.push(...between(collection, number));
+            const names = namesOf(this.job.labels);
+            const only = [...shapes, ...tracks].find(({ clientID }) => clientID === this.only);
+            const wanted = (item) => this.only === null || Boolean(only && sameItem(item, only, names));
             return { shapes: shapes.filter(wanted), tracks: tracks.filter(wanted), tags };
         }
 
@@ -101,26 +113,29 @@ export function actionClass(page) {
         }
 
         async track(chosen, image, control) {
-            const { job, settings } = this;
+            const { job, settings: { both, output, target, tolerance, model } } = this;
             const frame = image.number;
-            const [trackers, { frames, deleted, present }, all] = await Promise.all([
-                explained(listTrackers(core)), framesOf(core, job, frame, settings.target), job.annotations.export(),
+            const [trackers, { frames: ahead, deleted, present }, all] = await Promise.all([
+                explained(listTrackers(core)), framesOf(core, job, frame, target), job.annotations.export(),
             ]);
-            const tracker = new Tracker(core, job, chooseTracker(trackers, settings.model));
+            const tracker = new Tracker(core, job, chooseTracker(trackers, model));
             const names = namesOf(job.labels);
+            const tracks = both ? chosen.tracks : await withKeyframes(job, chosen.tracks, frame);
             const objects = plan({
-                chosen, all, frame, frames, numbers: present, output: settings.output, labels: job.labels, image, names, again: this.again,
+                chosen: { ...chosen, tracks }, all, frame, both, output, labels: job.labels, image, names, again: this.again,
+                frames: both ? present : ahead, numbers: present,
             });
-            const reason = deleted ? `Frame ${frame} is deleted. Restore it, or start from another frame.` : refusal(objects, frames, frame);
+            const inside = (number) => objects.some(({ low, high }) => number >= low && number <= high);
+            const frames = both ? present.filter(inside) : ahead;
+            const reason = refusal({ objects, frames, frame, deleted, both });
             if (reason) throw new Sentence(reason);
-            saveSettings({ ...settings, reach: reachOf(settings.target, frame, job) });
-            control.begin(frames.length, objects);
-            const done = await trackAll({ tracker, objects, frame, frames, image, control });
+            saveSettings({ ...this.settings, reach: both ? loadSettings().reach : reachOf(target, frame, job) });
+            control.begin(frames.length, objects, frames.length * (both ? 2 : 1));
+            const done = await trackAll({ tracker, objects, frame: both ? null : frame, frames, image, control });
             if (!done.length) return control.nothing();
-            await chooseKeys(objects, settings.tolerance);
+            await chooseKeys(objects, tolerance);
             const result = assemble(objects, {
-                start: frame, done, numbers: present, names, tolerance: settings.tolerance, lastFrame: job.stopFrame,
-                now: await job.annotations.export(),
+                done, numbers: present, names, tolerance, lastFrame: job.stopFrame, now: await job.annotations.export(),
             });
             const partial = done.length < frames.length;
             this.mustRedraw = partial && control instanceof ModalControl;
@@ -139,7 +154,18 @@ export async function framesOf(core, job, frame, target) {
     return { frames: framesBetween(numbers, deleted, frame, target), deleted: Boolean(deleted[frame]), numbers, present, allDeleted: deleted };
 }
 
-function refusal(objects, frames, frame) {
+/** Everything that can be a part of an object in some frame. */
+const everywhere = ({ shapes, tracks }) => ({
+    shapes: shapes.filter((shape) => shape.group && isOutline(shape)),
+    tracks: tracks.filter((track) => track.shapes.some(({ type }) => type === 'polygon')),
+    tags: [],
+});
+
+function refusal({ objects, frames, frame, deleted, both }) {
+    if (both) return objects.length ? null : `No object is drawn on both sides of frame ${frame}. ${BOTH_SIDES}`;
+    if (deleted) return `Frame ${frame} is deleted. Restore it, or start from another frame.`;
     if (!objects.length) return `There is no mask or polygon to track on frame ${frame}. Draw the objects first.`;
     return frames.length ? null : 'There is no frame to track to. Choose another target frame of this job.';
 }
+
+export const BOTH_SIDES = 'Draw it before and after this frame; masks and polygons of one object need one group (G).';

@@ -6,7 +6,7 @@
  */
 
 /** @typedef {'ours' | 'other' | 'person'} Author */
-/** @typedef {{labels: Map<number, string>, attributes: Map<number, string>}} Names */
+/** @typedef {{labels: Map<number, string>, attributes: Map<number, string>, mutable: Set<number>}} Names */
 
 export const SOURCE = 'auto';
 export const PREVIOUS = 1;
@@ -23,7 +23,8 @@ const POINTS = 6; // numbers of a keyframe that carry a digit each
 export function namesOf(labels) {
     const attributes = labels.flatMap((label) => label.attributes ?? []);
     const byId = (entries) => new Map(entries.filter(({ name }) => name !== undefined).map(({ id, name }) => [id, name]));
-    return { labels: byId(labels), attributes: byId(attributes) };
+    const mutable = new Set(attributes.filter((spec) => spec.mutable).map(({ id }) => id));
+    return { labels: byId(labels), attributes: byId(attributes), mutable };
 }
 
 /**
@@ -58,6 +59,17 @@ export function keyframeAuthors(track, names) {
 export function wasOurs(item, names) {
     if (!item.shapes) return marked(item) !== null;
     return [...keyframeAuthors(item, names).values()].includes('ours');
+}
+
+/**
+ * Whether a machine of ours made a track as the object of a drawing, before a person gave it another label: CVAT takes all
+ * attributes of the old label away then, and with them every seal.
+ */
+export function wasOursAs(track, drawing, names) {
+    if (!drawing.attributes?.length) return wasOurs(track, names);
+    const part = (kind) => drawing.attributes.filter((entry) => names.mutable.has(entry.spec_id) === kind);
+    const shapes = track.shapes.map((shape) => ({ ...shape, attributes: part(true) }));
+    return wasOurs({ ...track, label_id: drawing.label_id, attributes: part(false), shapes }, names);
 }
 
 /** A mask with its seal; `near` says beside which frames the run wrote a mask of the object too. */

@@ -1,67 +1,6 @@
-/* The window of the button. */
+/* The form of the window: what to track, and where to. */
 import { button, count, h } from './elements.js';
-import { NAME, OUTPUTS, targetOf } from './settings.js';
-
-/**
- * The one window of this script, with four faces: the form, progress, a question, an error. It is modal, as CVAT's
- * own window for actions is: nobody edits what is being tracked, and CVAT's shortcuts do not see the keys.
- */
-export class Panel {
-    constructor() {
-        this.title = h('h2', { id: 'agss-vos-title', class: 'agss-vos-title' }, NAME);
-        this.face = h('div', { class: 'agss-vos-face' });
-        this.dialog = h('dialog', { class: 'agss-vos-dialog', 'aria-labelledby': 'agss-vos-title', tabindex: -1 }, this.title, this.face);
-        this.dialog.addEventListener('cancel', (event) => {
-            event.preventDefault();
-            this.escape?.();
-        });
-        this.keys = (event) => {
-            if (event.type === 'keydown' && event.key === 'Escape') {
-                event.preventDefault();
-                this.escape?.();
-            }
-            if (!this.dialog.contains(event.target)) event.preventDefault();
-            if (!this.dialog.contains(event.target) || event.key === 'Escape') event.stopImmediatePropagation();
-        };
-        this.inside = (event) => event.stopPropagation();
-    }
-
-    open() {
-        this.before = /** @type {any} */ (document.activeElement);
-        document.body.append(this.dialog);
-        ['keydown', 'keyup', 'keypress'].forEach((type) => {
-            window.addEventListener(type, this.keys, true);
-            this.dialog.addEventListener(type, this.inside);
-        });
-        this.dialog.showModal();
-    }
-
-    close() {
-        this.escape = null;
-        ['keydown', 'keyup', 'keypress'].forEach((type) => window.removeEventListener(type, this.keys, true));
-        this.dialog.close();
-        this.dialog.remove();
-        if (this.before?.isConnected) this.before.focus();
-    }
-
-    show(title, content, escape) {
-        this.escape = escape;
-        this.title.textContent = title;
-        this.face.replaceChildren(...[content].flat());
-        const wanted = this.face.querySelector('[data-focus]') ?? this.face.querySelector('button, input, select') ?? this.dialog;
-        /** @type {HTMLElement} */ (wanted).focus();
-    }
-
-    /** Asks; resolves to the value of the button pressed. `answers`: [[value, text, look]]; the last is the calm one. */
-    ask(title, lines, answers, escape) {
-        return new Promise((resolve) => {
-            const buttons = answers.map(([value, text, look]) => button(text, () => resolve(value), look));
-            const text = [lines].flat().map((line) => h('p', {}, line));
-            this.show(title, [h('div', { role: 'alert' }, text), h('div', { class: 'agss-vos-buttons' }, buttons)],
-                escape && (() => resolve(escape)));
-        });
-    }
-}
+import { NAME, OUTPUTS, WAYS, targetOf } from './settings.js';
 
 const fieldOf = (label, input, hint) => h('div', { class: 'agss-vos-field' }, h('label', { for: input.id }, label), h('div', {}, input, hint));
 
@@ -77,10 +16,10 @@ const OUTPUT_HINTS = {
     track: 'One track per object, with keyframes only where the tolerance needs them. Holes and smaller separate parts are left out.',
 };
 
-/** The form. Resolves to the settings and `only` (a clientID or null), or to null. */
+/** Resolves to the settings and `only` (a clientID or null); to 'end' when objects are to be ended instead, or to null. */
 export function askSettings(panel, facts, settings) {
     return new Promise((resolve) => {
-        const { job, frame, shapes, selected, trackers, between, deleted } = facts;
+        const { job, frame, shapes, keyable, selected, trackers, between, deleted, drawnAround, endable } = facts;
         const target = h('input', {
             id: 'agss-vos-target', class: 'agss-vos-input agss-vos-number', type: 'number', min: job.startFrame, max: job.stopFrame, step: 1,
             required: true, 'aria-describedby': 'agss-vos-frames', 'data-focus': true,
@@ -98,14 +37,30 @@ export function askSettings(panel, facts, settings) {
             'Pixels a track may leave the outline; more gives fewer keyframes.'));
         const names = Object.fromEntries(trackers.map((tracker) => [tracker.id, tracker.name || tracker.id]));
         const model = selectOf('agss-vos-model', names, names[settings.model] ? settings.model : trackers[0].id);
-        const scope = selected && scopeField(shapes, selected);
+        const scope = selected && scopeField(shapes, keyable, selected);
         const again = deleted > 0 ? againField(deleted) : null;
+        const here = shapes.length || keyable.length;
+        const ways = { ...(here && { to: WAYS.to }), ...(drawnAround.length && { both: WAYS.both }) };
+        const way = selectOf('agss-vos-way', ways, here ? 'to' : 'both');
+        const wayHint = h('p', { class: 'agss-vos-hint' });
+        const keyframes = keyable.length > 0 ? keyframesField(keyable, !shapes.length) : null;
+        const only = () => (scope?.querySelector('input:checked').value === 'one' ? selected.clientID : null);
         const submit = h('button', { type: 'submit', class: 'agss-vos-button agss-vos-primary' }, 'Track');
         const jump = (text, to) => button(text, () => { target.value = to; update(); }, { 'aria-label': `${text}: frame ${to}`, disabled: to === frame });
+        const targetField = fieldOf('To frame', target, [
+            h('span', { class: 'agss-vos-jumps' }, jump('Job start', job.startFrame), jump('Job end', job.stopFrame)), frames,
+        ]);
         const update = () => {
+            const both = way.value === 'both';
             const list = between(target.valueAsNumber);
+            const ends = drawnAround.filter(({ clientIDs }) => only() === null || clientIDs.has(only()));
             frames.textContent = describeFrames(frame, list, job);
-            submit.disabled = !list.numbers.length;
+            wayHint.textContent = both ? describeBoth(ends) : '';
+            targetField.hidden = both;
+            target.disabled = both;
+            if (keyframes) keyframes.hidden = both;
+            const none = !shapes.length && !keyframes?.querySelector('input').checked;
+            submit.disabled = both ? !ends.length : !list.numbers.length || none;
             outputHint.textContent = OUTPUT_HINTS[output.value];
             const tracks = output.value === 'track' || (output.value === 'drawn' && shapes.some((shape) => shape.type !== 'mask'));
             toleranceField.hidden = !tracks;
@@ -115,32 +70,53 @@ export function askSettings(panel, facts, settings) {
             oninput: update,
             onsubmit: (event) => {
                 event.preventDefault();
+                const checked = (field) => Boolean(field?.querySelector('input').checked);
                 resolve({
-                    target: Number(target.value), output: output.value, tolerance: Number(tolerance.value), keep: settings.keep,
-                    model: model.value, again: Boolean(again?.querySelector('input').checked), only: scope?.querySelector('input:checked').value === 'one' ? selected.clientID : null,
+                    way: way.value, target: Number(target.value), keyframes: checked(keyframes), output: output.value,
+                    tolerance: Number(tolerance.value), keep: settings.keep, model: model.value, again: checked(again), only: only(),
                 });
             },
         },
-        scope || h('p', { class: 'agss-vos-lead' }, `${countShapes(shapes)} on frame ${frame}.`, facts.note && h('span', { class: 'agss-vos-hint' }, ` ${facts.note}`)),
-        fieldOf('To frame', target, [
-            h('span', { class: 'agss-vos-jumps' }, jump('Job start', job.startFrame), jump('Job end', job.stopFrame)), frames,
-        ]),
+        scope || h('p', { class: 'agss-vos-lead' }, leadOf(shapes, keyable, frame), facts.note && h('span', { class: 'agss-vos-hint' }, ` ${facts.note}`)),
+        drawnAround.length > 0 && fieldOf('Frames', way, wayHint),
+        targetField,
+        keyframes,
         fieldOf('Result', output, outputHint),
         toleranceField,
         again,
         trackers.length > 1 && fieldOf('Tracker', model),
-        h('div', { class: 'agss-vos-buttons' }, button('Cancel', () => resolve(null)), submit));
+        h('div', { class: 'agss-vos-buttons' },
+            endable.length > 0 && button('Not here any more…', () => resolve('end'), { class: 'agss-vos-link agss-vos-aside' }),
+            button('Cancel', () => resolve(null)), submit));
         update();
         panel.show(NAME, form, () => resolve(null));
         target.select();
     });
 }
 
-function scopeField(shapes, selected) {
+function leadOf(shapes, keyable, frame) {
+    if (shapes.length) return `${countShapes(shapes)} on frame ${frame}.`;
+    return keyable.length ? `No keyframe on frame ${frame}.` : `Nothing is drawn on frame ${frame} itself.`;
+}
+
+/** Tracks that are shown here without a keyframe can get one. */
+function keyframesField(tracks, checked) {
+    const box = h('input', { id: 'agss-vos-keyframes', type: 'checkbox', checked });
+    return fieldOf('Keyframes', h('label', { class: 'agss-vos-choice' }, box, h('span', {}, `Make one here for ${count(tracks.length, 'polygon track')}`)),
+        h('p', { class: 'agss-vos-hint' }, 'CVAT shows a shape here without a keyframe. It becomes one, which counts as yours, and tracking starts from it.'));
+}
+
+function describeBoth(ends) {
+    if (!ends.length) return 'The selected object is not drawn on both sides of this frame.';
+    const [low, high] = [Math.min(...ends.map((end) => end.low)), Math.max(...ends.map((end) => end.high))];
+    return `${count(ends.length, 'object')} between frames ${low} and ${high}, tracked from both ends and fused, each between its own nearest drawings.`;
+}
+
+function scopeField(shapes, keyable, selected) {
     const choice = (value, text, checked) => h('label', { class: 'agss-vos-choice' },
         h('input', { type: 'radio', name: 'agss-vos-scope', value, checked }), h('span', {}, text));
     return h('fieldset', { class: 'agss-vos-field' }, h('legend', {}, 'Objects'), h('div', {},
-        choice('all', `All on this frame: ${countShapes(shapes)}`, true), choice('one', `Only the selected one: ${selected.name}`, false)));
+        choice('all', `All on this frame: ${countShapes([...shapes, ...keyable])}`, true), choice('one', `Only the selected one: ${selected.name}`, false)));
 }
 
 /** What somebody deleted of an earlier run stays deleted, unless it is asked for. */

@@ -1,6 +1,7 @@
 /* The entry: one classic script, bundled from these modules. */
 import { actionClass } from './action.js';
 import { explain } from './calls.js';
+import { endActionClass } from './endaction.js';
 import { thin } from './keyframes.js';
 import { checkedMask, decodeMask, encodeMask, maskOfPolygon } from './masks.js';
 import { Notices, spans } from './notices.js';
@@ -43,6 +44,7 @@ function build(surface) {
     }
     const ours = new Page(surface);
     ours.Action = actionClass(ours);
+    ours.EndAction = endActionClass(ours);
     optional('The action in "Run actions"', () => core.actions.register(new ours.Action()));
     optional('The menu item', () => ours.addMenuItem());
     optional('The button in the header', () => ours.addHeaderButton());

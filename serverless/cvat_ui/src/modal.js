@@ -8,6 +8,7 @@ export class ModalControl {
     /** @type {any} */ keep;
     /** @type {any} */ page;
     /** @type {any} */ job;
+    /** @type {any} */ steps;
 
     constructor(page, { onProgress, cancelled, job, settings }) {
         Object.assign(this, { page, onProgress, job, keep: settings.keep });
@@ -19,12 +20,12 @@ export class ModalControl {
         });
     }
 
-    begin(total, objects) {
-        Object.assign(this, { total, objects });
+    begin(total, objects, steps) {
+        Object.assign(this, { total, objects, steps });
     }
 
-    progress(done, frame) {
-        this.onProgress(`Frame ${frame}: ${done} of ${this.total} frames done`, Math.floor((done / this.total) * 100));
+    progress(done, frame, steps) {
+        this.onProgress(`Frame ${frame}: ${done} of ${this.total} frames done`, Math.floor((steps / this.steps) * 100));
     }
 
     async settled() {}

@@ -1,20 +1,10 @@
 /* What a run tracks, and what is there of it already. */
-import { author, emptied, keyframeAuthors, nearOf, wasOurs } from './authorship.js';
+import { author, inOrder, keyframeAuthors } from './authorship.js';
+import { Sentence } from './calls.js';
+import {
+    around, deletedOf, isOutline, isShown, keyframeAt, sameItem, sameObject, trackable,
+} from './identity.js';
 import { checkedMask, maskOfPolygon } from './masks.js';
-
-const isOutline = (shape) => shape.type === 'mask' || shape.type === 'polygon';
-const keyframeAt = (track, frame) => track.shapes.find(
-    (shape) => shape.frame === frame && shape.type === 'polygon' && !shape.outside,
-);
-
-/** The objects of one frame that can be tracked: masks, polygons, and polygon tracks with a keyframe there. */
-export function trackable({ shapes = [], tracks = [] }, frame) {
-    return {
-        shapes: shapes.filter((shape) => shape.frame === frame && isOutline(shape)),
-        tracks: tracks.filter((track) => keyframeAt(track, frame)),
-        tags: [],
-    };
-}
 
 /** Mask or track: what was asked for, unless the label takes only one of them; a track stays a track. */
 function resultKind(output, source, label) {
@@ -35,12 +25,14 @@ export function framesBetween(numbers, deleted, frame, target) {
 /**
  * One object of a run. `given` holds what people drew of it on the way (kept, and tracking goes on from there), `replaced`
  * what machines of ours left there, `taken` the frames on which nothing is added: somebody else has something of it
- * there, or deleted it.
+ * there, or deleted it. Frames before `low` and after `high` are not touched.
  */
 export class Tracked {
-    constructor(source, frame, label, output, image) {
-        const drawn = source.shapes ? keyframeAt(source, frame) : source;
+    constructor({ source, drawn, low = -Infinity, high = Infinity }, label, output, image) {
         this.source = source;
+        this.first = drawn.frame;
+        this.low = low;
+        this.high = high;
         this.label = label;
         this.kind = resultKind(output, source, label);
         this.start = toMask(drawn, image);
@@ -57,6 +49,7 @@ export class Tracked {
         this.state = null;
         this.ended = false; // given up by the tracker
         this.drawn = drawn;
+        this.give(drawn, this.start);
     }
 
     /** As people can find it; a group that it got in this run counts only once something is saved with it. */
@@ -67,21 +60,42 @@ export class Tracked {
     }
 
     /** Sorts what is already there of this object on the frames to come. */
-    meet(all, { frames, numbers, image, names, again }) {
+    meet(all, { frames: every, numbers, image, names, again }) {
+        const frames = every.filter((frame) => frame >= this.low && frame <= this.high);
         const coming = new Set(frames);
         if (this.source.shapes) {
-            const authors = keyframeAuthors(this.source, names);
-            const ahead = this.source.shapes.filter(({ frame }) => coming.has(frame) && authors.get(frame) !== 'ours');
-            ahead.forEach((shape) => this.give(shape, shape.outside ? null : toMask(shape, image)));
+            this.meetKeys(frames, image, names);
             return;
         }
         if (!this.group || this.newGroup) return;
         const same = (item) => sameObject(item, this.source, names);
         all.shapes.filter((shape) => coming.has(shape.frame) && isOutline(shape) && same(shape))
             .forEach((shape) => this.meetShape(shape, author(shape, names), image));
-        all.tracks.filter((track) => same(track)).forEach((track) => this.meetTrack(track, author(track, names), frames));
+        all.tracks.filter((track) => same(track)).forEach((track) => this.meetTrack(track, author(track, names), frames, numbers));
         if (this.kind === 'mask') this.deleted = deletedOf(all, this.source, numbers, names);
-        if (!again) this.deleted.forEach((frame) => this.taken.add(frame));
+        if (!again) this.keepDeleted(frames);
+    }
+
+    /** What was deleted up to where the object is drawn again, or to the end, is not there: it takes nothing from others. */
+    keepDeleted(frames) {
+        this.deleted.forEach((frame) => this.taken.add(frame));
+        let ending = true;
+        [...frames].sort((a, b) => b - a).forEach((frame) => {
+            if (this.given.has(frame) || !this.deleted.has(frame)) ending = this.given.has(frame);
+            else if (ending) this.given.set(frame, { shape: null, mask: null });
+        });
+    }
+
+    /** Keyframes of the object's own track that are not ours; one that says "outside" holds up to the next keyframe. */
+    meetKeys(frames, image, names) {
+        const authors = keyframeAuthors(this.source, names);
+        const keys = inOrder(this.source);
+        keys.forEach((shape, i) => {
+            if (authors.get(shape.frame) === 'ours') return;
+            const held = shape.outside ? (keys[i + 1]?.frame ?? Infinity) : shape.frame + 1;
+            frames.filter((frame) => frame >= shape.frame && frame < held)
+                .forEach((frame) => this.given.set(frame, { shape, mask: shape.outside ? null : toMask(shape, image) }));
+        });
     }
 
     meetShape(shape, by, image) {
@@ -90,18 +104,25 @@ export class Tracked {
             return;
         }
         if (by === 'other') this.taken.add(shape.frame);
-        const mask = by === 'person' && !this.given.has(shape.frame) ? toMask(shape, image) : null;
+        const known = this.given.get(shape.frame)?.shape.clientID ?? shape.clientID;
+        const mask = by === 'person' && known === shape.clientID ? toMask(shape, image) : null;
         if (!mask) return;
         this.give(shape, mask);
         // A track takes the place of what was drawn; masks stand beside it.
         if (this.kind === 'track') this.replace(shape, shape.frame);
     }
 
-    /** A track beside a drawing: one of ours gives way, and beside one of people nothing is added. */
-    meetTrack(track, by, frames) {
+    /** A track beside a drawing: one of ours gives way as a whole, and beside one of people nothing is added. */
+    meetTrack(track, by, frames, numbers) {
         const first = Math.min(...track.shapes.map(({ frame }) => frame));
-        if (by === 'ours') this.replace(track, frames[0]);
-        else frames.filter((frame) => frame >= first).forEach((frame) => this.taken.add(frame));
+        if (by !== 'ours') {
+            frames.filter((frame) => frame >= first).forEach((frame) => this.taken.add(frame));
+            return;
+        }
+        const visible = numbers.filter((frame) => isShown(track, frame));
+        const inside = visible.filter((frame) => frames.includes(frame) || frame === this.first);
+        if (inside.length === visible.length) this.replace(track, frames[0]);
+        else if (inside.length) throw new Sentence(cutting(this.name, visible));
     }
 
     give(shape, mask) {
@@ -113,20 +134,8 @@ export class Tracked {
     }
 }
 
-/** Of one group and label; a shape of ours that a person gave another label stays the object of its group. */
-function sameObject(item, source, names) {
-    return item.group === source.group && (item.label_id === source.label_id || wasOurs(item, names));
-}
-
-/** Frames from which somebody deleted masks that a machine of ours made of an object. */
-export function deletedOf(all, source, numbers, names) {
-    if (!source.group) return new Set();
-    const own = all.shapes.filter((shape) => sameObject(shape, source, names));
-    const shown = all.tracks.filter((track) => sameObject(track, source, names))
-        .flatMap((track) => numbers.filter((number) => number >= track.shapes[0].frame));
-    const near = new Map(own.filter(({ type }) => type === 'mask').map((shape) => [shape.frame, nearOf(shape)]));
-    return emptied(numbers, new Set([...own.map(({ frame }) => frame), ...shown]), near);
-}
+const cutting = (name, frames) => `An earlier run wrote a polygon track of ${name} over frames ${frames[0]} to ${frames[frames.length - 1]}, which would be cut. `
+    + 'Track over all of these frames, or delete that track first.';
 
 function toMask(shape, image) {
     if (shape.type === 'polygon') return maskOfPolygon(shape.points, image);
@@ -138,10 +147,21 @@ function toMask(shape, image) {
  * masks needs a group of its own; where two of one label share a group, the first keeps it.
  */
 export function plan(run) {
-    const { chosen, all, frame, output, labels } = run;
+    const { chosen, all, frame, output, labels, both } = run;
     const label = new Map(labels.map((entry) => [entry.id, entry]));
-    const sources = [...chosen.shapes, ...chosen.tracks];
-    const objects = sources.map((source) => new Tracked(source, frame, label.get(source.label_id), output, run.image));
+    const items = [...chosen.shapes, ...chosen.tracks];
+    const isChosen = ({ source }) => items.some((item) => sameItem(item, source, run.names));
+    const starts = both ? around(all, frame, run.numbers, run.names).filter(isChosen) : items.map(
+        (source) => ({ source, drawn: source.shapes ? keyframeAt(source, frame) : source }),
+    );
+    const objects = starts.map((start) => new Tracked(start, label.get(start.source.label_id), output, run.image));
+    if (!both) group(objects, all, frame);
+    objects.forEach((object) => object.meet(all, run));
+    return objects.filter((object) => object.start);
+}
+
+/** Gives groups to objects that need one. */
+function group(objects, all, frame) {
     const neighbours = trackable(all, frame).shapes;
     const alike = (a, b) => a.label_id === b.label_id && a.group === b.group;
     objects.filter((object) => !object.source.shapes).forEach((object) => {
@@ -149,13 +169,11 @@ export function plan(run) {
         const shared = Boolean(object.group && first && first.clientID !== object.source.clientID);
         object.newGroup = object.kind === 'mask' ? shared || !object.group : shared;
     });
-    let group = Math.max(0, ...[all.shapes, all.tracks].map(
-        (list) => list.reduce((most, { group: value }) => Math.max(most, value || 0), 0),
+    let most = Math.max(0, ...[all.shapes, all.tracks].map(
+        (list) => list.reduce((highest, { group: value }) => Math.max(highest, value || 0), 0),
     ));
     objects.filter((object) => object.newGroup && object.kind === 'mask').forEach((object) => {
-        group += 1;
-        object.group = group;
+        most += 1;
+        object.group = most;
     });
-    objects.forEach((object) => object.meet(all, run));
-    return objects.filter((object) => object.start);
 }

@@ -1,13 +1,14 @@
 /* CVAT's page as the button sees it, and the button on it. */
-import { explained, framesOf, toParameters } from './action.js';
-import { namesOf } from './authorship.js';
-import { Discarded, Sentence, chooseTracker, listTrackers } from './calls.js';
-import { Panel, askSettings } from './dialog.js';
+import { explained, toParameters } from './action.js';
+import { Discarded, Sentence, listTrackers } from './calls.js';
+import { askSettings } from './dialog.js';
 import { button, count, h, icon } from './elements.js';
+import { askEnding } from './endform.js';
+import { factsOf, nameOf } from './facts.js';
 import { Notices, spans } from './notices.js';
-import { deletedOf, framesBetween, trackable } from './objects.js';
+import { Panel } from './panel.js';
 import { DialogControl } from './progress.js';
-import { NAME, loadSettings } from './settings.js';
+import { END, NAME, loadSettings } from './settings.js';
 
 /** What the parts above need to know of CVAT's page, and the buttons on it. */
 export class Page {
@@ -16,6 +17,7 @@ export class Page {
     /** @type {any} */ actionCreators;
     /** @type {any} */ running;
     /** @type {any} */ Action;
+    /** @type {any} */ EndAction;
     /** @type {any} */ core;
 
     constructor({ core, store, dispatch, actionCreators }) {
@@ -86,12 +88,15 @@ export class Page {
             const cancel = () => resolve(null);
             panel.show(NAME, [h('p', {}, 'Reading this frame…'), h('div', { class: 'agss-vos-buttons' }, button('Cancel', cancel))], cancel);
         });
-        const facts = await Promise.race([this.facts(job, frame), cancelled]);
+        const facts = await Promise.race([factsOf(this, job, frame), cancelled]);
         if (!facts) return;
         const chosen = await askSettings(panel, facts, loadSettings());
-        if (!chosen) return;
+        if (chosen === 'end') await this.endWith(panel, job, facts);
+        else if (chosen) await this.trackAs(panel, job, frame, chosen);
+    }
+
+    async trackAs(panel, job, frame, /** @type {any} */ { only, again, ...settings }) {
         panel.show(NAME, h('p', {}, 'Starting…'), null);
-        const { only, again, ...settings } = chosen;
         /** @type {any} */ let control = null;
         const action = new this.Action({ only, again, control: () => { control = new DialogControl(this, panel, job); return control; } });
         const filters = this.annotation.annotations?.filters ?? [];
@@ -101,39 +106,20 @@ export class Page {
         this.report(job, control.summary);
     }
 
-    /** What the form shows: the objects of the frame, the trackers, the frames. */
-    async facts(job, frame) {
-        const [all, listed, { numbers, present, allDeleted, deleted }] = await Promise.all([
-            job.annotations.export(), this.listTrackers(), framesOf(this.core, job, frame, frame),
-        ]);
-        if (deleted) throw new Sentence(`Frame ${frame} is deleted. Restore it, or start from another frame.`);
-        const { shapes, tracks } = trackable(all, frame);
-        const found = [...shapes, ...tracks.map((track) => ({ ...track, type: 'track' }))];
-        chooseTracker(listed);
-        const without = all.tracks.filter((track) => track.shapes.some(({ type }) => type === 'polygon')).length - tracks.length;
-        if (!found.length) {
-            const hint = without > 0 ? ' Polygon tracks need a keyframe on this frame.' : '';
-            throw new Sentence(`There is no mask or polygon on frame ${frame}. Draw the objects first, then track them.${hint}`);
-        }
-        const names = namesOf(job.labels);
-        const gone = new Set(shapes.flatMap((shape) => [...deletedOf(all, shape, present, names)]));
-        const active = found.find(({ clientID }) => clientID === this.annotation.annotations?.activatedStateID);
-        const between = (target) => {
-            const inside = Number.isInteger(target) && target >= job.startFrame && target <= job.stopFrame;
-            const every = inside ? framesBetween(numbers, {}, frame, target) : [];
-            const present = every.filter((number) => !allDeleted[number]);
-            return { target, inside, numbers: present, deleted: every.length - present.length };
-        };
-        return {
-            job, frame, shapes: found, trackers: listed, between, deleted: gone.size,
-            selected: active && found.length > 1 && { clientID: active.clientID, name: this.nameOf(job, active) },
-            note: this.annotation.annotations?.filters?.length ? 'Those that your filter hides are left out.' : '',
-        };
-    }
-
-    nameOf(job, object) {
-        const label = job.labels.find(({ id }) => id === object.label_id)?.name ?? 'object';
-        return object.group ? `${label} (group ${object.group})` : label;
+    async endWith(panel, job, facts) {
+        const chosen = await askEnding(panel, facts);
+        if (chosen === 'back') await this.trackWith(panel, job);
+        if (!Array.isArray(chosen)) return;
+        panel.show(END, h('p', {}, 'Ending…'), null);
+        const action = new this.EndAction(chosen);
+        await this.core.actions.run(job, action, {}, facts.frame, facts.frame, [], () => {}, () => false);
+        this.redraw();
+        const again = action.nexts.filter(({ next }) => next !== undefined)
+            .map(({ item, next }) => `${nameOf(job, item)} is drawn again on frame ${next} and stays from there on.`);
+        this.notices.show({
+            kind: 'success', title: `Ended ${count(action.nexts.length, 'object')} on frame ${facts.frame}`,
+            lines: [...again, 'Undo takes it back; save to keep it.'], seconds: again.length ? 0 : 10,
+        });
     }
 
     async listTrackers() {

@@ -14,6 +14,7 @@ export class DialogControl {
     /** @type {any} */ panel;
     /** @type {any} */ objects;
     /** @type {any} */ total;
+    /** @type {any} */ steps;
 
     constructor(page, panel, job) {
         Object.assign(this, { page, panel });
@@ -28,10 +29,11 @@ export class DialogControl {
         this.done = 0;
     }
 
-    begin(total, objects) {
-        Object.assign(this, { total, objects });
+    /** `steps`: calls in all, more than there are frames where they are gone through twice. */
+    begin(total, objects, steps) {
+        Object.assign(this, { total, objects, steps });
         this.started = null;
-        this.bar = h('progress', { class: 'agss-vos-bar', max: total, 'aria-label': 'Frames done' });
+        this.bar = h('progress', { class: 'agss-vos-bar', max: steps, 'aria-label': 'Frames done' });
         this.where = h('p', { 'aria-live': 'off' });
         this.rest = h('p', { class: 'agss-vos-hint' });
         this.view();
@@ -43,18 +45,18 @@ export class DialogControl {
             [this.where, this.bar, this.rest, h('div', { class: 'agss-vos-buttons' }, stop)], () => this.stop());
     }
 
-    progress(done, frame) {
+    progress(done, frame, steps) {
         this.done = done;
-        if (!this.started && done) this.started = { at: performance.now(), done };
-        this.where.textContent = `Frame ${frame}, ${done} of ${this.total} done`;
-        if (done) this.bar.value = done;
-        this.rest.textContent = [this.remaining(done), this.lostNow()].filter(Boolean).join(' ');
+        if (!this.started && steps) this.started = { at: performance.now(), steps };
+        this.where.textContent = `Frame ${frame}, ${done} of ${this.total} done${steps > done ? ', tracked from both ends' : ''}`;
+        if (steps) this.bar.value = steps;
+        this.rest.textContent = [this.remaining(steps), this.lostNow()].filter(Boolean).join(' ');
     }
 
-    remaining(done) {
-        if (!this.started || done <= this.started.done) return 'The tracker is starting; the first frame takes longer.';
-        const perFrame = (performance.now() - this.started.at) / 1000 / (done - this.started.done);
-        return `About ${duration(perFrame * (this.total - done))} left.`;
+    remaining(steps) {
+        if (!this.started || steps <= this.started.steps) return 'The tracker is starting; the first frame takes longer.';
+        const perStep = (performance.now() - this.started.at) / 1000 / (steps - this.started.steps);
+        return `About ${duration(perStep * (this.steps - steps))} left.`;
     }
 
     lostNow() {

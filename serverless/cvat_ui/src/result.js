@@ -19,10 +19,10 @@ function copyOf(object, changes) {
 
 /**
  * Attributes of an object in a frame, all of its label: those that may change are carried on from the drawing that
- * tracking comes from. Returns [fixed, mutable].
+ * tracking comes from, in the direction from its first one. Returns [fixed, mutable].
  */
-function attributesAt(object, at, frame) {
-    const passed = [...object.given].filter(([other]) => (frame < at ? other <= at : other >= at));
+function attributesAt(object, at) {
+    const passed = [...object.given].filter(([other, { shape }]) => shape && (object.first < at ? other <= at : other >= at));
     passed.sort(([a], [b]) => Math.abs(a - at) - Math.abs(b - at));
     const values = (item) => new Map((item?.attributes ?? []).map(({ spec_id: id, value }) => [id, value]));
     const [first, here] = [new Map([...values(object.drawn), ...values(object.source)]), values(passed[0]?.[1].shape)];
@@ -33,28 +33,26 @@ function attributesAt(object, at, frame) {
     return [false, true].map((kind) => known.filter(({ mutable }) => Boolean(mutable) === kind).map(({ entry }) => entry));
 }
 
-function maskShape(object, { frame, points, score }, { start, numbers, names }) {
+function maskShape(object, { frame, points, score }, { numbers, names }) {
     const { label_id, z_order = 0 } = object.source;
     const place = numbers.indexOf(frame);
     const written = new Set([...object.masks.map((mask) => mask.frame), ...object.deleted]);
     const near = (written.has(numbers[place - 1]) ? PREVIOUS : 0) | (written.has(numbers[place + 1]) ? NEXT : 0);
     return sealMask({
         type: 'mask', frame, points, label_id, group: object.group, source: SOURCE, z_order, rotation: 0,
-        occluded: false, outside: false, elements: [], attributes: attributesAt(object, frame, start).flat(),
+        occluded: false, outside: false, elements: [], attributes: attributesAt(object, frame).flat(),
         score: Number.isFinite(score) ? score : 1,
     }, names, near);
 }
 
-/** Frames with a keyframe that is exactly what a person drew: the start, and what was given on the way. */
-function exactKeys(object, start, tolerance) {
+/** Keyframes that are exactly what a person drew, by frame. */
+function exactKeys(object, tolerance) {
     const ring = (shape, mask) => {
         if (shape.type === 'polygon') return shape.points;
         const outline = outlineOf(ringOf(decodeMask(mask)));
         return [...pointsAt(outline, simplified(outline, tolerance))];
     };
-    const exact = new Map([[start, { shape: object.drawn, points: ring(object.drawn, object.start) }]]);
-    object.given.forEach(({ shape, mask }, at) => exact.set(at, { shape, points: mask && ring(shape, mask) }));
-    return exact;
+    return new Map([...object.given].map(([at, { shape, mask }]) => [at, { shape, points: mask && ring(shape, mask) }]));
 }
 
 /** Chooses the keyframes of all objects that become tracks; returns now and then to the page. */
@@ -73,7 +71,7 @@ export async function chooseKeys(objects, tolerance) {
 
 /** Frames in which the object is seen without interruption by what people drew, or by frames without it. */
 function runsOf(frames, object) {
-    const breaks = [...object.given.keys(), ...object.lost, ...object.taken, object.drawn.frame];
+    const breaks = [...object.given.keys(), ...object.lost, ...object.taken];
     const runs = [];
     frames.forEach((frame, i) => {
         const before = frames[i - 1];
@@ -84,14 +82,14 @@ function runsOf(frames, object) {
 }
 
 /** The keyframes of an object in ascending order, with an `outside` one wherever it stops being visible. */
-function trackShapes(object, { start, done, lastFrame, tolerance, later }) {
-    const exact = exactKeys(object, start, tolerance);
+function trackShapes(object, { done, lastFrame, tolerance, later }) {
+    const exact = exactKeys(object, tolerance);
     const make = (frame, points, outside, occluded = false) => ({
         type: 'polygon', rotation: 0, z_order: object.drawn.z_order ?? 0, frame, points, outside, occluded,
-        attributes: attributesAt(object, frame, start)[1],
+        attributes: attributesAt(object, frame)[1],
     });
     const keys = new Map(object.keys.map(({ frame, points }) => [frame, points]));
-    const frames = [start, ...done].sort((a, b) => a - b);
+    const frames = [...new Set([object.first, ...reached(object, done)])].sort((a, b) => a - b);
     const shapes = [];
     let shown = null; // what CVAT goes on showing
     [...frames, frames[frames.length - 1] + 1].forEach((frame) => {
@@ -107,22 +105,26 @@ function trackShapes(object, { start, done, lastFrame, tolerance, later }) {
     return shapes;
 }
 
-function newTrack(object, shapes, { start, names }) {
+/** Of the frames that are done, those in which an object was tracked. */
+const reached = (object, done) => done.filter((frame) => frame >= object.low && frame <= object.high);
+
+function newTrack(object, shapes, { names }) {
     const { label_id, group = 0 } = object.source;
-    const [fixed] = attributesAt(object, start, start);
+    const [fixed] = attributesAt(object, object.first);
     const track = { label_id, group, source: SOURCE, frame: shapes[0].frame, attributes: fixed, elements: [], shapes };
-    return sealTrack(track, names, new Set([start, ...object.given.keys()]));
+    return sealTrack(track, names, new Set(object.given.keys()));
 }
 
 /** An existing track: keyframes of ours on the tracked frames are new, all others stay as they are. */
 function continuedTrack(object, run) {
-    const { start, done, names } = run;
+    const { names } = run;
+    const done = reached(object, run.done);
     const [low, high] = [Math.min(...done), Math.max(...done)];
     const authors = keyframeAuthors(object.source, names);
-    const stays = ({ frame }) => frame === start || frame < low || frame > high || authors.get(frame) !== 'ours';
+    const stays = ({ frame }) => frame === object.first || frame < low || frame > high || authors.get(frame) !== 'ours';
     const kept = object.source.shapes.filter(stays);
     const taken = new Set(kept.map(({ frame }) => frame));
-    const later = kept.some(({ frame }) => frame > high);
+    const later = kept.some(({ frame }) => frame >= high);
     const fresh = trackShapes(object, { ...run, later }).filter(({ frame }) => !taken.has(frame));
     const merged = inOrder({ shapes: [...kept, ...fresh] }).map(({ id, ...shape }) => shape);
     const track = copyOf(object.source, { frame: merged[0].frame, shapes: merged });
@@ -131,29 +133,28 @@ function continuedTrack(object, run) {
 
 /** What is committed: {created, deleted}. `run.now` is everything in the job, as CVAT exports it at this moment. */
 export function assemble(objects, run) {
-    const { done, now, names, start } = run;
+    const { done, now, names } = run;
     const [created, deleted] = [emptyCollection(), emptyCollection()];
     if (!done.length) return { created, deleted };
     const present = new Map([...now.shapes, ...now.tracks].map((object) => [object.clientID, object]));
-    const reached = new Set(done);
     const remove = (clientID) => {
         const object = present.get(clientID);
         if (object) (object.shapes ? deleted.tracks : deleted.shapes).push(object);
         present.delete(clientID);
     };
-    objects.filter((object) => present.has(object.source.clientID)).forEach((object) => {
-        object.replaced.forEach((clientIDs, at) => reached.has(at) && clientIDs.forEach(remove));
+    objects.filter((object) => present.has(object.source.clientID) && reached(object, done).length).forEach((object) => {
+        object.replaced.forEach((clientIDs, at) => done.includes(at) && clientIDs.forEach(remove));
         if (object.kind === 'mask') {
             created.shapes.push(...object.masks.map((mask) => maskShape(object, mask, run)));
             if (!object.masks.length || object.source.group === object.group) return;
             created.shapes.push(copyOf(object.source, { group: object.group }));
         } else if (object.source.shapes) {
             const track = continuedTrack(object, run);
-            if (content(track, names) === content(object.source, names)) return;
+            if (content(track, names) === content(present.get(object.source.clientID), names)) return;
             created.tracks.push(track);
         } else {
             const shapes = trackShapes(object, { ...run, later: false });
-            if (shapes.every((shape) => shape.frame === start || shape.outside)) return;
+            if (shapes.every((shape) => shape.frame === object.first || shape.outside)) return;
             created.tracks.push(newTrack(object, shapes, run));
         }
         remove(object.source.clientID);

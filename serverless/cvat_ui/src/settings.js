@@ -1,9 +1,11 @@
 /* What was chosen last. */
 
 export const NAME = 'Track all objects';
+export const END = 'Not here any more';
 const SETTINGS_KEY = 'agss-vos.settings.1';
 
 export const OUTPUTS = { drawn: 'As drawn', mask: 'Masks', track: 'Polygon tracks' };
+export const WAYS = { to: 'To a frame', both: 'Both ways between what people drew' };
 const DEFAULTS = { output: 'drawn', tolerance: 2, reach: 'end', keep: true, model: '' };
 
 /** What was chosen last; anything unreadable, or out of range, is the default again. */

@@ -21,6 +21,7 @@ const STYLE = `
     .agss-vos-jumps { display: inline-flex; gap: 8px; margin-left: 8px; }
     .agss-vos-dialog .agss-vos-hint { margin: 4px 0 0; color: #595959; font-size: 13px; }
     .agss-vos-buttons { display: flex; justify-content: flex-end; flex-wrap: wrap; gap: 8px; margin-top: 20px; }
+    .agss-vos-aside { margin-right: auto; }
     .agss-vos-button { height: 32px; padding: 4px 15px; border: 1px solid #d9d9d9; border-radius: 6px; background: #fff; color: #1f1f1f; font: inherit; line-height: 1.4; cursor: pointer; }
     .agss-vos-button:hover:enabled { border-color: #4096ff; color: #0958d9; }
     .agss-vos-primary, .agss-vos-primary:hover:enabled { border-color: #0958d9; background: #0958d9; color: #fff; }

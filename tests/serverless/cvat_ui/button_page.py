@@ -99,7 +99,7 @@ class Annotation:
 
     def open_dialog(self) -> Any:
         self.click("Track all")
-        self.page.locator("#agss-vos-target").wait_for()
+        self.page.locator("#agss-vos-target").wait_for(state="attached")
         return self.page.get_by_role("dialog")
 
     def value(self, field: str) -> str:
@@ -116,6 +116,12 @@ class Annotation:
                 element.select_option(value)
             else:
                 element.fill(value)
+        self.click("Track")
+
+    def track_both(self) -> None:
+        """Through the dialog, between what people drew around the frame."""
+        self.open_dialog()
+        self.page.locator("#agss-vos-way").select_option("both")
         self.click("Track")
 
     def notice(self) -> str:

@@ -34,9 +34,10 @@ def test_the_bundle_is_what_the_modules_give(tmp_path):
     assert out.read_bytes() == (UI / "agss-vos.js").read_bytes(), "npm run build in serverless/cvat_ui"
 
 
-@pytest.mark.skipif(not BUILT.exists(), reason="needs TypeScript: npm ci in serverless/cvat_ui")
-def test_the_modules_are_checked_by_typescript():
-    done = subprocess.run(["npm", "run", "--silent", "check"], cwd=UI, capture_output=True, text=True, timeout=240)
+@pytest.mark.skipif(not BUILT.exists(), reason="needs TypeScript and oxlint: npm ci in serverless/cvat_ui")
+@pytest.mark.parametrize("script", ["check", "lint"])
+def test_the_modules_are_checked_by_typescript_and_linted(script):
+    done = subprocess.run(["npm", "run", "--silent", script], cwd=UI, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout
 
 

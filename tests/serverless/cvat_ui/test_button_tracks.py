@@ -140,14 +140,6 @@ def test_keyframes_drawn_by_hand_stay_and_lead_on(annotation, server):
     assert [(call["type"], call["frame"]) for call in server.calls][3:5] == [("init_tracking", 8), ("track", 9)]
 
 
-def test_a_track_without_a_keyframe_here_is_not_tracked(annotation):
-    annotation.open(tracks=[track_object({2: SQUARE})])
-    annotation.click("Track all")
-    text = annotation.page.get_by_role("alert").inner_text()
-    assert "no mask or polygon on frame 5" in text
-    assert "keyframe" in text
-
-
 def test_holes_and_smaller_parts_are_left_out_of_tracks(annotation, server):
     ring = (rectangle(4, 6, 20, 20) & ~rectangle(8, 10, 12, 14)) | rectangle(40, 30, 42, 32)
     annotation.open([mask_shape(ring, group=1)])

@@ -9,6 +9,8 @@ from button_server import ButtonServer
 from function_client import Clip, Function, overlap, picture
 
 from agss_model.masks import Polygon, polygons_to_mask
+from serverless.job.read import JobInfo
+from serverless.job.track import FunctionTracking
 
 
 @pytest.fixture
@@ -67,3 +69,33 @@ def test_polygon_tracks_backward(annotation, clip):
         assert (first["frame"], track["shapes"][-1]["frame"], track["shapes"][-1]["outside"]) == (2, 7, True)
         drawn = polygons_to_mask([Polygon.from_flat(first["points"])], width=clip.width, height=clip.height)
         assert overlap(drawn, truth) > 0.7
+
+
+def test_both_ways_the_masks_are_those_of_the_job_command(annotation, clip):
+    """Three objects between frames 2 and 8, one of them corrected on frame 5: pixel for pixel what the command gets."""
+    maps = {}
+    for frame, numbers in ((2, (1, 2, 3)), (5, (2,)), (8, (1, 2, 3))):
+        maps[frame] = np.zeros((clip.height, clip.width), np.uint8)
+        for number in numbers:
+            maps[frame][clip.masks(frame)[number - 1]] = number
+    shapes = [
+        mask_shape(labels == number, frame=frame, group=int(number))
+        for frame, labels in maps.items()
+        for number in np.unique(labels[labels > 0])
+    ]
+    annotation.open(shapes, frames=range(10), frame=5)
+    annotation.track_both()
+    annotation.finished()
+
+    class Served:
+        def call(self, _: str, body: dict) -> dict:
+            return annotation.server.answer(body)
+
+    info = JobInfo(11, 3, 0, 9, frozenset(), (clip.width, clip.height), {})
+    results = list(FunctionTracking(Served(), "agss-vos", info, range(10)).both(maps, {}, 2, 9))
+    assert [result.frame_index for result in results] == list(range(2, 9))
+    for group in (1, 2, 3):
+        masks = annotation.masks(group=group)
+        for result in results:
+            here = result.label_map == group
+            assert (masks[result.frame_index] == here).all() if here.any() else result.frame_index not in masks

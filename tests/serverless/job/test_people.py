@@ -256,6 +256,16 @@ def test_a_drawing_made_during_the_run_has_nothing_beside_it(cvat, clip):
     assert not doubles(cvat)
 
 
+def test_an_annotator_who_may_not_read_the_task_gets_groups_of_the_job(cvat, clip):
+    """CVAT lets people to whom only a job is assigned read that job alone."""
+    cvat.fail("GET", r"/api/tasks/\d+/annotations", times=99, status=403)
+    cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(2, 0)), group=5)
+    cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)))
+    said = track(cvat)
+    assert "may not read the other jobs of the task" in said
+    assert {s["group"] for s in cvat.jobs[1].shapes} == {5, 6}
+
+
 def test_a_drawing_that_is_what_a_machine_made_gets_its_group_and_takes_its_place(cvat, clip, again):
     cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=4)
     track(cvat)

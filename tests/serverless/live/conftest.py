@@ -7,7 +7,7 @@ from live_button import WHY as NO_CORE
 from live_cvat import ADDRESS, LOGIN, WHY, Exact, Live, jobs_of, make_task
 
 from agss_model.cvat.server import connect
-from serverless.job import command, run
+from serverless.job import access, command, run
 from serverless.job.track import FunctionTracking
 
 
@@ -55,7 +55,7 @@ def live(live_server, live_jobs, tmp_path, monkeypatch):
         return FunctionTracking(Exact(one) if one.exact else server, function, info, frames)
 
     monkeypatch.setattr(command, "FunctionTracking", tracking)
-    monkeypatch.setattr(command, "connect", lambda *_, **__: live_server)
+    monkeypatch.setattr(access, "connect", lambda *_, **__: live_server)
     monkeypatch.setattr(run, "BLOCK", 3)
     return one
 

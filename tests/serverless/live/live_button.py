@@ -71,11 +71,11 @@ class Button:
     def _answer(self, route: Any) -> None:
         route.fulfill(json=Exact(self.live).call("", json.loads(route.request.post_data)))
 
-    def press(self, frame: int, target: int, **choices: Any) -> str:
-        """Track from a frame to another one and save; what the button says."""
-        self.open(frame)
-        self.page.get_by_role("button", name="Track all", exact=True).click()
-        self.page.locator("#agss-vos-target").fill(str(self.live.at(target)))
+    def press(self, frame: int, target: int | None, **choices: Any) -> str:
+        """Track from a frame to another one, or both ways around it, and save; what the button says."""
+        self._window(frame)
+        if target is not None:
+            self.page.locator("#agss-vos-target").fill(str(self.live.at(target)))
         for name, value in choices.items():
             field = self.page.locator(f"#agss-vos-{name}")
             if isinstance(value, bool):
@@ -83,6 +83,21 @@ class Button:
             else:
                 field.select_option(value)
         self.page.get_by_role("button", name="Track", exact=True).click()
+        return self._saved()
+
+    def end(self, frame: int) -> str:
+        """Say that the only object of a frame is not there any more, and save."""
+        self._window(frame)
+        self.page.get_by_role("button", name="Not here any more").click()
+        self.page.get_by_role("checkbox").check()
+        self.page.get_by_role("button", name="End them", exact=True).click()
+        return self._saved()
+
+    def _window(self, frame: int) -> None:
+        self.open(frame)
+        self.page.get_by_role("button", name="Track all", exact=True).click()
+
+    def _saved(self) -> str:
         notice = self.page.locator(".agss-vos-notice").first
         notice.wait_for()
         said = " ".join(notice.inner_text().split())

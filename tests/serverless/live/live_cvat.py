@@ -146,7 +146,7 @@ class Live:
         self.said.append(" ".join(result.output.split()))
         return self.said[-1]
 
-    def press(self, frame: int, target: int, **choices: object) -> str:
+    def press(self, frame: int, target: int | None, **choices: object) -> str:
         """The button."""
         return self.button.press(frame, target, **choices)
 

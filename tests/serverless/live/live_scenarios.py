@@ -19,6 +19,7 @@ from live_steps import (
     draw,
     draw_track,
     edit,
+    end,
     hide,
     interrupt,
     outside,
@@ -28,6 +29,7 @@ from live_steps import (
     relabel,
     split,
     track,
+    unchanged,
     while_tracking,
     work,
 )
@@ -56,7 +58,6 @@ class Scenario:
     short: str = ""
 
 
-RELABELLED = "no keyframe keeps its seal where the old label has attributes: the first run takes it for another object"
 POLYGONS = ("--output", "polygons")
 BOTH = ("--direction", "both")
 BACK = ("--direction", "backward")
@@ -177,7 +178,7 @@ def _tracks() -> list[Scenario]:
         ),
         Scenario("our track split", [mask(), here, split(), there]),
         Scenario("a person's track split", [polygon(), here, split(), there], objects={1: 2}),
-        Scenario("our track relabelled", [mask(), here, relabel(1, 5), there], short=RELABELLED),
+        Scenario("our track relabelled", [mask(), here, relabel(1, 5), there]),
         Scenario("a track and a mask", [polygon(1, 0, group=4), mask(1, 6, group=4), here, there], {}),
         Scenario("two tracks of one group", [polygon(1, 0, group=4), polygon(2, 0, group=4), here], {}),
         Scenario("edited during the run", [polygon(), while_tracking(4, put_keyframe(1, 7), *POLYGONS), there]),
@@ -193,7 +194,7 @@ def _button() -> list[Scenario]:
     """Button and job command, in turn."""
     here, there, mask, polygon = track(), track(on="b"), DRAWN["mask"], DRAWN["polygon"]
     here_polygons, there_polygons = track(*POLYGONS), track(*POLYGONS, on="b")
-    end, end_polygons = press(0, 9), press(0, 9, output="track")
+    to_end, to_end_polygons = press(0, 9), press(0, 9, output="track")
     hidden = work(5, "async ([state]) => { state.occluded = true; await state.save(); }")
     removed = work(6, "async ([state]) => { await state.delete(6); }")
     lock = work(5, "async ([state]) => { state.attributes = {[argument]: 'sits'}; await state.save(); }", "pose")
@@ -201,38 +202,80 @@ def _button() -> list[Scenario]:
         5,
         "async ([state]) => { state.points = state.points.map((v, i) => v + 2 * (i % 2 === 0)); await state.save(); }",
     )
+    to_five = {1: range(5)}
+    twice = [mask(1, 0, group=3), mask(1, 9, group=3)]
     gone = work(6, "async ([state]) => { state.outside = true; await state.save(); }")
     return [
-        Scenario("button, then job", [mask(), end, here, there]),
-        Scenario("job, then button", [mask(), here, end]),
-        Scenario("two objects, button, then job", [mask(), mask(2), end, there], {1: ALL, 2: ALL}),
-        Scenario("button, corrected, button", [mask(1, 0, group=1), end, correct(), press(5, 9)]),
-        Scenario("button, corrected, job", [mask(), end, correct(), here]),
+        Scenario("button, then job", [mask(), to_end, here, there]),
+        Scenario("job, then button", [mask(), here, to_end]),
+        Scenario("two objects, button, then job", [mask(), mask(2), to_end, there], {1: ALL, 2: ALL}),
+        Scenario("button, corrected, button", [mask(1, 0, group=1), to_end, correct(), press(5, 9)]),
+        Scenario("button, corrected, job", [mask(), to_end, correct(), here]),
         Scenario("job, corrected, button", [mask(), here, correct(), press(5, 9)]),
-        Scenario("button, occluded by hand, job", [mask(), end, hidden, there]),
-        Scenario("job, occluded by hand, button", [mask(), here, hidden, end]),
-        Scenario("button, removed by hand, job", [mask(), end, removed, there], {1: ALL - {6}}),
-        Scenario("job, removed by hand, button", [mask(), here, removed, end], {1: ALL - {6}}),
+        Scenario("button, occluded by hand, job", [mask(), to_end, hidden, there]),
+        Scenario("job, occluded by hand, button", [mask(), here, hidden, to_end]),
+        Scenario("button, removed by hand, job", [mask(), to_end, removed, there], {1: ALL - {6}}),
+        Scenario("job, removed by hand, button", [mask(), here, removed, to_end], {1: ALL - {6}}),
         Scenario("job, removed, button again", [mask(), here, removed, press(0, 9, again=True)]),
-        Scenario("button, attribute by hand, job", [mask(), end, lock, there]),
-        Scenario("job, attribute by hand, button", [mask(), here, lock, end]),
+        Scenario("button, attribute by hand, job", [mask(), to_end, lock, there]),
+        Scenario("job, attribute by hand, button", [mask(), here, lock, to_end]),
         Scenario("backward by the button, forward by the job", [mask(1, 5), press(5, 0), here]),
         Scenario("both ways by the job, button", [mask(1, 5), track(*BOTH), press(5, 0), press(5, 9)]),
-        Scenario("polygon, button, job", [polygon(), end_polygons, there_polygons]),
-        Scenario("polygon, job, button", [polygon(), here_polygons, end_polygons]),
-        Scenario("polygon track, button, job", [draw_track("polygon"), end, there_polygons]),
-        Scenario("polygon track, job, button", [draw_track("polygon"), here, end]),
-        Scenario("our track, corrected by hand, button", [draw_track("polygon"), end, key, press(5, 9)]),
-        Scenario("our track, corrected by hand, job", [draw_track("polygon"), end, key, there_polygons]),
+        Scenario("polygon, button, job", [polygon(), to_end_polygons, there_polygons]),
+        Scenario("polygon, job, button", [polygon(), here_polygons, to_end_polygons]),
+        Scenario("polygon track, button, job", [draw_track("polygon"), to_end, there_polygons]),
+        Scenario("polygon track, job, button", [draw_track("polygon"), here, to_end]),
+        Scenario("our track, corrected by hand, button", [draw_track("polygon"), to_end, key, press(5, 9)]),
+        Scenario("our track, corrected by hand, job", [draw_track("polygon"), to_end, key, there_polygons]),
         Scenario("our track of a mask, corrected by hand, job", [mask(), here_polygons, key, there_polygons]),
         Scenario("our track of a mask, ended by hand, job", [mask(), here_polygons, gone, there_polygons], {}),
-        Scenario("a track ended by hand, button", [draw_track("polygon"), here, gone, end], {}),
-        Scenario("relabelled, button", [mask(), here, relabel(), end]),
-        Scenario("masks by the button, tracks by the job", [mask(), end, here_polygons]),
-        Scenario("another person's detection, button", [mask(), detected(2, 5), end, here], {1: ALL, 2: {5}}),
+        Scenario("a track ended by hand, button", [draw_track("polygon"), here, gone, to_end], {}),
+        Scenario("relabelled, button", [mask(), here, relabel(), to_end]),
+        Scenario("masks by the button, tracks by the job", [mask(), to_end, here_polygons]),
+        Scenario("another person's detection, button", [mask(), detected(2, 5), to_end, here], {1: ALL, 2: {5}}),
+        Scenario(
+            "both ways by the button, job the same",
+            [*twice, press(4), unchanged(*BOTH)],
+        ),
+        Scenario(
+            "both ways by the button around a correction, job the same",
+            [
+                mask(1, 0, group=3),
+                mask(1, 9, group=3),
+                track(*BOTH),
+                correct(1, 5),
+                press(5, way="both"),
+                unchanged(*BOTH),
+            ],
+        ),
+        Scenario(
+            "both ways by the button, two objects, job",
+            [
+                mask(1, 0, group=3),
+                mask(1, 9, group=3),
+                mask(2, 2, group=4),
+                mask(2, 7, group=4),
+                press(5),
+                track(*BOTH),
+            ],
+            {1: ALL, 2: ALL},
+        ),
+        Scenario(
+            "a track with two keyframes, both ways by the button, job",
+            [draw_track("polygon", 1, 0, 9), press(4, way="both"), track(*POLYGONS, *BOTH)],
+        ),
+        Scenario(
+            "a keyframe made by the button, job",
+            [draw_track("polygon", 1, 0, 9), press(4, 9, keyframes=True), track(*POLYGONS, *BOTH)],
+        ),
+        Scenario("masks ended by the button, job", [mask(), here, end(5), there], to_five),
+        Scenario("masks of the button ended by it, job", [mask(), to_end, end(5), to_end, there], to_five),
+        Scenario("a track ended by the button, job", [draw_track("polygon"), here, end(5), there_polygons], to_five),
+        Scenario("our track ended by the button, job", [mask(), here_polygons, end(5), there_polygons], to_five),
+        Scenario("our track relabelled, button", [mask(), here_polygons, relabel(1, 5), to_end, there_polygons]),
         Scenario("button to the middle, job to the end", [mask(), press(0, 5), here]),
         Scenario(
-            "three, one leaves, button, job", [mask(1), mask(2), mask(3), end, here], {1: ALL, 2: ALL, 3: range(8)}
+            "three, one leaves, button, job", [mask(1), mask(2), mask(3), to_end, here], {1: ALL, 2: ALL, 3: range(8)}
         ),
     ]
 

@@ -28,9 +28,24 @@ def track(*arguments: str | int, on: str = "a") -> Step:
     return lambda live: live.machine(*arguments, on=on)
 
 
-def press(frame: int, target: int, **choices: object) -> Step:
-    """The button, pressed on one frame to track to another one."""
+def press(frame: int, target: int | None = None, **choices: object) -> Step:
+    """The button, pressed on one frame to track to another one, or both ways around it."""
     return lambda live: live.press(frame, target, **choices)
+
+
+def end(frame: int) -> Step:
+    """A person says with the button that the only object of a frame is not there any more."""
+    return lambda live: live.button.end(frame)
+
+
+def unchanged(*arguments: str | int, on: str = "a") -> Step:
+    """The command finds everything as it would have made it."""
+
+    def step(live: Live) -> None:
+        said = live.machine(*arguments, on=on)
+        assert "nothing had to be changed" in said, said
+
+    return step
 
 
 def work(frame: int, script: str, argument: str | None = None) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import zipfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from live_cvat import ADDRESS, FRAMES, LOGIN, Live, best, write_clip
+from live_cvat import ADDRESS, FRAMES, LOGIN, SIZE, Live, best, write_clip
 from live_scenarios import ALL, correct
 
 from training.annotations.catalog import open_catalog
@@ -85,3 +86,28 @@ def test_segmentation_mask(tracked, live_client):
             image = cv2.imdecode(np.frombuffer(archive.read(name), np.uint8), cv2.IMREAD_COLOR)
             colours = [c for c in np.unique(image.reshape(-1, 3), axis=0) if c.any()]
             assert sorted(best((image == c).all(-1), frame) for c in colours) == [1, 2]
+
+
+def test_coco(tracked, live_client):
+    """It has no identity either: each object where it should be, once in each frame, under its label."""
+    path = exported(tracked, live_client, "COCO 1.0")
+    with zipfile.ZipFile(path) as archive:
+        data = json.loads(archive.read("annotations/instances_default.json"))
+    frames = {image["id"]: int(Path(image["file_name"]).stem.rpartition("_")[2]) % FRAMES for image in data["images"]}
+    labels = {category["id"]: category["name"] for category in data["categories"]}
+    found = sorted(
+        (
+            frames[one["image_id"]],
+            best(_pixels(one["segmentation"]), frames[one["image_id"]]),
+            labels[one["category_id"]],
+        )
+        for one in data["annotations"]
+    )
+    assert found == [(f, number, name) for f in range(FRAMES) for number, name in ((1, "person"), (2, "car"))]
+
+
+def _pixels(segmentation: dict | list) -> np.ndarray:
+    coco = pytest.importorskip("pycocotools.mask")
+    runs = coco.frPyObjects(segmentation, *SIZE)
+    mask = coco.decode(coco.merge(runs) if isinstance(runs, list) else runs)
+    return mask.astype(bool)

@@ -46,7 +46,7 @@
             if (shape.type === 'mask') refuse('mask tracks are not supported');
             if (!config.frames.includes(shape.frame)) refuse(`Frame ${shape.frame} is outside of the job`);
             if (i && shape.frame <= track.shapes[i - 1].frame) refuse('keyframes must ascend');
-            if (shape.points.length < 6 || shape.points.length % 2) refuse('a polygon needs three points');
+            if (shape.type === 'polygon' && (shape.points.length < 6 || shape.points.length % 2)) refuse('a polygon needs three points');
         });
         return track;
     }
@@ -68,13 +68,31 @@
         history.redo = [];
     }
 
+    /** What CVAT shows of a track in a frame: between keyframes it moves each vertex, and after the last one nothing. */
+    function trackState(track, frame) {
+        const keys = [...track.shapes].sort((a, b) => a.frame - b.frame);
+        const [left] = keys.filter((key) => key.frame <= frame).slice(-1);
+        const right = keys.find((key) => key.frame > frame);
+        const share = left && right ? (frame - left.frame) / (right.frame - left.frame) : 0;
+        const points = left?.points.map((value, i) => value + share * ((right?.points[i] ?? value) - value));
+        return { clientID: track.clientID, objectType: 'track', shapeType: keys[0].type, points, outside: left?.outside ?? true, keyframe: left?.frame === frame };
+    }
+
+    async function statesOf(frame) {
+        const shapes = objects.shapes.filter((shape) => shape.frame === frame);
+        return copy([
+            ...shapes.map(({ clientID, type, points }) => ({ clientID, objectType: 'shape', shapeType: type, points, outside: false })),
+            ...objects.tracks.map((track) => trackState(track, frame)),
+        ]);
+    }
+
     /* ------------------------------------------------ store */
 
     const job = {
         ...config.job,
         labels: config.labels,
         frames: { frameNumbers: async () => [...config.frames] },
-        annotations: { export: async () => copy(objects), commit },
+        annotations: { export: async () => copy(objects), get: statesOf, commit },
     };
     let state = {
         annotation: {

@@ -4,11 +4,12 @@ import test from 'node:test';
 
 import {
     author, emptied, keyframeAuthors, nearOf, sealMask, sealTrack, wasOurs,
+    wasOursAs,
 } from '../../../../serverless/cvat_ui/src/authorship.js';
 
 const table = JSON.parse(readFileSync(new URL('../../../cvat/cases/authorship.json', import.meta.url), 'utf8'));
 const byNumber = (entries) => new Map(Object.entries(entries).map(([id, name]) => [Number(id), name]));
-const names = { labels: byNumber(table.names.labels), attributes: byNumber(table.names.attributes) };
+const names = { labels: byNumber(table.names.labels), attributes: byNumber(table.names.attributes), mutable: new Set(table.names.mutable) };
 
 table.seal.forEach(({ item, near, kept, sealed }, row) => test(`seal ${row}`, () => {
     assert.deepEqual(item.shapes ? sealTrack(item, names, new Set(kept)) : sealMask(item, names, near), sealed);
@@ -23,4 +24,9 @@ table.author.forEach((entry) => test(entry.case, () => {
 
 table.emptied.forEach(({ frames, occupied, near, gone }, row) => test(`emptied ${row}`, () => {
     assert.deepEqual([...emptied(frames, new Set(occupied), byNumber(near))].sort((a, b) => a - b), gone);
+}));
+
+table.relabelled.forEach(({ case: name, track, drawing, was_ours: ours }) => test(name, () => {
+    assert.equal(wasOursAs(track, drawing, names), ours);
+    assert.equal(wasOurs(track, names), false);
 }));
