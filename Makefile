@@ -4,9 +4,9 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 ARGS ?=
 PYTEST := -m pytest
-# Each worker has its own database and browser, and takes tests from another's list when its own is done.
+# Each worker has its own database and browser. Tests of a file stay together: some go on where the one before ended.
 JOBS ?= auto
-SPREAD := -n $(JOBS) --maxprocesses 4 --dist worksteal
+SPREAD := -n $(JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 PINS := requirements/dev.txt

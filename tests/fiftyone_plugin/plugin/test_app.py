@@ -160,9 +160,15 @@ def click_frame(page, number):
     """Click on a frame of the timeline; frames 1 to 16 lie between 0.5 and 16.5."""
     area = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
     x, y = area["x"] + area["width"] * (number - 0.5) / FRAMES, area["y"] + area["height"] / 2
-    page.mouse.move(x, y)
-    page.locator(".hoverlayer").get_by_text(f"frame {number}").first.wait_for()  # Plotly clicks on what it hovers over
-    page.mouse.click(x, y)
+    hovered = page.locator(".hoverlayer").get_by_text(f"frame {number}").first
+
+    def hovers():
+        page.mouse.move(x, y - 2)  # a move while the plot is drawn anew is lost
+        page.mouse.move(x, y)
+        return hovered.is_visible()
+
+    wait_until(hovers, page)
+    page.mouse.click(x, y)  # Plotly clicks on what it hovers over
 
 
 def tracked(dataset, field):
