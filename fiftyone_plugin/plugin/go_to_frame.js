@@ -1,7 +1,7 @@
 // Moves the open video to a frame. FiftyOne's own `set_frame_number` reaches image sequences, but not its video player.
 (() => {
   const { Operator, OperatorConfig, executeOperator, registerOperator } = window.__foo__;
-  const PATIENCE = 20000; // milliseconds for a video that is still being opened
+  const PATIENCE = 120000; // milliseconds for a video that is still being opened, by a machine that is busy
   const INTERVAL = 150;
 
   const ready = (player) => player?.seekToFrame && player.state?.loaded;

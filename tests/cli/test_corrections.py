@@ -30,7 +30,9 @@ def counted(monkeypatch):
     """Numbers of the frames that a network had to look at, in order."""
     frames = []
     look = Tracker._look
-    monkeypatch.setattr(Tracker, "_look", lambda self, frame, index: frames.append(index) or look(self, frame, index))
+    monkeypatch.setattr(
+        Tracker, "_look", lambda self, frame, index, size: frames.append(index) or look(self, frame, index, size)
+    )
     return frames
 
 

@@ -50,7 +50,9 @@ def test_only_the_block_concerned_is_tracked_again(
     agss, long_clip, tmp_path, monkeypatch, direction, given, corrected, again
 ):
     looked, look = [], Tracker._look
-    monkeypatch.setattr(Tracker, "_look", lambda self, image, index: looked.append(index) or look(self, image, index))
+    monkeypatch.setattr(
+        Tracker, "_look", lambda self, image, index, size: looked.append(index) or look(self, image, index, size)
+    )
     (tmp_path / "given").mkdir()
     for number in given:
         (tmp_path / "given" / f"{number:05d}.png").write_bytes((long_clip / "truth" / f"{number:05d}.png").read_bytes())
