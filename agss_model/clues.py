@@ -125,9 +125,9 @@ def _evidence(cells: Tensor, evidence: Tensor) -> dict[str, Tensor]:
     """How the mask goes with each source of evidence, (N, S + 1, h, w), and with the other objects."""
     nothing = torch.zeros(len(cells), device=cells.device)
     told = {"target": nothing, "target_iou": nothing}  # of a network without one
-    *sources, others = torch.unbind(evidence, 1)
-    for name, source in zip(("memory", "previous", "warped", "target"), sources, strict=False):
-        told[f"{name}_iou"] = soft_iou(cells[None], source[None].clamp(0, 1))[0]
+    sources, others = evidence[:, :-1].transpose(0, 1), evidence[:, -1]
+    ious = soft_iou(cells[None], sources.clamp(0, 1))
+    told |= {f"{name}_iou": iou for name, iou in zip(("memory", "previous", "warped", "target"), ious, strict=False)}
     if len(sources) > 3:
         told["target"] = _inside(cells, sources[3])
     near = F.max_pool2d((cells.sum(0) - cells)[None], 3, 1, 1)[0]
