@@ -282,6 +282,32 @@ def test_the_papers_run_goes_through_in_small(tmp_path):
     assert all(torch.equal(value, moved[name]) for name, value in resumed.flow.state_dict().items())
 
 
+def test_batches_that_are_added_up_make_one_step_by_their_mean_gradient(data):
+    source = StillClips(load_stills(data, size=96), SynthesisConfig())
+    alone = Trainer(read_run(TINY, ["clip_norm = 0"]), source)
+    gradients = []
+    for number in range(3):
+        alone._gradient(*alone.batch(number), number, 1.0)
+        gradients.append({name: p.grad.clone() for name, p in alone.network.named_parameters() if p.grad is not None})
+        alone.optimizer.zero_grad()
+    together = Trainer(read_run(TINY, ["clip_norm = 0", "accumulate = 3"]), source)
+    stepped = {}
+    together.optimizer.step = lambda: stepped.update(
+        {name: p.grad.clone() for name, p in together.network.named_parameters() if p.grad is not None}
+    )
+    together.train_step(together.batch(0))
+    assert together.step == 1
+    assert set(stepped) == set().union(*gradients)
+    for name, gradient in stepped.items():
+        mean = sum(g[name] for g in gradients if name in g) / 3
+        assert torch.allclose(gradient, mean, rtol=1e-4, atol=1e-6), name
+
+
+def test_no_batch_at_all_is_no_step():
+    with pytest.raises(AgssError, match="accumulate = 0"):
+        read_run(TINY, ["accumulate = 0"])
+
+
 @pytest.mark.slow
 def test_one_clip_can_be_learned_by_heart(data):
     run = read_run(
@@ -295,7 +321,7 @@ def test_one_clip_can_be_learned_by_heart(data):
                  and (c.entry == 0).all() and c.masks.mean((-2, -1)).min() > 0.05)  # fmt: skip
     trainer = Trainer(run, source)
     for _ in range(run.total_steps):
-        trainer.train_step(clips)
+        trainer.train_step([clips])
     with torch.no_grad():
         predicted = dict(trainer.averaged().track(clips, 0))
     scores = [

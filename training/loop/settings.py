@@ -105,6 +105,7 @@ class RunConfig:
             gone on with, at any time. 0 for the poly schedule.
         weight_decay: of the optimizer.
         clip_norm: largest norm of the gradient, 0 for any.
+        accumulate: batches, each of a source of its own, whose gradients make one step: large steps in little memory.
         patience: steps without a better validation score after which the run ends, 0 for never. With it the first
             weights are validated too, so that the best ones are never worse than those the run began with.
         ema: decay of the averaged weights that are validated and shipped; 0 for none.
@@ -144,6 +145,7 @@ class RunConfig:
     decay: int = 0
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
+    accumulate: int = 1
     patience: int = 0
     ema: float = 0.998
     kept: float = 0.0
@@ -166,6 +168,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         if not self.stages or not self.sources:
             raise ConfigError("A run needs at least one of stages and one of sources.")
+        if self.accumulate < 1:
+            raise ConfigError(f"accumulate = {self.accumulate} makes no step; choose 1 or more.")
         if not 0 <= self.kept < 1:
             raise ConfigError(f"kept = {self.kept} is no share; choose from 0 up to below 1.")
         for name, allowed in (("optimizer", ("adamw", "adam")), ("mixed_precision", ("no", "bf16", "fp16"))):

@@ -143,11 +143,13 @@ def _sparse(run: RunConfig, source: Source, data: Path) -> Sources:
     return Sources(SparseClips(videos, run.videos), held_out, {"videos of the team": len(videos)}, {})
 
 
-def batches(make: Callable[[int], Clips], start: int, end: int, ahead: int) -> Iterator[Clips]:
+def batches(
+    make: Callable[[int], tuple[Clips, ...]], start: int, end: int, ahead: int
+) -> Iterator[tuple[Clips, ...]]:
     """The batches of steps `start` to `end` - 1, in order, some of them made ahead in a thread.
 
     Args:
-        make: from the number of a step to its clips.
+        make: from the number of a step to its batches.
         start: first step.
         end: after the last.
         ahead: how many to keep ready; 0 makes each when it is asked for, in the caller's thread.
@@ -156,7 +158,7 @@ def batches(make: Callable[[int], Clips], start: int, end: int, ahead: int) -> I
         yield from map(make, range(start, end))
         return
     with ThreadPoolExecutor(1) as thread:
-        waiting: list[Future[Clips]] = []
+        waiting: list[Future[tuple[Clips, ...]]] = []
         try:
             for step in range(start, end + ahead):
                 if step < end:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -65,10 +67,14 @@ class Trainer:
         self.best = -math.inf
         self.best_step = 0
 
-    def batch(self, step: int) -> Clips:
-        """The clips of a step: a function of the run's seed, the step and the process."""
+    def batch(self, step: int) -> tuple[Clips, ...]:
+        """The clips of a step, `accumulate` batches: a function of the run's seed, the step and the process."""
+        first = step * self.run.accumulate
+        return tuple(self._clips(step, number) for number in range(first, first + self.run.accumulate))
+
+    def _clips(self, step: int, number: int) -> Clips:
         processes, rank = self.accelerator.num_processes, self.accelerator.process_index
-        seed = self.run.data_seed(step, rank, processes)
+        seed = self.run.data_seed(number, rank, processes)
         with ahead_of(self.accelerator.device) as stream:
             clips = self.source.sample(self.run.stage(step).shape, seed, str(self.accelerator.device))
             clips = clips if self._flow_ahead is None else self._flow_ahead(clips)
@@ -82,29 +88,41 @@ class Trainer:
             if isinstance(network, LiteAGSSVOS):
                 standardise(network, clips.frames.flatten(0, 1)[:STANDARD])
 
-    def train_step(self, clips: Clips) -> tuple[float, float]:
-        """One optimiser step; returns loss and mean IoU.
+    def train_step(self, batches: Sequence[Clips]) -> tuple[float, float]:
+        """One optimiser step by the mean gradient of the batches; returns the means of loss and IoU.
 
         Raises:
             AgssError: the loss or its gradient is not a number; the weights are those before the step.
         """
-        torch.manual_seed(self.run.data_seed(self.step, self.accelerator.process_index))
         factor = poly(self.step, self.run)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * factor
-        with self.accelerator.autocast():
-            loss, iou = self.loss(clips, self.run.seed + self.step)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise self._broken(clips, f"loss became {value}")
-        self.accelerator.backward(loss)
+        count = len(batches)
+        found = []
+        for part, clips in enumerate(batches):
+            last = part == count - 1  # with it processes exchange their gradients, once a step
+            with nullcontext() if last else self.accelerator.no_sync(self.loss):
+                found.append(self._gradient(clips, self.step * count + part, 1 / count))
         norm = self.accelerator.clip_grad_norm_(self.loss.parameters(), self.run.clip_norm or math.inf)
         if norm is not None and not math.isfinite(float(norm)) and self.accelerator.scaler is None:
-            raise self._broken(clips, f"norm of the gradient became {float(norm)}")
+            raise self._broken(batches[-1], f"norm of the gradient became {float(norm)}")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         move_average(self.average, self.network, self.run.ema, self.step, self._first, self.run.kept)
         self.step += 1
+        loss, iou = (sum(values) / count for values in zip(*found, strict=True))
+        return loss, iou
+
+    def _gradient(self, clips: Clips, number: int, share: float) -> tuple[float, float]:
+        """Add a share of the gradient of one batch; loss and IoU."""
+        torch.manual_seed(self.run.data_seed(number, self.accelerator.process_index))
+        with self.accelerator.autocast():
+            loss, iou = self.loss(clips, self.run.seed + number)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            self.optimizer.zero_grad(set_to_none=True)
+            raise self._broken(clips, f"loss became {value}")
+        self.accelerator.backward(loss * share)
         return value, float(iou)
 
     @property
