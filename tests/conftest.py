@@ -32,6 +32,19 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _priority_is_left_alone():
+    """No test leaves this process another priority: what it starts later inherits it, and with a real-time one, which
+    libraries take where they may (as root), a browser starves the machine it waits for."""
+    before = _priority()
+    yield
+    assert _priority() == before, "the test, or a library it used, changed the priority of this process"
+
+
+def _priority():
+    return (os.sched_getscheduler(0), os.nice(0)) if hasattr(os, "sched_getscheduler") else None
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     folder = SHARED / "data"
