@@ -143,9 +143,7 @@ def _sparse(run: RunConfig, source: Source, data: Path) -> Sources:
     return Sources(SparseClips(videos, run.videos), held_out, {"videos of the team": len(videos)}, {})
 
 
-def batches(
-    make: Callable[[int], tuple[Clips, ...]], start: int, end: int, ahead: int
-) -> Iterator[tuple[Clips, ...]]:
+def batches(make: Callable[[int], tuple[Clips, ...]], start: int, end: int, ahead: int) -> Iterator[tuple[Clips, ...]]:
     """The batches of steps `start` to `end` - 1, in order, some of them made ahead in a thread.
 
     Args:
