@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import pytest
 import torch
 
 from agss_model import quality
 from agss_model.clues import AGAINST, NAMES
+from agss_model.config import preset
 from agss_model.errors import WeightsError
 from agss_model.network import build_network
 from agss_model.quality import HEAD, ScoreHead
 from agss_model.regions import Regions
 from agss_model.tracker import Tracker
+from agss_model.weights.files import save_weights
 from agss_model.weights.fingerprint import fingerprint
-from agss_model.weights.registry import head_beside, load_model
+from agss_model.weights.registry import SHIPPED, head_beside, load_model
 
 ABOUT = {"kind": HEAD, "clues": " ".join(NAMES)}
 
@@ -116,3 +119,12 @@ def test_a_changed_head_is_another_network_and_no_head_is_saved_with_it(lite):
 
 def test_a_head_lies_beside_its_weights(tmp_path):
     assert head_beside(tmp_path / "team.safetensors") == tmp_path / "team-scores.safetensors"
+
+
+def test_a_head_of_other_clues_gives_way_to_the_shipped_one(tmp_path, shipped_head):
+    weights = tmp_path / "team.safetensors"
+    shutil.copy(SHIPPED / "lite.safetensors", weights)
+    save_weights(head_beside(weights), head().state(), preset("lite"), ABOUT)
+    assert torch.equal(load_model(weights).head.rise, head().rise)
+    save_weights(head_beside(weights), head().state(), preset("lite"), ABOUT | {"clues": "certainty"})
+    assert torch.equal(load_model(weights).head.rise, shipped_head.rise)

@@ -16,7 +16,7 @@ from agss_model.formats.folders import write_davis, write_labelme, write_yolo, w
 from agss_model.formats.video import write_alpha_video, write_cvat_video
 from agss_model.masks.labels import MAX_OBJECT_ID
 
-_VOID = 255  # in DAVIS, pixels that are not scored
+_VOID = 255
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Format:
         shared: folders with one folder per clip, so that several clips go into one; none: each clip is apart.
         whole: an object without a mask in a written frame is said not to be there.
         flat: objects cannot overlap.
-        most_ids: highest id that an object can have.
+        most_ids: highest id that readers of the format are sure to take, which expect masks of 8 bits.
+        void: id that marks pixels to be ignored, so that no object can have it; 0 where none does.
     """
 
     write: Callable[[MaskedClip, Path], None]
@@ -36,14 +37,15 @@ class Format:
     whole: bool = True
     flat: bool = False
     most_ids: int = MAX_OBJECT_ID
+    void: int = 0
 
 
 FORMATS: dict[str, Format] = {
     "coco": Format(write_coco),
     "coco-video": Format(write_coco_video),
     "yolo": Format(write_yolo),
-    "davis": Format(write_davis, ("JPEGImages/480p", "Annotations/480p"), flat=True, most_ids=_VOID - 1),
-    "youtube-vos": Format(write_youtube_vos, ("JPEGImages", "Annotations"), flat=True, most_ids=_VOID - 1),
+    "davis": Format(write_davis, ("JPEGImages/480p", "Annotations/480p"), flat=True, most_ids=_VOID - 1, void=_VOID),
+    "youtube-vos": Format(write_youtube_vos, ("JPEGImages", "Annotations"), flat=True, most_ids=_VOID - 1, void=_VOID),
     "cvat-video": Format(write_cvat_video, whole=False),
     "labelme": Format(write_labelme),
     "rle-json": Format(write_rle_json, whole=False),
@@ -130,8 +132,10 @@ def _held(out: Path) -> Iterator[None]:
 def _written(clip: MaskedClip, name: str, out: Path) -> Iterator[Path]:
     """A folder beside `out` with everything in it; what is left of it at the end goes."""
     form = FORMATS[name]
-    if name == "davis" and _VOID in clip.labels:
-        raise ConfigError(f"object {_VOID} cannot go into DAVIS' format, where {_VOID} marks pixels to be ignored")
+    if form.void in clip.labels:
+        raise ConfigError(
+            f"object {form.void} cannot go into {name}, where it marks pixels to be ignored; give it another id"
+        )
     with _held(out), contextlib.ExitStack() as ending:
         with explained(out):
             part = ending.enter_context(unfinished(out, folder=True))

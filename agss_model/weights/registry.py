@@ -62,7 +62,7 @@ def head_beside(weights: Path) -> Path:
 
 
 def _head(weights: Path, network: AGSSVOS) -> ScoreHead | None:
-    """The head for scores of these weights; the shipped one where they have none of their own.
+    """The head for scores of these weights; the shipped one where they have none, or one of other clues than today's.
 
     Raises:
         WeightsError: it is damaged, or something else.
@@ -73,7 +73,8 @@ def _head(weights: Path, network: AGSSVOS) -> ScoreHead | None:
     for place in places:
         if place.is_file():
             state, _, metadata = read_weights(place)
-            return ScoreHead.of(state, metadata)
+            if (head := ScoreHead.of(state, metadata)) is not None:
+                return head
     return None
 
 

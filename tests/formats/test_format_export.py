@@ -146,10 +146,11 @@ def test_pictures_that_any_program_shows_alike_are_copied_and_others_written_ane
         assert np.array_equal(picture, source.read(number))
 
 
-def test_an_id_that_means_something_else_is_refused(tmp_path):
+@pytest.mark.parametrize("name", ["davis", "youtube-vos"])
+def test_an_id_that_means_something_else_is_refused(tmp_path, name):
     clip = masked_clip([np.full((HEIGHT, WIDTH), 255, np.uint8)], {255: "x"})
-    with pytest.raises(AgssError, match="object 255 cannot go into DAVIS"):
-        export(clip, "davis", tmp_path / "out")
+    with pytest.raises(AgssError, match=f"object 255 cannot go into {name}, .*another id"):
+        export(clip, name, tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 
