@@ -9,7 +9,7 @@ import numpy as np
 
 from agss_model.errors import MaskError, MediaError
 from agss_model.flow import FlowEstimator
-from agss_model.fusing import Packed, Places, fuse, without
+from agss_model.fusing import ObjectKeyframes, Packed, fuse, without
 from agss_model.masks.labels import LabelMap, object_ids, to_masks
 from agss_model.network.base import AGSSVOS
 from agss_model.ranges import NONE, Block, Direction, Ids, Presence, blocks
@@ -17,9 +17,20 @@ from agss_model.results import FrameResult
 from agss_model.tracker import Tracker
 from agss_model.video.source import FrameSource, prefetch
 
-__all__ = ["Block", "Direction", "Gone", "Run", "blocks", "both_ways", "follow", "fuse", "presence_of", "propagate"]
+__all__ = [
+    "Block",
+    "Direction",
+    "Gone",
+    "TrackRange",
+    "blocks",
+    "both_ways",
+    "follow",
+    "fuse",
+    "presence_of",
+    "propagate",
+]
 
-Run = Callable[[Mapping[int, LabelMap], range, "int | None"], Iterator[FrameResult]]
+TrackRange = Callable[[Mapping[int, LabelMap], range, "int | None"], Iterator[FrameResult]]
 """Tracks along frame numbers that begin at a keyframe: keyframes, numbers, and a keyframe to know of from the start."""
 Gone = Callable[[int], Ids]
 """From a frame number to the objects that are not in the clip there, see `agss_model.ranges.Presence`."""
@@ -39,7 +50,7 @@ def propagate(
     direction: Direction = "both",
     absent: Mapping[int, Ids] = NONE,
     flow: FlowEstimator | None = None,
-    run: Run | None = None,
+    run: TrackRange | None = None,
 ) -> Iterator[FrameResult]:
     """Track every object of the keyframes through a clip, one frame in memory at a time.
 
@@ -150,7 +161,12 @@ def _run(
 
 
 def both_ways(
-    run: Run, keyframes: Mapping[int, LabelMap], start: int, stop: int, count: int, absent: Mapping[int, Ids] = NONE
+    run: TrackRange,
+    keyframes: Mapping[int, LabelMap],
+    start: int,
+    stop: int,
+    count: int,
+    absent: Mapping[int, Ids] = NONE,
 ) -> Iterator[FrameResult]:
     """What `propagate` does for `both`, with any way to track along frames, block by block.
 
@@ -174,7 +190,7 @@ def both_ways(
 
 
 def _block(
-    run: Run, keyframes: Mapping[int, LabelMap], numbers: range, drawn: Mapping[int, Ids], gone: Gone
+    run: TrackRange, keyframes: Mapping[int, LabelMap], numbers: range, drawn: Mapping[int, Ids], gone: Gone
 ) -> Iterator[FrameResult]:
     """Frames `numbers` of a block from both directions; each side knows the other's outermost keyframe.
 
@@ -200,7 +216,7 @@ def _block(
     forward: Iterator[FrameResult] = iter(())
     if first < numbers.stop:
         forward = run(keyframes, range(first, numbers.stop), last if last in keyframes else None)
-    places = Places(drawn, {number: gone(number) for number in order})
+    places = ObjectKeyframes(drawn, {number: gone(number) for number in order})
     for number in range(min(first, numbers.start), numbers.stop):
         ahead = next(forward) if number >= first else None
         if number not in numbers:

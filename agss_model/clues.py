@@ -43,7 +43,7 @@ _FAR = 3.0  # of a logarithm: beyond, more makes no difference
 
 
 @dataclass(frozen=True)
-class Frame:
+class TrackedFrame:
     """One tracked frame; N objects, masks at (h4, w4) as carried, cells at (h, w).
 
     Attributes:
@@ -69,9 +69,9 @@ class Observer:
     """Works out the numbers of one frame after another; what a person drew is measured once."""
 
     def __init__(self) -> None:
-        self._human: tuple[list[Tensor], Shown] | None = None
+        self._human: tuple[list[Tensor], Appearance] | None = None
 
-    def clues(self, frame: Frame) -> Tensor | None:
+    def clues(self, frame: TrackedFrame) -> Tensor | None:
         """(N, len(NAMES)) float32, finite; None where the network does not tell enough."""
         evidence, key, previous = frame.sighting.evidence, frame.features.key, frame.previous
         if evidence is None or key is None or previous is None or not frame.human:
@@ -83,7 +83,7 @@ class Observer:
             **_outline(frame.regions),
             **_evidence(cells, evidence[0]),
             **_alike(cells, frame),
-            **_looks(cells, key[0], self._shown(frame.human), Shown.of([previous])),
+            **_looks(cells, key[0], self._shown(frame.human), Appearance.of([previous])),
             "cut": (key[0] * previous.key[0].float()).sum(0).mean(),
             "was_lost": frame.was_lost,
         }
@@ -91,11 +91,11 @@ class Observer:
         every = torch.stack([told[name].float().expand(len(cells)) for name in NAMES], 1)
         return every.nan_to_num(0.0, 0.0, 0.0)
 
-    def _shown(self, human: Sequence[Reference]) -> Shown:
+    def _shown(self, human: Sequence[Reference]) -> Appearance:
         tensors = [tensor for reference in human for tensor in (reference.value, reference.known)]
         held, shown = self._human or ([], None)
         if shown is None or len(held) != len(tensors) or any(a is not b for a, b in zip(held, tensors, strict=True)):
-            shown = Shown.of(human)
+            shown = Appearance.of(human)
             self._human = tensors, shown
         return shown
 
@@ -134,7 +134,7 @@ def _evidence(cells: Tensor, evidence: Tensor) -> dict[str, Tensor]:
     return told | {"others": _inside(cells, others), "contact": _inside(cells, near)}
 
 
-def _alike(cells: Tensor, frame: Frame) -> dict[str, Tensor]:
+def _alike(cells: Tensor, frame: TrackedFrame) -> dict[str, Tensor]:
     """The mask against where a model of what a person drew, and of nothing else, puts each object."""
     likeness = frame.network.likeness(frame.features, frame.human)
     if likeness is None:
@@ -151,7 +151,7 @@ def _alike(cells: Tensor, frame: Frame) -> dict[str, Tensor]:
     }
 
 
-def _rivals(cells: Tensor, contact: Tensor, frame: Frame) -> Tensor:
+def _rivals(cells: Tensor, contact: Tensor, frame: TrackedFrame) -> Tensor:
     """How much the cells of masks that touch others look like what a person drew of others, (N,); 0 for the rest."""
     touching = contact > CONTACT
     places = (cells[touching].sum(0).flatten() > 0.3).nonzero()[:, 0]
@@ -163,7 +163,7 @@ def _rivals(cells: Tensor, contact: Tensor, frame: Frame) -> Tensor:
     return (share @ alike.sum(0) - own) / share.sum(1).clamp_min(1e-3) * touching
 
 
-def _looks(cells: Tensor, key: Tensor, human: Shown, before: Shown) -> dict[str, Tensor]:
+def _looks(cells: Tensor, key: Tensor, human: Appearance, before: Appearance) -> dict[str, Tensor]:
     """The mean look, size and shape of the mask against those that a person drew, and its place against before."""
     share = cells.flatten(1)
     look = F.normalize(share @ key.flatten(1).t(), dim=1)
@@ -199,7 +199,7 @@ def _looks(cells: Tensor, key: Tensor, human: Shown, before: Shown) -> dict[str,
 
 
 @dataclass(frozen=True)
-class Shown:
+class Appearance:
     """R frames and N objects; every tensor is float32. What is not always needed is worked out on request.
 
     Attributes:
@@ -219,7 +219,7 @@ class Shown:
     spread: Tensor
 
     @classmethod
-    def of(cls, references: Sequence[Reference]) -> Shown:
+    def of(cls, references: Sequence[Reference]) -> Appearance:
         """Measure one clip's references: at least one, all for the same objects, with keys."""
         key = torch.stack([r.key[0].float().flatten(1) for r in references])
         share = torch.stack([_shares(r.value[0]).flatten(1) for r in references])

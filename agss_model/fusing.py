@@ -19,7 +19,7 @@ SHARPNESS = 6
 times over. Mean IoU between two keyframes is level from 6 to 12."""
 
 
-class Places:
+class ObjectKeyframes:
     """Where each object was drawn, or said to be absent."""
 
     def __init__(self, drawn: Mapping[int, frozenset[int]], absent: Mapping[int, frozenset[int]]) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from agss_model import tracker_state
-from agss_model.clues import Frame, Observer
+from agss_model.clues import Observer, TrackedFrame
 from agss_model.errors import MaskError, MediaError
 from agss_model.flow import FlowEstimator, build_flow
 from agss_model.flow.motion import moved
@@ -282,7 +282,7 @@ class Tracker:
         head = self.network.head
         if not (head or self.observed):
             return None
-        frame = Frame(self.network, features, sighting, regions, self._lost, held.human, held.previous)
+        frame = TrackedFrame(self.network, features, sighting, regions, self._lost, held.human, held.previous)
         self.clues = self._observer.clues(frame)
         return head(self.clues) if head is not None and self.clues is not None else None
 

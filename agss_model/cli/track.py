@@ -16,7 +16,7 @@ from agss_model.engines.loading import default_weights, load_engine, set_threads
 from agss_model.errors import ConfigError, MediaError, OutputError
 from agss_model.runs.hints import hinted
 from agss_model.runs.keyframes import read_keyframes
-from agss_model.runs.run import Names, Outcome, Run, make_run
+from agss_model.runs.run import MaskNaming, Outcome, Run, make_run
 from agss_model.runs.showing import Overlay
 from agss_model.runs.traces import Traces
 from agss_model.video import DamagedError, open_source
@@ -80,7 +80,7 @@ def track(
         bool, typer.Option(help="Track what can be decoded of a damaged or cut-off video, and say what is missing.")
     ] = False,
     names: Annotated[
-        Names, typer.Option(help="Name masks by frame number, or like the images of the source folder.")
+        MaskNaming, typer.Option(help="Name masks by frame number, or like the images of the source folder.")
     ] = "numbers",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of the table.")] = False,
     adapt: options.Adapt = None,

@@ -14,7 +14,7 @@ from agss_model.results import FrameResult
 from agss_model.runs.scores import append_log, rows_of
 
 
-class Places(Protocol):
+class RunFiles(Protocol):
     """Where a run's files go, such as `agss_model.runs.traces.Traces`."""
 
     @property
@@ -34,7 +34,7 @@ class Recorder:
     A few results may wait; then `put` waits too. An error of the thread is raised by the next call here.
     """
 
-    def __init__(self, places: Places, depth: int = 8, *, wide: bool = False) -> None:
+    def __init__(self, places: RunFiles, depth: int = 8, *, wide: bool = False) -> None:
         """Start the thread.
 
         Args:

@@ -28,7 +28,7 @@ from agss_model.video.images import ImageFrames
 from agss_model.video.source import FrameSource, IndexedFrames
 from agss_model.words import printable
 
-Names = Literal["numbers", "source"]
+MaskNaming = Literal["numbers", "source"]
 SAVE_EVERY = 50  # frames between two states of the tracker on the disk
 
 
@@ -183,7 +183,7 @@ def make_run(
     first: int | None = None,
     last: int | None = None,
     overlay: Overlay = "video",
-    names: Names = "numbers",
+    names: MaskNaming = "numbers",
 ) -> Run:
     """Check a run and say what it is; nothing is written.
 
@@ -220,7 +220,7 @@ def make_run(
     return Run(source, keyframes, engine, RunFolder(out, _naming(source, names)), route, asked, overlay, report)
 
 
-def _naming(source: FrameSource, names: Names) -> Callable[[int], str]:
+def _naming(source: FrameSource, names: MaskNaming) -> Callable[[int], str]:
     if names == "numbers":
         return by_number
     if not isinstance(source, ImageFrames):

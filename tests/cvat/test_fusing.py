@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agss_model.fusing import Places, fuse
+from agss_model.fusing import ObjectKeyframes, fuse
 from agss_model.results import FrameResult
 
 TABLE = json.loads((Path(__file__).parent / "cases" / "fusing.json").read_text(encoding="utf-8"))
@@ -32,4 +32,4 @@ def test_fused_masks_are_those_of_the_table(entry):
 def test_places_between_keyframes_are_those_of_the_table(entry):
     told = {int(frame): drawn for frame, drawn in entry["told"].items()}
     by = [{f: frozenset({1}) for f, drawn in told.items() if drawn is kind} for kind in (True, False)]
-    assert Places(*by).progress(entry["frame"]).get(1) == entry["progress"]
+    assert ObjectKeyframes(*by).progress(entry["frame"]).get(1) == entry["progress"]

@@ -18,7 +18,7 @@ from agss_model.overlay import Image, draw_overlay
 from agss_model.video.images import encode_picture
 from agss_model.words import printable
 from training.team.gate import Compared, Verdict, mean_jf, total
-from training.team.kinds import Learned, Places
+from training.team.kinds import Corrections, Learned
 from training.team.measure import Result
 
 WORST = 6
@@ -134,7 +134,7 @@ def _corrections(found: Learned) -> str:
     return f'<h3>Corrections saved</h3><div class="text">{_headed(cells, *names)}</div>'
 
 
-def _places(given: Places) -> str:
+def _places(given: Corrections) -> str:
     objects: dict[int, list[int]] = {}
     for frame, object_id in given:
         objects.setdefault(frame, []).append(object_id)

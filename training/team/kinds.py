@@ -69,7 +69,7 @@ _KINDS: tuple[tuple[str, Callable[[Traits], bool]], ...] = (
 """Every judged mask is of one kind of size and one of distance, and of one of speed where it can be told."""
 
 
-Places = tuple[tuple[int, int], ...]
+Corrections = tuple[tuple[int, int], ...]
 """(frame of the video, object) of corrections."""
 NAMED = 5
 """Corrections that are named in one sentence."""
@@ -87,8 +87,8 @@ class Learned:
     """
 
     kinds: tuple[Kind, ...]
-    saved: Mapping[str, Places]
-    added: Mapping[str, Places]
+    saved: Mapping[str, Corrections]
+    added: Mapping[str, Corrections]
 
     def sentences(self) -> list[str]:
         """The outcome in sentences."""
@@ -108,7 +108,7 @@ class Learned:
         return {"kinds": [asdict(kind) for kind in self.kinds]} | sides
 
 
-def _rows(places: Mapping[str, Places]) -> list[dict[str, Any]]:
+def _rows(places: Mapping[str, Corrections]) -> list[dict[str, Any]]:
     return [{"video": name, "frame": frame, "object": of} for name, some in places.items() for frame, of in some]
 
 
@@ -127,7 +127,7 @@ def learned(pairs: Sequence[Pair], wanted: float) -> Learned:
     return Learned(_kinds_of(pairs, wanted), saved, added)
 
 
-def _only(case: Case, one: Result, other: Result) -> Places:
+def _only(case: Case, one: Result, other: Result) -> Corrections:
     return tuple((case.number(index), object_id) for index, object_id in sorted(set(one.given) - set(other.given)))
 
 

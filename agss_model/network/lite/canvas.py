@@ -29,7 +29,7 @@ ROWS, COLUMNS = 4, 8
 NOWHERE = -12.0
 """Logit where an object cannot be; its probability of 6e-6 leaves the others alone."""
 
-Places = npt.NDArray[np.int64]
+Layout = npt.NDArray[np.int64]
 
 
 def support(occupied: Tensor) -> Tensor:
@@ -153,7 +153,7 @@ def _fine(cells: npt.NDArray[np.generic], scale: int) -> npt.NDArray[np.generic]
     return cells.repeat(scale, 0).repeat(scale, 1)
 
 
-def lay_out(inside: Tensor) -> Places:
+def lay_out(inside: Tensor) -> Layout:
     """Pack the boxes of all objects on shelves, as wide as takes the fewest cells.
 
     Tall ones come first, and low ones lie on top of each other where there is room.
