@@ -294,11 +294,11 @@
   // src/fusing.js
   var SHARPNESS = 6;
   var TINY = 22250738585072014e-324;
-  function progressAt(told, frame) {
-    const frames = [...told.keys()].sort((a, b) => a - b);
+  function progressAt(told2, frame) {
+    const frames = [...told2.keys()].sort((a, b) => a - b);
     const after = frames.find((at) => at > frame);
     const before = frames.filter((at) => at <= frame).pop();
-    if (before === void 0 || after === void 0 || !told.get(before) || !told.get(after)) return void 0;
+    if (before === void 0 || after === void 0 || !told2.get(before) || !told2.get(after)) return void 0;
     return (frame - before) / (after - before);
   }
   function fuse(forward, backward, progress) {
@@ -546,8 +546,8 @@
     const results = [ahead, behind].map((found) => resultOf(found, objects, frame, image));
     const known = /* @__PURE__ */ new Set([...ahead.keys(), ...behind.keys()]);
     if (!known.size) return ahead;
-    const told = objects.map(({ given }, i) => [i + 1, new Map([...given].map(([at, { mask: mask2 }]) => [at, Boolean(mask2)]))]);
-    const progress = told.map(([number2, of]) => [number2, progressAt(of, frame)]).filter(([, place]) => place !== void 0);
+    const told2 = objects.map(({ given }, i) => [i + 1, new Map([...given].map(([at, { mask: mask2 }]) => [at, Boolean(mask2)]))]);
+    const progress = told2.map(([number2, of]) => [number2, progressAt(of, frame)]).filter(([, place]) => place !== void 0);
     return seenIn(fuse(results[0], results[1], new Map(
       /** @type {any} */
       progress
@@ -955,6 +955,28 @@
     return scaled(above, at.reduce((total, value) => total + value * value, 0));
   }
 
+  // src/neighbours.js
+  function beside(frame, numbers) {
+    const place = numbers.indexOf(frame);
+    return [[PREVIOUS, numbers[place - 1]], [NEXT, numbers[place + 1]]].filter(([, at]) => place >= 0 && at !== void 0);
+  }
+  var nearIn = (there, frame, numbers) => beside(frame, numbers).reduce(
+    (near, [bit, at]) => near | (there.has(at) ? bit : 0),
+    0
+  );
+  function staying({ source, group: group2 }, items, names) {
+    const object = { ...source, group: group2 };
+    return items.filter((item) => item.type === "mask" && sameObject(item, object, names) && author(item, names) === "ours");
+  }
+  function told(masks, there, { done, numbers, names }) {
+    const settled2 = new Set(done);
+    return masks.map((mask2) => {
+      const sides = beside(mask2.frame, numbers).filter(([, at]) => settled2.has(at));
+      const near = sides.reduce((bits, [bit, at]) => there.has(at) ? bits | bit : bits & ~bit, nearOf(mask2));
+      return [mask2, near === nearOf(mask2) ? mask2 : sealMask(mask2, names, near)];
+    }).filter(([before, after]) => before !== after);
+  }
+
   // src/result.js
   var emptyCollection = () => ({ shapes: [], tags: [], tracks: [] });
   var SEAL = 0.1;
@@ -974,11 +996,8 @@
     }));
     return [false, true].map((kind) => known.filter(({ mutable }) => Boolean(mutable) === kind).map(({ entry }) => entry));
   }
-  function maskShape(object, { frame, points, score }, { numbers, names }) {
+  function maskShape(object, { frame, points, score }, there, { numbers, names }) {
     const { label_id, z_order = 0 } = object.source;
-    const place = numbers.indexOf(frame);
-    const written = /* @__PURE__ */ new Set([...object.masks.map((mask2) => mask2.frame), ...object.deleted]);
-    const near = (written.has(numbers[place - 1]) ? PREVIOUS : 0) | (written.has(numbers[place + 1]) ? NEXT : 0);
     return sealMask({
       type: "mask",
       frame,
@@ -993,7 +1012,12 @@
       elements: [],
       attributes: attributesAt(object, frame).flat(),
       score: Number.isFinite(score) ? score : 1
-    }, names, near);
+    }, names, nearIn(there, frame, numbers));
+  }
+  function maskShapes(object, items, run) {
+    const stay = staying(object, items, run.names);
+    const there = new Set([...object.masks, ...stay].map(({ frame }) => frame).concat([...object.deleted]));
+    return [object.masks.map((mask2) => maskShape(object, mask2, there, run)), told(stay, there, run)];
   }
   function exactKeys(object, tolerance) {
     const ring = (shape, mask2) => {
@@ -1089,7 +1113,9 @@
     objects.filter((object) => present.has(object.source.clientID) && reached(object, done).length).forEach((object) => {
       object.replaced.forEach((clientIDs, at) => done.includes(at) && clientIDs.forEach(remove));
       if (object.kind === "mask") {
-        created.shapes.push(...object.masks.map((mask2) => maskShape(object, mask2, run)));
+        const [made, beside2] = maskShapes(object, [...present.values()], run);
+        created.shapes.push(...made, ...beside2.map(([, after]) => copyOf(after, {})));
+        beside2.forEach(([{ clientID }]) => remove(clientID));
         if (!object.masks.length || object.source.group === object.group) return;
         created.shapes.push(copyOf(object.source, { group: object.group }));
       } else if (object.source.shapes) {

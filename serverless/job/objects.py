@@ -18,6 +18,8 @@ from serverless.job.read import Drawing, Json, Label
 
 Key = tuple[int, int]
 """Label and group: what makes an object in CVAT. A track without a group has its own number there, below 0."""
+Place = tuple[int | None, Key]
+"""A shape of an object in a frame, or (None) the object's track."""
 SAME = 0.5
 """IoU of a tracked mask and a drawn one from which they are taken for the same object."""
 
@@ -127,6 +129,12 @@ def _relabelled(item: Json, drawn: Sequence[Json], names: Names) -> bool:
     """Whether an item is a track of ours of one of these drawings that got another label than that."""
     others = (one for one in drawn if one["group"] == item.get("group") and one["label_id"] != item["label_id"])
     return "shapes" in item and any(was_ours_as(item, one, names) for one in others)
+
+
+def place_of(item: Json) -> Place:
+    """What a shape or track is, whatever its number."""
+    frame = None if "shapes" in item else int(item["frame"])
+    return frame, (int(item["label_id"]), int(item.get("group") or 0))
 
 
 def origin_of(item: Json) -> str:

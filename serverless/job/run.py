@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from agss_model.cli.console import FrameProgress
-from agss_model.cvat.authorship import NEXT, PREVIOUS
 from agss_model.cvat.server import CvatError, Server
 from agss_model.interruption import Interruption
 from agss_model.masks.labels import object_ids
@@ -19,7 +18,8 @@ from agss_model.runs.scores import Row, rows_of
 from serverless.job.drawn import Boxes, DrawnKeyframes
 from serverless.job.ledger import Ledger, TrackedObject
 from serverless.job.making import Maker
-from serverless.job.objects import Key, Target, origin_of
+from serverless.job.neighbours import Neighbours
+from serverless.job.objects import Target, origin_of
 from serverless.job.plan import JobPlan, make_plan, occupied, resolve
 from serverless.job.read import read_annotations
 from serverless.job.track import Absent, JobFrames, Tracking
@@ -127,9 +127,9 @@ class _Runner:
         self.untouchable = plan.untouchable()
         self.forms = {target.number: plan.form(target) for target in targets}
         self.tracked: set[int] = set()
-        self._places = {frame: row for row, frame in enumerate(plan.frames)}
+        self._masked = {self.targets[number].key for number, form in self.forms.items() if form == "mask"}
+        self._neighbours = Neighbours(plan)
         self.parts: Sequence[Part] = ()
-        self._put: set[tuple[int, Key]] = set()  # masks of this run
 
     def all_parts(self, parts: Sequence[Part], *, resumed: bool) -> None:
         """Track what is left of all parts."""
@@ -181,38 +181,31 @@ class _Runner:
         """Which masks of this run there are, after an interruption too."""
         positions = {*done, *(position for part in self.parts[:number] for position in part.frames)}
         frames = {self.plan.frames[position] for position in positions}
-        self._put = set()
+        self._neighbours.restart()
         self._remember(one for one in self.ledger.results() if one.row.frame in frames)
 
     def _remember(self, found: Iterable[TrackedObject]) -> list[TrackedObject]:
         """Those of them that are written as masks."""
         masks = [one for one in found if one.points is not None and self.forms[one.row.object_id] == "mask"]
-        self._put |= {(one.row.frame, self.targets[one.row.object_id].key) for one in masks}
+        self._neighbours.add((one.row.frame, self.targets[one.row.object_id].key) for one in masks)
         return masks
 
     def _hand_over(self, block: Sequence[FrameResult]) -> None:
         found = [one for result in block for one in self._found(result)]
         frames = [self.plan.frames[result.frame_index] for result in block]
         self.tracked.update(frames)
-        if frames and "mask" in self.forms.values():
+        if frames and self._masked:
             masks = self._remember(found)
+            sealed = [self._sealed(one) for one in masks]
             # The frame after the last one is not known yet, so its masks do not say whether another follows.
-            self.writer.put_shapes(frames, [self._sealed(one) for one in masks], open_end=frames[-1])
+            restated = self._neighbours.restated(frames, self._masked)
+            self.writer.put_shapes(frames, sealed, restated, open_end=frames[-1])
         self.ledger.note(found)
 
     def _sealed(self, one: TrackedObject) -> dict[str, Any]:
         target, row = self.targets[one.row.object_id], one.row
-        return self.maker.mask(target, row.frame, one.points or (), row.score, self._near(row.frame, target.key))
-
-    def _near(self, at: int, key: Key) -> int:
-        place = self._places[at]
-        deleted = self.plan.deleted.get(key, frozenset())
-        near = 0
-        for bit, row in ((PREVIOUS, place - 1), (NEXT, place + 1)):
-            if 0 <= row < len(self.plan.frames):
-                frame = self.plan.frames[row]
-                near |= bit if (frame, key) in self._put or frame in deleted else 0
-        return near
+        near = self._neighbours.near(row.frame, target.key)
+        return self.maker.mask(target, row.frame, one.points or (), row.score, near)
 
     def _found(self, result: FrameResult) -> Iterator[TrackedObject]:
         frame = self.plan.frames[result.frame_index]

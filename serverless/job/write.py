@@ -1,7 +1,8 @@
 """Writing into a job: only what machines of ours made is ever replaced, and only within the job.
 
-Two things of people are added to, in one request that the server carries out whole or not at all: shapes without a
-group get one, and tracks get keyframes beside those that are there.
+Two things of people are added to: shapes without a group get one, and tracks get keyframes beside those that are there.
+What is replaced is replaced in one request that the server carries out whole or not at all, and masks say that others
+are beside them only while these are there: at no moment does anything look as if somebody had deleted it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,18 @@ from typing import Any
 from agss_model.cvat.authorship import content, near_of
 from agss_model.cvat.server import TRIES, CvatError, Server
 from serverless.job.ledger import Ledger
-from serverless.job.objects import Key, origin_of
+from serverless.job.objects import Key, Place, origin_of, place_of
 from serverless.job.read import Annotations, JobInfo, read_annotations, shown, touches
 
 Json = dict[str, Any]
+Covers = Callable[[Json], bool]
+Restated = Callable[[Json], Json]
+Pair = tuple[Json, Json]
+"""What is there, and what is to be there in its place."""
+
+
+def _as_it_is(item: Json) -> Json:
+    return item
 
 
 class Writer:
@@ -40,15 +49,18 @@ class Writer:
         self._there = annotations
         self._open_end: int | None = None
         self._sent_away: set[int] = set()  # numbers of what this run has asked to delete
-        self._deleted: set[tuple[int | None, Key]] = set()  # what somebody else deleted meanwhile
+        self._deleted: set[Place] = set()  # what somebody else deleted meanwhile
         self.created = self.masks = self.removed = self.changed = 0
 
-    def put_shapes(self, frames: Iterable[int], wanted: Sequence[Json], open_end: int | None = None) -> None:
+    def put_shapes(
+        self, frames: Iterable[int], wanted: Sequence[Json], restated: Restated = _as_it_is, open_end: int | None = None
+    ) -> None:
         """Have exactly these shapes in these frames.
 
         Args:
             frames: of the job.
             wanted: sealed masks.
+            restated: what a mask of ours in another frame is then, because it says what is beside it.
             open_end: the frame beyond which is not known yet; what is there may say more of its neighbours.
 
         Raises:
@@ -59,7 +71,7 @@ class Writer:
             if shape["frame"] not in covered:
                 raise CvatError(f"A shape for frame {shape['frame']} is not within the frames being written.")
         self._open_end = open_end
-        self._put("shapes", wanted, lambda shape: shape["frame"] in covered)
+        self._put("shapes", wanted, lambda shape: shape["frame"] in covered, restated)
 
     def put_tracks(self, frames: Iterable[int], wanted: Sequence[Json]) -> None:
         """Have exactly these tracks among those that show something in these frames.
@@ -79,7 +91,7 @@ class Writer:
         covered = frozenset(frames)
 
         def covers(shape: Json) -> bool:
-            return shape["frame"] in covered and _place(shape)[1] not in stay
+            return shape["frame"] in covered and place_of(shape)[1] not in stay
 
         self._put("shapes", [], covers)
 
@@ -134,14 +146,14 @@ class Writer:
             first = {content(item, names): item["id"] for item in reversed(items)}
             self._delete(kind, [item for item in items if first[content(item, names)] != item["id"]])
         now = taken(self._there)
-        self._delete("shapes", [shape for shape in self._there.own_shapes if _place(shape) in now])
+        self._delete("shapes", [shape for shape in self._there.own_shapes if place_of(shape) in now])
 
-    def _put(self, kind: str, wanted: Sequence[Json], covers: Any) -> None:  # noqa: ANN401 - a predicate
+    def _put(self, kind: str, wanted: Sequence[Json], covers: Covers, restated: Restated = _as_it_is) -> None:
         for item in wanted:
             check(item, self._info)
         pause = self._server.pause
         for left in range(TRIES - 1, -1, -1):
-            error = self._tried(kind, wanted, covers)
+            error = self._tried(kind, wanted, covers, restated)
             if error is None:
                 return
             if not error.passing or not left:
@@ -150,20 +162,23 @@ class Writer:
             pause *= 2
             self.refresh()  # the reply may have been lost after the change was made
 
-    def _tried(self, kind: str, wanted: Sequence[Json], covers: Any) -> CvatError | None:  # noqa: ANN401
+    def _tried(self, kind: str, wanted: Sequence[Json], covers: Covers, restated: Restated) -> CvatError | None:
         try:
             missing, extra = self._difference(kind, wanted, covers)
             if extra:
                 self.refresh()  # somebody may have edited, since, what is about to go
                 missing, extra = self._difference(kind, wanted, covers)
-                self._delete(kind, extra)
-            if missing:
-                self._create(kind, missing)
+            others = [item for item in self._mine(kind) if not covers(item)]
+            told = [(old, new) for old in others if (new := restated(old)) != old]
+            pairs, missing, extra = _paired(missing, extra)
+            self._create(kind, missing)  # in this order nobody speaks of neighbours that are not there
+            self._replace(kind, [*pairs, *told])
+            self._delete(kind, extra)
         except CvatError as error:
             return error
         return None
 
-    def _difference(self, kind: str, wanted: Sequence[Json], covers: Any) -> tuple[list[Json], list[Json]]:  # noqa: ANN401
+    def _difference(self, kind: str, wanted: Sequence[Json], covers: Covers) -> tuple[list[Json], list[Json]]:
         names = self._info.names
         there: dict[str, list[Json]] = {}
         for item in self._mine(kind):
@@ -171,7 +186,7 @@ class Writer:
                 there.setdefault(content(item, names), []).append(item)
         missing: list[Json] = []
         for item in wanted:
-            if _place(item) in self._deleted:
+            if place_of(item) in self._deleted:
                 continue
             alike = there.get(content(item, names), [])
             found = next((old for old in alike if self._stands_for(old, item)), None)
@@ -182,26 +197,52 @@ class Writer:
         return missing, [item for items in there.values() for item in items]
 
     def _stands_for(self, old: Json, new: Json) -> bool:
-        """Whether a mask that looks alike says nothing of its neighbours that is not so."""
-        return "shapes" in new or new["frame"] == self._open_end or not near_of(old) & ~near_of(new)
+        """Whether a mask that looks alike says of its neighbours what is so."""
+        if "shapes" in new:
+            return True
+        known = near_of(old) & near_of(new) if new["frame"] == self._open_end else near_of(old)
+        return known == near_of(new)
+
+    def _replace(self, kind: str, pairs: Sequence[Pair]) -> None:
+        """Put new ones in the places of old ones; what only says something else of its neighbours does not count."""
+        if not pairs:
+            return
+        self._sent_away.update(old["id"] for old, _ in pairs)
+        made = self._send("update", kind, [{**new, "id": old["id"]} for old, new in pairs])
+        names = self._info.names
+        count = sum(content(old, names) != content(new, names) for old, new in pairs)
+        self._count(kind, count, count)
+        self._keep(kind, made, [old for old, _ in pairs])
 
     def _create(self, kind: str, items: Sequence[Json]) -> None:
-        made = self._send("create", kind, items)
-        self.created += len(items)
-        self.masks += len(items) if kind == "shapes" else 0
-        self._ledger.written.update({origin_of(item): _span(item, self._info) for item in made})
-        self._set(kind, (*self._mine(kind), *made))
+        if items:
+            made = self._send("create", kind, items)
+            self._count(kind, len(items), 0)
+            self._keep(kind, made, ())
+
+    def _count(self, kind: str, created: int, removed: int) -> None:
+        self.created += created
+        self.masks += created if kind == "shapes" else 0
+        self.removed += removed
 
     def _delete(self, kind: str, items: Sequence[Json]) -> None:
         if not items:
             return
         self._sent_away.update(item["id"] for item in items)
-        self._send("delete", kind, items)
-        self.removed += len(items)
-        gone = {item["id"] for item in items}
         for item in items:
             self._ledger.written.pop(origin_of(item), None)
-        self._set(kind, tuple(item for item in self._mine(kind) if item["id"] not in gone))
+        self._ledger.save()  # before it goes: what is recorded and missing counts as deleted by somebody
+        self._send("delete", kind, items)
+        self._count(kind, 0, len(items))
+        self._keep(kind, (), items)
+
+    def _keep(self, kind: str, made: Sequence[Json], gone: Sequence[Json]) -> None:
+        """Know of what there is now."""
+        for item in gone:
+            self._ledger.written.pop(origin_of(item), None)
+        self._ledger.written.update({origin_of(item): _span(item, self._info) for item in made})
+        numbers = {item["id"] for item in gone}
+        self._set(kind, (*(item for item in self._mine(kind) if item["id"] not in numbers), *made))
 
     def _send(self, action: str, kind: str, items: Sequence[Json]) -> list[Json]:
         body = {"version": 0, "tags": [], "shapes": [], "tracks": [], kind: list(items)}
@@ -225,21 +266,24 @@ class Writer:
         """Read the job's annotations anew; what of ours somebody deleted meanwhile is not made again."""
         before = (*self._there.own_shapes, *self._there.own_tracks)
         self._there = read_annotations(self._server, self._info.job, self._info.names)
-        places = {_place(item) for kind in ("shapes", "tracks") for item in self._all(kind)}
-        self._deleted |= {_place(item) for item in before if item["id"] not in self._sent_away} - places
+        places = {place_of(item) for kind in ("shapes", "tracks") for item in self._all(kind)}
+        self._deleted |= {place_of(item) for item in before if item["id"] not in self._sent_away} - places
         return self._there
 
 
-def _place(item: Json) -> tuple[int | None, Key]:
-    """What an item is, whatever its number: one of an object in a frame, or an object's track."""
-    frame = None if "shapes" in item else int(item["frame"])
-    return frame, (int(item["label_id"]), int(item.get("group") or 0))
+def _paired(missing: Sequence[Json], extra: Sequence[Json]) -> tuple[list[Pair], list[Json], list[Json]]:
+    """What takes the place of something, what is only added, and what is only removed."""
+    old = {place_of(item): item for item in extra}
+    pairs = [(old.pop(place_of(item)), item) for item in missing if place_of(item) in old]
+    replaced = {before["id"] for before, _ in pairs}
+    made = {id(new) for _, new in pairs}
+    return pairs, [i for i in missing if id(i) not in made], [i for i in extra if i["id"] not in replaced]
 
 
 def _span(item: Json, info: JobInfo) -> list[int]:
     """First and last frame, label and group, for the record of what was written."""
     frames = shown(item, info.stop) if "shapes" in item else range(item["frame"], item["frame"] + 1)
-    return [frames.start, max(frames.stop - 1, frames.start), *_place(item)[1]]
+    return [frames.start, max(frames.stop - 1, frames.start), *place_of(item)[1]]
 
 
 def check(item: Json, info: JobInfo) -> None:

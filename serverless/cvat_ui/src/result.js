@@ -1,9 +1,10 @@
 /* What a run commits, and what it says. */
 import {
-    NEXT, PREVIOUS, SOURCE, author, content, inOrder, keyframeAuthors, nearOf, sealMask, sealTrack,
+    SOURCE, author, content, inOrder, keyframeAuthors, nearOf, sealMask, sealTrack,
 } from './authorship.js';
 import { thinning } from './keyframes.js';
 import { decodeMask } from './masks.js';
+import { nearIn, staying, told } from './neighbours.js';
 import { outlineOf, pointsAt, simplified } from './outlines.js';
 import { ringOf } from './rings.js';
 
@@ -33,16 +34,20 @@ function attributesAt(object, at) {
     return [false, true].map((kind) => known.filter(({ mutable }) => Boolean(mutable) === kind).map(({ entry }) => entry));
 }
 
-function maskShape(object, { frame, points, score }, { numbers, names }) {
+function maskShape(object, { frame, points, score }, there, { numbers, names }) {
     const { label_id, z_order = 0 } = object.source;
-    const place = numbers.indexOf(frame);
-    const written = new Set([...object.masks.map((mask) => mask.frame), ...object.deleted]);
-    const near = (written.has(numbers[place - 1]) ? PREVIOUS : 0) | (written.has(numbers[place + 1]) ? NEXT : 0);
     return sealMask({
         type: 'mask', frame, points, label_id, group: object.group, source: SOURCE, z_order, rotation: 0,
         occluded: false, outside: false, elements: [], attributes: attributesAt(object, frame).flat(),
         score: Number.isFinite(score) ? score : 1,
-    }, names, near);
+    }, names, nearIn(there, frame, numbers));
+}
+
+/** The masks of an object, and of earlier ones beside them what they are and what they become. */
+function maskShapes(object, items, run) {
+    const stay = staying(object, items, run.names);
+    const there = new Set([...object.masks, ...stay].map(({ frame }) => frame).concat([...object.deleted]));
+    return [object.masks.map((mask) => maskShape(object, mask, there, run)), told(stay, there, run)];
 }
 
 /** Keyframes that are exactly what a person drew, by frame. */
@@ -145,7 +150,9 @@ export function assemble(objects, run) {
     objects.filter((object) => present.has(object.source.clientID) && reached(object, done).length).forEach((object) => {
         object.replaced.forEach((clientIDs, at) => done.includes(at) && clientIDs.forEach(remove));
         if (object.kind === 'mask') {
-            created.shapes.push(...object.masks.map((mask) => maskShape(object, mask, run)));
+            const [made, beside] = maskShapes(object, [...present.values()], run);
+            created.shapes.push(...made, ...beside.map(([, after]) => copyOf(after, {})));
+            beside.forEach(([{ clientID }]) => remove(clientID));
             if (!object.masks.length || object.source.group === object.group) return;
             created.shapes.push(copyOf(object.source, { group: object.group }));
         } else if (object.source.shapes) {

@@ -88,6 +88,7 @@ def _combined() -> list[Scenario]:
 
 def _masks() -> list[Scenario]:
     here, there, mask = track(), track(on="b"), DRAWN["mask"]
+    back, back_there = track(*BACK), track(*BACK, on="b")
     return [
         Scenario("three masks", [mask(1), mask(2), mask(3), here, there], {1: ALL, 2: ALL, 3: range(8)}),
         Scenario("from the middle, forward", [mask(1, 4), here], {1: range(4, FRAMES)}),
@@ -101,7 +102,16 @@ def _masks() -> list[Scenario]:
         Scenario("deleted, elsewhere", [mask(), here, delete(1, 6), there], {1: ALL - {6}}),
         Scenario("three deleted, elsewhere", [mask(), here, delete(1, 4, 5, 6), there], {1: ALL - {4, 5, 6}}),
         Scenario("deleted, again", [mask(), here, delete(1, 6), there, track("--deleted", "again")]),
-        Scenario("deleted to the end", [mask(), here, delete(1, 7, 8, 9), here], {1: range(7)}, anywhere=False),
+        Scenario("deleted to the end, elsewhere", [mask(), here, delete(1, 7, 8, 9), there], {1: range(7)}),
+        Scenario("deleted from a block on, elsewhere", [mask(), here, delete(1, 6, 7, 8, 9), there], {1: range(6)}),
+        Scenario(
+            "deleted up to a block, elsewhere", [mask(1, 9), back, delete(1, *range(7)), back_there], {1: {7, 8, 9}}
+        ),
+        Scenario(
+            "deleted where two runs meet, elsewhere",
+            [mask(), track("--to", 4), here, delete(1, *range(5, FRAMES)), there],
+            {1: range(5)},
+        ),
         Scenario("all deleted", [mask(), here, delete(1, *range(1, FRAMES)), here], {1: {0}}, anywhere=False),
         Scenario("deleted and corrected", [mask(), here, delete(1, 6), correct(1, 3), there], {1: ALL - {6}}),
         Scenario("deleted, corrected beyond", [mask(), here, delete(1, 5), correct(1, 7), there], {1: ALL - {5}}),
@@ -216,6 +226,11 @@ def _button() -> list[Scenario]:
         Scenario("job, occluded by hand, button", [mask(), here, hidden, to_end]),
         Scenario("button, removed by hand, job", [mask(), to_end, removed, there], {1: ALL - {6}}),
         Scenario("job, removed by hand, button", [mask(), here, removed, to_end], {1: ALL - {6}}),
+        Scenario(
+            "two presses of the button, deleted where they meet, job",
+            [mask(), press(0, 4), press(4, 9), delete(1, *range(5, FRAMES)), there],
+            {1: range(5)},
+        ),
         Scenario("job, removed, button again", [mask(), here, removed, press(0, 9, again=True)]),
         Scenario("button, attribute by hand, job", [mask(), to_end, lock, there]),
         Scenario("job, attribute by hand, button", [mask(), here, lock, to_end]),
