@@ -152,7 +152,7 @@ class Server:
         except urllib3.exceptions.HTTPError as error:
             raise _unreached(error, self.host) from None
         if not 200 <= response.status < 300:
-            raise _explained(response.status, response.headers, self.masked(data), path, self.host)
+            raise _explained(response.status, response.headers, self.masked(data), f"{method} {path}", self.host)
         return data
 
 
@@ -184,7 +184,7 @@ def _unreached(error: Exception, host: str) -> CvatError:
     return CvatError(f"No answer from {host} ({kind}); {advice(kind, host)}", passing=True)
 
 
-def _explained(status: int, headers: Mapping[str, str], body: bytes, path: str, host: str) -> CvatError:
+def _explained(status: int, headers: Mapping[str, str], body: bytes, request: str, host: str) -> CvatError:
     """Words for a status; never the headers of request or reply, which hold secrets."""
     if 300 <= status < 400:
         target = urlsplit(headers.get("Location", ""))
@@ -192,9 +192,11 @@ def _explained(status: int, headers: Mapping[str, str], body: bytes, path: str, 
         return CvatError(
             f"{host} redirects to {where}. Your sign-in is not sent there; if you trust it, give it as --host.", status
         )
+    method, path = request.split(" ", 1)
+    token = "" if method == "GET" else ", or give an access token that is not read-only"
     known = {
         401: f"{host} does not accept this sign-in (401); the access token may be expired or of another server.",
-        403: f"This account may not use {path} (403); ask for the job to be assigned, or say --org.",
+        403: f"This account may not use {path} (403); ask for the job to be assigned, or say --org{token}.",
         404: f"{host} has no {path} (404); check the number, and --org for jobs of an organization.",
         413: f"{host} refuses requests of this size (413).",
         503: f"{path} is not available at the moment (503).",
@@ -294,7 +296,7 @@ def _log_in(server: Server, client: Any, credentials: Any) -> None:  # noqa: ANN
             raise CvatError(f"{host} does not accept this user and password.", 400) from None
         text = error.body if isinstance(error.body, bytes) else str(error.body or "").encode()
         raise _explained(
-            int(error.status or 0), error.headers or {}, server.masked(text), "/api/auth/login", host
+            int(error.status or 0), error.headers or {}, server.masked(text), "POST /api/auth/login", host
         ) from None
     except urllib3.exceptions.HTTPError as error:
         raise _unreached(error, host) from None

@@ -416,6 +416,16 @@ def test_refusals_are_explained(cvat, clip, status, words):
     assert TOKEN not in output
 
 
+@pytest.mark.parametrize("group", [0, 4])
+def test_who_may_only_read_is_told_of_tokens_and_nothing_is_written(cvat, clip, group):
+    cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)), group=group)
+    cvat.fail("PATCH", "annotations", times=99, status=403)
+    before = others(cvat)
+    assert "an access token that is not read-only" in track(cvat, code=2)
+    assert others(cvat) == before
+    assert not masks_of(cvat)
+
+
 @pytest.mark.parametrize(
     ("reply", "words"),
     [

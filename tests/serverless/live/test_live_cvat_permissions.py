@@ -84,6 +84,28 @@ def tracked(live: Live, who: Account, *more: str) -> tuple[int, str]:
     return result.exit_code, " ".join(result.output.split())
 
 
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_token_that_may_only_read_ends_in_a_sentence_and_writes_nothing(job, accounts, live_server, read_only):
+    one = accounts[0]
+    assigned(live_server, job, one)
+    job.draw("mask", 1, 0)
+    before = job.items()
+    try:
+        token = one.server.call(
+            "/api/auth/access_tokens", {"name": "agss", "expiry_date": None, "read_only": read_only}
+        )
+    except CvatError as error:
+        pytest.skip(f"this CVAT has no access tokens: {error}")
+    line = ["cvat", "track", "--host", ADDRESS, "--job", str(job.info.job), "--model", "function"]
+    result = CliRunner().invoke(
+        app, [*line, "--state", str(job.folder / "token")], env={"CVAT_ACCESS_TOKEN": token["value"]}
+    )
+    said = " ".join(result.output.split())
+    assert result.exit_code == (2 if read_only else 0), said
+    assert not read_only or "that is not read-only" in said
+    assert (job.items() == before) is read_only
+
+
 def assigned(server: Server, live: Live, who: Account) -> None:
     server.patch(f"/api/jobs/{live.info.job}", {"assignee": who.number})
 
