@@ -165,11 +165,10 @@ class Writer:
     def _tried(self, kind: str, wanted: Sequence[Json], covers: Covers, restated: Restated) -> CvatError | None:
         try:
             missing, extra = self._difference(kind, wanted, covers)
-            if extra:
+            if extra or self._told(kind, covers, restated):
                 self.refresh()  # somebody may have edited, since, what is about to go
                 missing, extra = self._difference(kind, wanted, covers)
-            others = [item for item in self._mine(kind) if not covers(item)]
-            told = [(old, new) for old in others if (new := restated(old)) != old]
+            told = self._told(kind, covers, restated)
             pairs, missing, extra = _paired(missing, extra)
             self._create(kind, missing)  # in this order nobody speaks of neighbours that are not there
             self._replace(kind, [*pairs, *told])
@@ -177,6 +176,10 @@ class Writer:
         except CvatError as error:
             return error
         return None
+
+    def _told(self, kind: str, covers: Covers, restated: Restated) -> list[Pair]:
+        others = [item for item in self._mine(kind) if not covers(item)]
+        return [(old, new) for old in others if (new := restated(old)) != old]
 
     def _difference(self, kind: str, wanted: Sequence[Json], covers: Covers) -> tuple[list[Json], list[Json]]:
         names = self._info.names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from fake_cvat import Function, colours
 from job_world import FRAMES, contents, masks_of, track
 
 from agss_model.cvat.authorship import NEXT, PREVIOUS, near_of
@@ -99,3 +100,28 @@ def test_what_a_run_was_replacing_when_the_server_went_is_not_taken_for_deleted(
     assert "deleted" not in track(cvat, "--output", output, *state)
     there = set(masks_of(cvat)) | {(t["frame"], 4) for t in cvat.jobs[1].tracks}
     assert there == ({(f, 4) for f in range(1, FRAMES)} if output == "masks" else {(1, 4)})
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_what_a_person_does_to_the_end_of_a_block_during_the_run_stays(cvat, clip, tmp_path, edited):
+    """The next block would tell that mask of what follows it."""
+    draw(cvat, clip)
+
+    def work_on_2(body):
+        if len(cvat.lambda_calls) == 5:
+            last = next(shape for shape in cvat.jobs[1].shapes if shape["frame"] == 2)
+            delete(cvat, 2)
+            if edited:
+                cvat.draw(1, "mask", 2, [0, 4, 1, 1, 2, 2], group=4, source="semi-auto", score=last["score"])
+        return colours(body)
+
+    cvat.functions["agss-vos"] = Function(work_on_2)
+    seen = []
+    cvat.faults.append(lambda method, path, done: seen.append(list(cvat.jobs[1].shapes)) if done else None)
+    track(cvat)
+    at_2 = {shape["id"] for shapes in seen[-8:] for shape in shapes if shape["frame"] == 2}
+    assert len(at_2) == (1 if edited else 0), "made again, if only for a moment"
+    assert len([shape for shape in cvat.jobs[1].shapes if shape["frame"] == 2]) == (1 if edited else 0)
+    before = contents(cvat)
+    track(cvat, "--state", tmp_path / "elsewhere")
+    assert [one for one in contents(cvat) if one[0] == 2] == [one for one in before if one[0] == 2]
