@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -34,7 +33,7 @@ from agss_model.evaluation import (
 )
 from agss_model.evaluation.corrections import STRATEGIES, Strategy, curve
 from agss_model.evaluation.trust import Judged, judged, together
-from agss_model.files import check_writable, write_json
+from agss_model.files import check_writable, scratch, write_json
 from agss_model.masks.labels import LabelMap
 from agss_model.results import FrameResult
 from agss_model.runs.scores import Row, rows_of
@@ -100,8 +99,8 @@ def _learning(base: Engine, load: Callable[[str], Engine], minutes: float) -> Ca
 
     def learned(sequence: Sequence) -> Engine:
         first = {number: read() for number, read in sequence.first_masks.items()}
-        with tempfile.TemporaryDirectory() as folder, ImageFrames(sequence.frames, name=sequence.name) as source:
-            return load(adapted_weights(base.weights, source, first, Path(folder), ConsoleReport(), minutes))
+        with scratch() as folder, ImageFrames(sequence.frames, name=sequence.name) as source:
+            return load(adapted_weights(base.weights, source, first, folder, ConsoleReport(), minutes))
 
     return learned
 
