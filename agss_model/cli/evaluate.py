@@ -15,7 +15,7 @@ from rich.table import Table
 
 from agss_model.adaptation import adapted_weights
 from agss_model.cli import options
-from agss_model.cli.console import ConsoleReport, FrameProgress, is_quiet, stderr, stdout
+from agss_model.cli.console import ConsoleReport, FrameProgress, say, stdout
 from agss_model.clips import follow
 from agss_model.engines.loading import Engine, load_engine
 from agss_model.environment import commit, machine, versions
@@ -155,8 +155,7 @@ def score_sequences(
         scores.append(score)
         if judgements is not None:
             judgements.append(found)
-        if not is_quiet():
-            stderr().print(f"{len(scores)}: {sequence.name}, J&F {scores[-1].JF:.3f}")
+        say(f"{len(scores)}: {sequence.name}, J&F {scores[-1].JF:.3f}")
     return scores
 
 
