@@ -12,6 +12,7 @@ import shutil
 import socket
 import stat
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -80,6 +81,17 @@ def unfinished(path: Path, *, folder: bool = False) -> Iterator[Path]:
             _remove(part)
         if lock is not None:
             os.close(lock)
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A new, empty folder of this user's in the system's temporary one, removed afterwards.
+
+    What killed processes left of theirs goes, too. Errors of the file system are raised as they come.
+    """
+    with unfinished(Path(tempfile.gettempdir()) / "agss", folder=True) as folder:
+        folder.chmod(stat.S_IRWXU)
+        yield folder
 
 
 @contextlib.contextmanager

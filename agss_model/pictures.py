@@ -33,6 +33,7 @@ _BITS, _ALPHA = 258, ("LA", "RGBA")
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")  # of the end, or with a length; between them lie coded pixels
 _END, _SCAN = 0xD9, 0xDA
 _JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
+_SAMPLE_FORMAT, _FLOATING = 339, 3
 _TIFF_COMPRESSION, _TIFF_JPEG = 259, (6, 7)
 _TIFF_PIECES = ((273, 279), (324, 325))  # offsets and lengths of strips, and of tiles
 
@@ -84,10 +85,26 @@ def read_header(data: bytes, what: str, formats: tuple[str, ...]) -> PictureHead
     except Image.DecompressionBombError as error:
         raise HugePictureError(f"{what} is too large: {error}") from error
     except Exception as error:  # Pillow's parsers raise nearly anything for hostile headers
-        other = " (perhaps of floating point)" if data[:4] in TIFF else ""
-        raise MediaError(f"{what} is not an image{other} or is damaged; export it again as PNG or JPEG") from error
+        if data[:4] in TIFF:
+            raise MediaError(f"{what} {_why_no_tiff(data)}; export it again as PNG or JPEG") from error
+        raise MediaError(f"{what} is not an image or is damaged; export it again as PNG or JPEG") from error
     check_scans(scans, what)
     return header
+
+
+def _why_no_tiff(data: bytes) -> str:
+    """What the first page says of a TIFF that Pillow does not open."""
+    from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+    file = io.BytesIO(data)
+    try:
+        page = ImageFileDirectory_v2(file.read(16 if b"+" in data[2:4] else 8))  # of BigTIFF, or not
+        file.seek(page.next)
+        page.load(file)
+        floating = _FLOATING in page.get(_SAMPLE_FORMAT, ())
+    except Exception:  # as in `read_header`
+        floating = False
+    return "holds floating-point numbers" if floating else "is a TIFF of a kind that is not read, or is damaged"
 
 
 def _check_pieces(data: bytes, what: str) -> None:

@@ -43,9 +43,9 @@ def copy_plugin(plugins: Path) -> Path:
         OutputError: the folder cannot be written, or something else has the plugin's place.
     """
     import shutil
-    import tempfile
 
     from agss_model.errors import OutputError
+    from agss_model.files import unfinished
 
     # Where `fiftyone plugins download` has put it: FiftyOne takes no two of one name.
     downloaded = plugins / "@agss" / "vos"
@@ -55,8 +55,8 @@ def copy_plugin(plugins: Path) -> Path:
     try:
         plugins.mkdir(parents=True, exist_ok=True)
         # Beside the plugins, not among them: FiftyOne would find two of one name.
-        with tempfile.TemporaryDirectory(dir=plugins.parent) as beside:
-            fresh, old = Path(beside) / "fresh", Path(beside) / "old"
+        with unfinished(plugins.parent / place.name, folder=True) as beside:
+            fresh, old = beside / "fresh", beside / "old"
             shutil.copytree(PLUGIN_FOLDER, fresh, ignore=shutil.ignore_patterns("__pycache__"))
             if place.exists():
                 place.rename(old)

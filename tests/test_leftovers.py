@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from agss_model import files
 from agss_model.config import preset
 from agss_model.cvat import writer as cvat_writer
 from agss_model.cvat.meta import Task
-from agss_model.files import is_leftover, remove_leftovers, replacing, unfinished, write_json
+from agss_model.files import is_leftover, remove_leftovers, replacing, scratch, unfinished, write_json
 from agss_model.network import build_network
 from agss_model.video.writer import VideoWriter
 from agss_model.weights import bundles
@@ -73,7 +74,17 @@ def bundle(folder, killed):
     bundles.add_bundle("team", write)
 
 
-WRITERS = [json_file, weights_file, video_file, cvat_file, bundle]
+def scratch_folder(folder, killed):
+    tempfile.tempdir = str(folder)
+    with scratch() as work:
+        assert work.parent == folder
+        assert work.stat().st_mode & 0o077 == 0
+        (work / "given.onnx").write_bytes(b"x")
+        if killed:
+            end()
+
+
+WRITERS = [json_file, weights_file, video_file, cvat_file, bundle, scratch_folder]
 
 
 def names(folder):
@@ -92,6 +103,15 @@ def test_killed_while_it_writes_and_started_again_a_writer_leaves_what_it_made(w
         assert len(left) == 1, names(folder)  # of the kill before, nothing is left
     assert in_a_process(write, folder, False) == 0
     assert names(folder) == names(whole)
+
+
+def test_nothing_else_makes_temporary_files():
+    """Those of the standard library stay where a process was killed."""
+    root = Path(files.__file__).parents[1]
+    folders = ("agss_model", "serverless", "fiftyone_plugin", "training")
+    modules = (path for folder in folders for path in (root / folder).rglob("*.py"))
+    found = [path for path in modules if "tempfile" in path.read_text(encoding="utf-8")]
+    assert found == [Path(files.__file__)]
 
 
 def test_nobody_takes_what_another_process_is_writing(tmp_path):

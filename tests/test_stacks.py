@@ -159,6 +159,20 @@ def test_depth_of_black_and_of_eight_bits():
     assert np.array_equal(to_eight_bits(every, 16), ((every.astype(np.uint32) + 128) // 257).astype(np.uint8))
 
 
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize(("kind", "shape"), [("float16", (4, 4)), ("float32", (4, 4, 3)), ("float64", (4, 4))])
+def test_floating_point_is_called_what_it_is(tmp_path, kind, shape, big):
+    tifffile = pytest.importorskip("tifffile", reason="tifffile is not installed")
+    tifffile.imwrite(tmp_path / "one.tif", np.ones(shape, kind), bigtiff=big)
+    with pytest.raises(MediaError, match="float") as caught:
+        open_source(tmp_path)
+    assert "perhaps" not in str(caught.value)
+    (tmp_path / "one.tif").write_bytes((tmp_path / "one.tif").read_bytes()[:60])
+    with pytest.raises(MediaError, match=r"damaged|cannot be") as caught:
+        open_source(tmp_path)
+    assert "floating-point numbers" not in str(caught.value)
+
+
 def test_floating_point_is_refused(tmp_path):
     cv2.imwrite(str(tmp_path / "one.tif"), np.ones((4, 4), np.float32))
     with pytest.raises(MediaError, match="float32"):

@@ -88,6 +88,7 @@ def finetune(
     ] = 0.5,
     threads: options.Threads = None,
     seed: options.Seed = 0,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Train weights further on a team's own annotations, judged on videos that were not learned from.
@@ -115,6 +116,7 @@ def gate(
     iou: Annotated[float, typer.Option(help="A mask below it counts as corrected.")] = 0.8,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Compare weights on annotated videos; exit with status 3 where the new ones are worse, or no better.
@@ -134,6 +136,7 @@ def publish(
     general: General = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Publish a run's best weights if the gate accepts them; agss weights rollback NAME takes it back."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from agss_model.cli.console import note, stderr, stdout
+from agss_model.cli.console import note, say, stderr, stdout
 from agss_model.cvat import Include
 from agss_model.engines.loading import pick_device, set_threads
 from agss_model.errors import ConfigError, MediaError, OutputError, install
@@ -197,7 +197,7 @@ def _print_verdict(decision: str, reasons: Sequence[str]) -> None:
 
 
 def _say(text: str) -> None:
-    stderr().print(text, markup=False)
+    say(text)
 
 
 def _need_extra() -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from agss_model.benchmark import MODULES, ObjectSize, Scene, Subject, TimeKind, Timing, measure_together, peak_mib
 from agss_model.cli import options
-from agss_model.cli.console import note, stderr, stdout
+from agss_model.cli.console import note, say, stdout
 from agss_model.cli.evaluate import Stopwatch, score_sequences
 from agss_model.config import PRESETS, preset
 from agss_model.engines import use_engine
@@ -91,6 +91,7 @@ def bench(
     engine: options.Engine = "auto",
     threads: options.Threads = None,
     seed: options.Seed = 0,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Measure the time per frame by object count and by module, on a made-up clip.
@@ -120,7 +121,7 @@ def bench(
         for model, own in zip(chosen, engines, strict=True)
     ]
     subjects = [model.subject(scene, own, time) for model, own, scene in cases]
-    timings = measure_together(subjects, frames, say=lambda done, of: stderr().print(f"{done} of {of} turns done"))
+    timings = measure_together(subjects, frames, say=lambda done, of: say(f"{done} of {of} turns done"))
     del subjects
     rows = []
     for (model, own, scene), timing in zip(cases, timings, strict=True):

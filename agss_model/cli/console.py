@@ -73,6 +73,12 @@ def note(message: str) -> None:
         stderr().print(Text.assemble(("Note:", "yellow"), " ", clean(message)))
 
 
+def say(message: str) -> None:
+    """How far a command is."""
+    if not is_quiet():
+        stderr().print(message)
+
+
 def error(message: str) -> None:
     """What went wrong, and what to do."""
     stderr().print(Text.assemble(("Error:", "red"), " ", clean(message)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -16,7 +15,7 @@ from rich.table import Table
 
 from agss_model.adaptation import adapted_weights
 from agss_model.cli import options
-from agss_model.cli.console import ConsoleReport, FrameProgress, is_quiet, stderr, stdout
+from agss_model.cli.console import ConsoleReport, FrameProgress, say, stdout
 from agss_model.clips import follow
 from agss_model.engines.loading import Engine, load_engine
 from agss_model.environment import commit, machine, versions
@@ -34,7 +33,7 @@ from agss_model.evaluation import (
 )
 from agss_model.evaluation.corrections import STRATEGIES, Strategy, curve
 from agss_model.evaluation.trust import Judged, judged, together
-from agss_model.files import check_writable, write_json
+from agss_model.files import check_writable, scratch, write_json
 from agss_model.masks.labels import LabelMap
 from agss_model.results import FrameResult
 from agss_model.runs.scores import Row, rows_of
@@ -100,8 +99,8 @@ def _learning(base: Engine, load: Callable[[str], Engine], minutes: float) -> Ca
 
     def learned(sequence: Sequence) -> Engine:
         first = {number: read() for number, read in sequence.first_masks.items()}
-        with tempfile.TemporaryDirectory() as folder, ImageFrames(sequence.frames, name=sequence.name) as source:
-            return load(adapted_weights(base.weights, source, first, Path(folder), ConsoleReport(), minutes))
+        with scratch() as folder, ImageFrames(sequence.frames, name=sequence.name) as source:
+            return load(adapted_weights(base.weights, source, first, folder, ConsoleReport(), minutes))
 
     return learned
 
@@ -156,8 +155,7 @@ def score_sequences(
         scores.append(score)
         if judgements is not None:
             judgements.append(found)
-        if not is_quiet():
-            stderr().print(f"{len(scores)}: {sequence.name}, J&F {scores[-1].JF:.3f}")
+        say(f"{len(scores)}: {sequence.name}, J&F {scores[-1].JF:.3f}")
     return scores
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 from agss_model.bounded_json import loads
 from agss_model.cvat.address import advice, full_address
+from agss_model.cvat.strict import TooLongError, make_strict
 from agss_model.errors import AgssError, ConfigError, install
 from agss_model.words import printable
 
@@ -148,9 +149,10 @@ class Server:
                 _request_timeout=TIMEOUT,
             )
             data: bytes = response.data
-            response.release_conn()
         except urllib3.exceptions.HTTPError as error:
             raise _unreached(error, self.host) from None
+        except TooLongError as error:
+            raise CvatError(f"{self.host} answered {path} with {error}.", 200) from None
         if not 200 <= response.status < 300:
             raise _explained(response.status, response.headers, self.masked(data), f"{method} {path}", self.host)
         return data
@@ -260,7 +262,7 @@ def connect(
         client = Client(full_address(host), config=Config(verify_ssl=not insecure), check_server_version=False)
     except InvalidHostException as error:
         raise ConfigError(f"--host is {host!r}: {error}.") from error
-    _stay_on_host(client)
+    make_strict(client)
     if org is not None:
         client.organization_slug = org
     server = Server(client)
@@ -271,16 +273,6 @@ def connect(
     elif login is not None:
         _log_in(server, client, PasswordCredentials(*login))
     return server
-
-
-def _stay_on_host(client: Any) -> None:  # noqa: ANN401 - cvat-sdk has no types
-    """Follow no redirect at all: sign-in and pictures stay with the host that was named."""
-    from cvat_sdk.api_client.rest import RESTClientObject
-    from urllib3 import Retry
-
-    configuration = client.api_client.configuration
-    configuration.retries = Retry(total=0, redirect=False, raise_on_status=False)
-    client.api_client.rest_client = RESTClientObject(configuration)
 
 
 def _log_in(server: Server, client: Any, credentials: Any) -> None:  # noqa: ANN401 - cvat-sdk has no types
@@ -300,6 +292,8 @@ def _log_in(server: Server, client: Any, credentials: Any) -> None:  # noqa: ANN
         ) from None
     except urllib3.exceptions.HTTPError as error:
         raise _unreached(error, host) from None
+    except TooLongError as error:
+        raise CvatError(f"{host} answered the sign-in with {error}.", 200) from None
 
 
 def _check_version(server: Server) -> None:

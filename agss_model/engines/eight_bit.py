@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
 from agss_model.demo_clip import VIDEO
 from agss_model.engines.graphs import Array, import_onnxruntime
+from agss_model.files import scratch
 from agss_model.frames import Geometry, to_image
 from agss_model.network.lite.model import LiteAGSSVOS
 from agss_model.video import open_source
@@ -42,8 +41,8 @@ def quantised(graph: bytes, examples: Iterable[dict[str, Array]]) -> bytes:
     level = logger.level
     logger.setLevel(logging.ERROR)  # it advises a step on the root logger that was done at the export
     try:
-        with TemporaryDirectory(prefix="agss-") as folder:
-            given, prepared, target = (Path(folder) / f"{name}.onnx" for name in ("given", "prepared", "target"))
+        with scratch() as folder:
+            given, prepared, target = (folder / f"{name}.onnx" for name in ("given", "prepared", "target"))
             given.write_bytes(graph)
             quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
             quantize_static(

@@ -15,6 +15,7 @@ from agss_model.errors import AgssError, MaskError, MediaError
 from agss_model.files import refuse_pipe
 from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
+from agss_model.masks.packed import PackedMaps
 from agss_model.results import id_type
 from agss_model.video.source import FrameSource
 from agss_model.words import plural
@@ -29,13 +30,13 @@ class Shape:
     Attributes:
         object_id: None where the file says nothing of it.
         label: class, or empty.
-        mask: (H, W) bool, or None for a box.
+        mask: makes the (H, W) bool mask, so that a file's masks are not all expanded together; None for a box.
         box: left, top, width, height in pixels, where that is all there is.
     """
 
     object_id: int | None
     label: str
-    mask: BoolMask | None = None
+    mask: Callable[[], BoolMask] | None = None
     box: Box | None = None
 
 
@@ -51,7 +52,7 @@ class Drawn:
         boxes: objects that were only boxed, whose masks are guesses.
     """
 
-    label_maps: dict[int, LabelMap]
+    label_maps: PackedMaps
     labels: dict[int, str] = field(default_factory=dict)
     absent: dict[int, frozenset[int]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -74,10 +75,11 @@ def put_together(shapes: Mapping[int, list[Shape]], source: FrameSource, what: s
     if not shapes:
         raise MaskError(f"{what} holds no mask, polygon or box of a frame of {source.name}")
     labels = {one.object_id: one.label for found in shapes.values() for one in found if one.object_id and one.label}
-    notes, maps = list[str](), dict[int, LabelMap]()
+    notes, maps = list[str](), PackedMaps()
     boxes = sum(one.mask is None for found in shapes.values() for one in found)
     for number, found in shapes.items():
-        maps[number], hidden = _label_map(number, found, source, what)
+        label_map, hidden = _label_map(number, found, source, what)
+        maps.put(number, label_map)
         if hidden:
             notes.append(f"objects of frame {number} in {what} share {hidden} pixels; they go to the one drawn last.")
     if boxes:
@@ -121,7 +123,7 @@ def _label_map(number: int, found: Iterable[Shape], source: FrameSource, what: s
     label_map: LabelMap = np.zeros((height, width), id_type(ids))
     hidden = 0
     for object_id, one in zip(ids, shapes, strict=True):
-        mask = one.mask if one.mask is not None else _in_box(one.box, source, number, what)
+        mask = one.mask() if one.mask is not None else _in_box(one.box, source, number, what)
         if mask.shape != label_map.shape:
             raise MaskError(
                 f"a mask of frame {number} in {what} is {mask.shape[1]}x{mask.shape[0]} pixels, but the frames of "

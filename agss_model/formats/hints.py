@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from agss_model.errors import ConfigError
 from agss_model.formats.drawn import Drawn, Shape, put_together
@@ -37,8 +38,7 @@ def read_hints(
     shapes = [_boxed(word) for word in boxes]
     for word in points:
         object_id, inside, outside = _pointed(word)
-        image = source.read(frame)
-        shapes.append(Shape(object_id, "", find(image, inside, outside)))
+        shapes.append(Shape(object_id, "", partial(find, source.read(frame), inside, outside)))
     ids = [one.object_id for one in shapes]
     if twice := [object_id for object_id in ids if ids.count(object_id) > 1]:
         raise ConfigError(f"object {twice[0]} is given twice; give each object one --box or one --points")

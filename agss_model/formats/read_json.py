@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def read_json_shapes(content: Any, source: FrameSource, frame_of: FrameOf, frame
     if "items" in content:
         return read_datumaro(content, source, frame_of, frame)
     if isinstance(content.get("frames"), dict):
-        return dict(_of_runs(content))
+        return dict(_of_runs(content, source))
     return None
 
 
@@ -119,10 +120,13 @@ def read_coco_video(content: Mapping[str, Any], source: FrameSource, frame_of: F
     return shapes
 
 
-def _of_runs(content: Mapping[str, Any]) -> Iterator[tuple[int, list[Shape]]]:
+def _of_runs(content: Mapping[str, Any], source: FrameSource) -> Iterator[tuple[int, list[Shape]]]:
     labels = content.get("labels", {})
     for number, objects in content["frames"].items():
-        yield int(number), [Shape(int(i), str(labels.get(i, "")), decode_coco_rle(rle)) for i, rle in objects.items()]
+        yield (
+            int(number),
+            [Shape(int(i), str(labels.get(i, "")), _runs_mask(rle, source)) for i, rle in objects.items()],
+        )
 
 
 def read_datumaro(
@@ -165,8 +169,8 @@ def _joined(found: list[Shape]) -> list[Shape]:
     joined: list[Shape] = []
     for one in found:
         same = [place for place, other in enumerate(joined) if one.object_id and other.object_id == one.object_id]
-        if same and one.mask is not None and (other := joined[same[0]]).mask is not None:
-            joined[same[0]] = Shape(one.object_id, one.label, one.mask | other.mask)
+        if same and one.mask is not None and (other := joined[same[0]].mask) is not None:
+            joined[same[0]] = Shape(one.object_id, one.label, partial(_either, other, one.mask))
         else:
             joined.append(one)
     return joined
@@ -181,11 +185,23 @@ def _coco_id(entry: Mapping[str, Any]) -> int | None:
     return None
 
 
-def _coco_mask(segmentation: Any, source: FrameSource) -> BoolMask | None:  # noqa: ANN401 - whatever the file holds
+def _either(one: Callable[[], BoolMask], other: Callable[[], BoolMask]) -> BoolMask:
+    return one() | other()
+
+
+def _coco_mask(segmentation: Any, source: FrameSource) -> Callable[[], BoolMask] | None:  # noqa: ANN401 - as the file has it
     if isinstance(segmentation, Mapping):
-        return decode_coco_rle(segmentation)
+        return _runs_mask(segmentation, source)
     if not segmentation:
         return None
     width, height = source.size
     rings = segmentation if isinstance(segmentation[0], list) else [segmentation]  # some write a single ring bare
-    return polygons_to_mask([Polygon.from_flat(ring) for ring in rings], width=width, height=height)
+    polygons = [Polygon.from_flat(ring) for ring in rings]
+    return partial(polygons_to_mask, polygons, width=width, height=height)
+
+
+def _runs_mask(rle: Any, source: FrameSource) -> Callable[[], BoolMask]:  # noqa: ANN401 - as the file has it
+    """A mask of run lengths, which is no larger than a frame: a few bytes could say that it has a gigabyte."""
+    height, width = rle["size"]
+    check_size((width, height), source, "a mask")
+    return partial(decode_coco_rle, rle)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,22 +37,28 @@ def read_labelme(content: Mapping[str, Any], source: FrameSource) -> list[Shape]
     found = []
     for entry in shapes or content["shapes"]:
         points = np.asarray(entry["points"], dtype=np.float64).reshape(-1, 2)
-        kind, mask, box = entry.get("shape_type") or "polygon", None, None
+        kind, box = entry.get("shape_type") or "polygon", None
+        mask: Callable[[], BoolMask] | None = None
         if kind == "mask":
-            mask = _pasted(entry["mask"], points, (height, width))
+            mask = partial(_pasted, entry["mask"], points, (height, width))
         elif kind == "rectangle":
             low, high = points.min(0), points.max(0)
             box = (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
         elif kind in _OUTLINES:
-            mask = polygons_to_mask([Polygon.from_flat(points.ravel().tolist())], width=width, height=height)
+            outline = [Polygon.from_flat(points.ravel().tolist())]
+            mask = partial(polygons_to_mask, outline, width=width, height=height)
         elif kind == "circle":
-            radius = float(np.linalg.norm(points[1] - points[0]))
-            y, x = np.ogrid[:height, :width]
-            mask = (x + 0.5 - points[0, 0]) ** 2 + (y + 0.5 - points[0, 1]) ** 2 <= radius**2
+            mask = partial(_disc, points[0], points[1], (height, width))
         else:
             raise MaskError(f"a shape of kind {kind!r} has no area; draw a polygon, a mask or a rectangle")
         found.append(Shape(entry.get("group_id"), str(entry["label"]), mask, box))
     return found
+
+
+def _disc(centre: npt.NDArray[np.float64], rim: npt.NDArray[np.float64], shape: tuple[int, int]) -> BoolMask:
+    y, x = np.ogrid[: shape[0], : shape[1]]
+    inside: BoolMask = (x + 0.5 - centre[0]) ** 2 + (y + 0.5 - centre[1]) ** 2 <= np.square(rim - centre).sum()
+    return inside
 
 
 def _pasted(data: str, points: npt.NDArray[np.float64], shape: tuple[int, int]) -> BoolMask:
@@ -94,8 +101,8 @@ def read_yolo(path: Path, source: FrameSource) -> list[Shape]:
             found.append(Shape(object_id, label, None, (x - w / 2, y - h / 2, w, h)))
         else:
             points = np.asarray(values).reshape(-1, 2) * (width, height)
-            polygon = Polygon.from_flat(points.ravel().tolist())
-            found.append(Shape(object_id, label, polygons_to_mask([polygon], width=width, height=height)))
+            outline = [Polygon.from_flat(points.ravel().tolist())]
+            found.append(Shape(object_id, label, partial(polygons_to_mask, outline, width=width, height=height)))
     return found
 
 

@@ -13,6 +13,7 @@ from agss_model.formats.drawn import Drawn, Shape, explaining, put_together
 from agss_model.formats.read_json import FrameOf, Shapes, read_json_shapes
 from agss_model.formats.read_shapes import read_labelme, read_yolo
 from agss_model.masks.labels import object_ids
+from agss_model.masks.packed import PackedMaps
 from agss_model.video.source import FrameSource
 
 _CVAT = "annotations.xml"
@@ -144,13 +145,18 @@ def read_cvat(path: Path, source: FrameSource) -> Drawn:
     (video,) = videos
     if (video.width, video.height) != source.size:
         raise MaskError(f"{path} is of {video.width}x{video.height} pixels, but {source.name} of {source.size}")
-    maps = {number: video.label_map(number) for number in video.frames()}
-    absent = {number: frozenset(video.known(number)) - set(object_ids(maps[number])) for number in maps}
-    drawn = frozenset(object_id for label_map in maps.values() for object_id in object_ids(label_map))
+    maps, absent, drawn = PackedMaps(), dict[int, frozenset[int]](), set[int]()
+    for number in video.frames():
+        label_map = video.label_map(number)
+        shown = object_ids(label_map)
+        absent[number] = frozenset(video.known(number)).difference(shown)
+        drawn.update(shown)
+        if shown:
+            maps.put(number, label_map)
     if not drawn:
         raise MaskError(f"{path} holds nothing that a person drew")
     return Drawn(
-        {number: label_map for number, label_map in maps.items() if object_ids(label_map)},
+        maps,
         {entry.id: entry.label for entry in video.objects if entry.id in drawn},
         {number: ids & drawn for number, ids in absent.items() if ids & drawn},
     )

@@ -67,7 +67,7 @@ def object_at_points(
     found = _by_colours(frame, begun, inside, outside)
     union = np.count_nonzero(found | begun)
     mask = found if union and np.count_nonzero(found & begun) >= LEAST_OVERLAP * union else begun
-    return _with_points(mask, inside, outside)
+    return with_points(mask, inside, outside)
 
 
 def _nearness(shape: tuple[int, int], inside: tuple[Point, ...], outside: tuple[Point, ...]) -> Map:
@@ -107,7 +107,8 @@ def _by_colours(
     return np.asarray(share > 0.5, np.bool_)
 
 
-def _with_points(mask: BoolMask, inside: tuple[Point, ...], outside: tuple[Point, ...]) -> BoolMask:
+def with_points(mask: BoolMask, inside: tuple[Point, ...], outside: tuple[Point, ...]) -> BoolMask:
+    """A (H, W) mask with the pixels at points on the object, and without those at points beside it."""
     drawn = mask.astype(np.uint8)
     for points, value in ((outside, 0), (inside, 1)):
         for x, y in points:

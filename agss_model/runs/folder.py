@@ -246,6 +246,11 @@ class RunFolder:
                     f"the finished run in {self.root} lacks {len(missing)} of its files, the first is "
                     f"{missing[0].name}; put them back, or track again with --overwrite"
                 )
+            if not settled.owns(settled.scores, settled.known()):
+                raise OutputError(
+                    f"{settled.scores} is not as the run wrote it; put that back, or move this one elsewhere and track "
+                    "again with --overwrite"
+                )
             return
         for place in {self.settled.root: self.settled, self.here.root: self.here}.values():
             known = place.known()

@@ -20,6 +20,7 @@ from agss_model.formats.drawn import Drawn
 from agss_model.formats.reading import holds_labelme, read_drawn
 from agss_model.masks.files import read_drawn_map
 from agss_model.masks.labels import LabelMap, object_ids, validate_object_id
+from agss_model.masks.packed import PackedMaps
 from agss_model.runs.mask_names import MaskNames
 from agss_model.tracker import MAX_OBJECTS
 from agss_model.video.source import FrameSource
@@ -43,7 +44,7 @@ class Keyframes:
         boxes: how many objects were given by boxes, and looked for in them.
     """
 
-    label_maps: dict[int, LabelMap]
+    label_maps: PackedMaps
     sha256: dict[int, str]
     ids: tuple[int, ...]
     absent: dict[int, frozenset[int]] = field(default_factory=dict)
@@ -88,11 +89,12 @@ def read_keyframes(path: Path, source: FrameSource, frame: int | None = None) ->
         if drawn is not None:
             return keyframes_of(drawn, str(path))
     files = _folder(path, frame, names) if path.is_dir() else _single(path, frame, names)
-    told = {number: _Told(number, found, source) for number, found in sorted(files.items())}
+    maps = PackedMaps()
+    told = {number: _Told(number, found, source, maps) for number, found in sorted(files.items())}
     return _checked(
         str(path),
         Keyframes(
-            {number: one.label_map for number, one in told.items() if one.label_map is not None},
+            maps,
             {number: one.sha256 for number, one in told.items()},
             (),
             {number: one.absent for number, one in told.items() if one.absent},
@@ -135,15 +137,15 @@ def _checked(path: str, keyframes: Keyframes) -> Keyframes:
 
 
 class _Told:
-    """What the files of one frame say."""
+    """What the files of one frame say; the label map goes into `maps`."""
 
-    def __init__(self, number: int, files: list[Path], source: FrameSource) -> None:
+    def __init__(self, number: int, files: list[Path], source: FrameSource, maps: PackedMaps) -> None:
         if not 0 <= number < len(source):
             raise MediaError(
                 f"mask {files[0]} is for frame {number}, but {source.name} has frames 0 to {len(source) - 1}; "
                 "name it after its frame, counted from 0, or say --frame"
             )
-        self.label_map: LabelMap | None = None
+        label_map: LabelMap | None = None
         self.absent: frozenset[int] = frozenset()
         self.doubtful: list[str] = []
         notes = [path for path in files if path.suffix.lower() == _NOTES]
@@ -151,13 +153,15 @@ class _Told:
             self.absent = read_absent(path)
         for path in files:
             if path not in notes:
-                self.label_map = self._mask(path, source)
+                label_map = self._mask(path, source)
         self.sha256 = "+".join(sha256_of(path) for path in files)
-        shown = frozenset(object_ids(self.label_map)) if self.label_map is not None else frozenset()
+        shown = frozenset(object_ids(label_map)) if label_map is not None else frozenset()
         if both := sorted(shown & self.absent):
             raise MaskError(
                 f"{notes[0]} says that object {both[0]} is absent, but {files[0].name} shows it; remove one"
             )
+        if label_map is not None:
+            maps.put(number, label_map)
 
     def _mask(self, path: Path, source: FrameSource) -> LabelMap | None:
         label_map = read_drawn_map(path, self.doubtful)

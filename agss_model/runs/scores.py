@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from agss_model.errors import OutputError
 from agss_model.files import write_bytes
 from agss_model.results import FrameResult
 
@@ -64,17 +65,27 @@ def rows_of(result: FrameResult) -> list[Row]:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Rows of a table written by this package; a last line cut off by a crash is passed over."""
-    with path.open(newline="", encoding="utf-8") as file:
-        for cells in csv.reader(file):
-            if len(cells) != len(HEADER) or cells[0] == HEADER[0]:
-                continue
-            try:
-                frame, object_id, score, lost, reasons, human, area = cells
-                words = tuple(reasons.split("; ")) if reasons else ()
-                yield Row(int(frame), int(object_id), float(score), lost == "1", words, human == "1", int(area))
-            except ValueError:
-                continue
+    """Rows of a table written by this package; a last line cut off by a crash is passed over.
+
+    Raises:
+        OutputError: it is no text.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            yield from filter(None, map(_row, csv.reader(file)))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise OutputError(f"{path} is no table of scores ({error}); move it elsewhere, and track again") from error
+
+
+def _row(cells: list[str]) -> Row | None:
+    if len(cells) != len(HEADER) or cells[0] == HEADER[0]:
+        return None
+    try:
+        frame, object_id, score, lost, reasons, human, area = cells
+        words = tuple(reasons.split("; ")) if reasons else ()
+        return Row(int(frame), int(object_id), float(score), lost == "1", words, human == "1", int(area))
+    except ValueError:
+        return None
 
 
 def append_log(path: Path, frame: int, rows: Iterable[Row]) -> None:

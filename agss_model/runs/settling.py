@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,32 @@ def recover(settled: Traces) -> None:
     record = following.read_record()
     if record is None:  # it was moved into its place
         following.remove()
-    elif record.finished:
+    elif record.finished and _is_whole(settled, following, record):
         settle(settled)
+    elif record.finished:
+        _take_back(settled, following, record)
+
+
+def _digests(record: Record) -> dict[str, set[str]]:
+    return {name: {digest} for name, digest in record.files.items()}
+
+
+def _is_whole(settled: Traces, following: Traces, record: Record) -> bool:
+    """Whether every file of a finished run is in `.next/` or in its place already."""
+    after = _digests(record)
+    return all(os.path.lexists(following.root / name) or settled.owns(settled.root / name, after) for name in after)
+
+
+def _take_back(settled: Traces, following: Traces, record: Record) -> None:
+    """Let a finished run that has lost a file go on in `.next/`, with what was moved into its place already."""
+    before, after = settled.known(), _digests(record)
+    with explained(settled.root):
+        for name in after:
+            path = settled.root / name
+            if settled.owns(path, after) and not settled.owns(path, before):
+                (following.root / name).parent.mkdir(exist_ok=True)
+                path.replace(following.root / name)
+        following.write_record(replace(record, finished=False, anew=True))
 
 
 def settle(settled: Traces) -> None:
@@ -45,19 +70,25 @@ def settle(settled: Traces) -> None:
     """
     following = Traces(settled.next)
     record = following.read_record() or Record({})
-    before, after = settled.known(), {name: {digest} for name, digest in record.files.items()}
+    before, after = settled.known(), _digests(record)
 
     def check(names: Iterable[str]) -> None:
+        names = list(names)
         changed = [
             name
             for name in names
             if os.path.lexists(path := settled.root / name)
             and not (settled.owns(path, before) or settled.owns(path, after) or is_given(path, record.asked))
         ]
+        changed += [
+            f"{following.root.name}/{name}"
+            for name in names
+            if os.path.lexists(path := following.root / name) and not following.owns(path, after)
+        ]
         if changed:
             raise OutputError(
                 f"{listing(changed)} in {settled.root} changed while the run that replaces it was at work; move it "
-                f"elsewhere and give the same command again (the new run is complete, in {following.root})"
+                f"elsewhere and give the same command again (the new run is in {following.root})"
             )
 
     check(record.files)

@@ -88,6 +88,7 @@ def track(
     engine: options.Engine = "auto",
     threads: options.Threads = None,
     max_side: options.MaxSide = None,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Track all objects of a CVAT job from what is drawn in it, and write the result back.

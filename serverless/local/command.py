@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from agss_model.cli import options
-from agss_model.cli.console import note, stderr, stdout
+from agss_model.cli.console import error, is_quiet, note, say, stdout
 from agss_model.errors import ConfigError
 
 CPU_FILE = Path(__file__).parents[1] / "function-cpu.yaml"
@@ -37,6 +37,7 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(help="CPU threads of each.", show_default="its share of the cores")
     ] = None,
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Serve the CVAT function as Nuclio does, without Docker."""
@@ -70,7 +71,7 @@ def serve(
         server = LocalServer((host, port), settings, pool)
     except OSError as error:
         raise ConfigError(f"Cannot listen on {host}:{port} ({error}); choose another --port.") from error
-    stderr().print(f"Starting {settings.workers} worker(s) of {settings.name} ...")
+    say(f"Starting {settings.workers} worker(s) of {settings.name} ...")
     try:
         pool.start()
         stdout().print(f"Ready at http://{host}:{server.port}")
@@ -82,18 +83,19 @@ def serve(
 
 def smoke(
     url: Annotated[str, typer.Argument(help="Of the function, such as http://localhost:8070.")],
+    quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
     """Track five made-up objects with a function that runs somewhere, and say whether it does what CVAT needs."""
     try:
         from serverless.local.smoke import smoke as run
-    except ImportError as error:
-        raise ConfigError(f"{MISSING} ({error})") from None
-    found = run(url, lambda what: stderr().print(f"{what} ..."))
+    except ImportError as missing:
+        raise ConfigError(f"{MISSING} ({missing})") from None
+    found = run(url, lambda what: say(f"{what} ..."))
     for what in dict.fromkeys(found.passed):
         stdout().print(f"ok      {what}")
     for what in found.failed:
-        stdout().print(f"FAILED  {what}")
+        (error if is_quiet() else stdout().print)(f"FAILED  {what}")
     if found.seconds:
         times = ", ".join(f"{seconds:.2f}" for seconds in found.seconds)
         largest = max(found.state_bytes, default=0)

@@ -127,7 +127,8 @@ def check_installed() -> None:
 
 def run(pipe: Connection, handler: str, environment: Mapping[str, str], number: int) -> None:
     """The process: import, `init_context`, then events until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends its workers itself
+    for number in (signal.SIGINT, signal.SIGTERM):  # the server, told the same, lets them answer and ends them itself
+        signal.signal(number, signal.SIG_IGN)
     os.environ.update(environment)
     module, _, name = handler.partition(":")
     try:

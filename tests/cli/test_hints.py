@@ -8,9 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
+from agss_model.config import preset
 from agss_model.errors import MaskError
 from agss_model.masks import read_label_map
 from agss_model.masks.points import object_at_points
+from agss_model.network import build_network
+from agss_model.runs.hints import found_by
+from agss_model.tracker import Tracker
 
 
 def box_of(clip, object_id):
@@ -69,6 +73,26 @@ def test_what_cannot_be_meant_is_explained(agss, clip, tmp_path, words, message)
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_points_stay_what_they_are_where_the_network_finds_the_object_again(monkeypatch, gone):
+    frame = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    network = build_network(preset("propagation")).eval()
+    step = Tracker.step
+
+    def other(self, image):
+        result = step(self, image)
+        result.label_map[:] = 0 if gone else 1
+        return result
+
+    monkeypatch.setattr(Tracker, "step", other)
+    mask = found_by(network, frame, ((5, 5), (50.5, 30)), ((30, 20), (0, 39)))
+    assert mask[5, 5]
+    assert mask[30, 50]
+    assert not mask[20, 30]
+    assert not mask[39, 0]
+    assert bool(mask.mean() > 0.9) is not gone
 
 
 def test_points_stay_what_they_are_said_to_be():

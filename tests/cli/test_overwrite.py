@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +154,55 @@ def test_a_file_changed_while_its_replacement_is_made_stays(agss, clip, done, tm
     shutil.move(out / "masks" / "00003.png", tmp_path / "mine.png")
     assert again(agss, clip, out).exit_code == 0
     assert snapshot(out / "masks") == snapshot(done / "masks")
+
+
+def finished_beside(agss, clip, out, monkeypatch, moved=0):
+    """A shorter run, finished in `.next` and killed after so many of its files were moved into their places."""
+    replace, count = Path.replace, [0]
+
+    def killed(self, target):
+        if ".next" in self.parts and self.suffix != ".part":
+            if count[0] == moved:
+                raise KeyboardInterrupt
+            count[0] += 1
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        assert again(agss, clip, out, "--overwrite", "--to", "7", "--overlay", "none").exit_code == 130
+    assert json.loads((out / ".next" / "run.json").read_text())["finished"]
+
+
+@pytest.mark.parametrize("moved", [0, 3])
+def test_a_file_of_the_new_run_that_was_changed_before_it_moves_stays(agss, clip, done, tmp_path, monkeypatch, moved):
+    out = shutil.copytree(done, tmp_path / "out")
+    finished_beside(agss, clip, out, monkeypatch, moved)
+    drawn = out / ".next" / "masks" / "00006.png"
+    drawn.write_text("mine")
+    for _ in range(2):
+        result = again(agss, clip, out, "--overwrite", "--to", "7", "--overlay", "none")
+        assert result.exit_code == 2, result.output
+        assert ".next/masks/00006.png" in result.stderr
+        assert drawn.read_text() == "mine"
+    shutil.move(drawn, tmp_path / "mine.png")
+    assert again(agss, clip, out, "--overwrite", "--to", "7", "--overlay", "none").exit_code == 0
+    assert snapshot(out / "masks") == dict(list(snapshot(done / "masks").items())[:8])
+    assert sorted(path.name for path in out.iterdir()) == [".states", "masks", "run.json", "scores.csv"]
+
+
+@pytest.mark.parametrize("content", [b"mine", b"\xba\xff\x00 no text"])
+def test_a_complete_run_whose_scores_are_somebody_elses_says_so(agss, clip, done, tmp_path, content):
+    out = shutil.copytree(done, tmp_path / "out")
+    (out / "scores.csv").write_bytes(content)
+    (out / "overlay.mp4").unlink()
+    before = snapshot(out)
+    result = again(agss, clip, out)
+    assert result.exit_code == 2, result.output
+    assert "scores.csv is not as the run wrote it" in " ".join(result.stderr.split())
+    assert snapshot(out) == before
+    shutil.move(out / "scores.csv", tmp_path / "mine.csv")
+    assert "lacks 1 of its files" in " ".join(again(agss, clip, out).stderr.split())
+    assert again(agss, clip, out, "--overwrite").exit_code == 0
 
 
 def test_an_unfinished_run_does_not_go_over_a_mask_that_was_drawn_again(agss, clip, tmp_path, monkeypatch):

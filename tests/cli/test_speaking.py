@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from conftest import COUNT
 from hypothesis import given
 from hypothesis import strategies as st
@@ -99,6 +100,28 @@ def test_quiet_says_nothing_and_json_is_one_object(agss, clip, first_mask, tmp_p
     assert [about["id"] for about in told["objects"]] == [1, 2]
     assert set(told["files"]) == {"masks", "scores", "overlay", "record"}
     assert told["objects"][0]["human"] == [0]
+
+
+SPEAKING = (
+    "track", "eval", "export", "bench", "demo", "finetune", "gate", "publish", "serve", "smoke", "cvat track",
+    "cvat export",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", SPEAKING)
+def test_every_command_that_tells_how_far_it_is_can_be_quiet(words):
+    command = typer.main.get_command(app)
+    for word in words.split():
+        command = command.commands[word]
+    assert "--quiet" in [name for option in command.params for name in option.opts]
+
+
+def test_a_quiet_measurement_says_nothing_and_writes_its_numbers(agss, tmp_path):
+    words = ["--objects", "1", "--frames", "1", "--size", "96x64", "--json", tmp_path / "rows.json"]
+    loud, quiet = agss("bench", *words), agss("bench", *words, "--quiet")
+    assert "turns done" in loud.stderr
+    assert (quiet.exit_code, quiet.output) == (0, "")
+    assert json.loads((tmp_path / "rows.json").read_text())["rows"]
 
 
 @pytest.mark.parametrize("single", [True, False])

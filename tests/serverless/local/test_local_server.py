@@ -258,6 +258,23 @@ def test_a_body_where_none_is_read_is_not_taken_for_the_next_request(two, path):
     assert reply.count(b"HTTP/1.1 200 ") == reply.count(b"HTTP/1.1 ") == 2, reply
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_worker_that_is_told_to_end_answers_first(serve, number):
+    """Service managers tell every process of a group; the server is the one that ends its workers."""
+    served = serve()
+    pid = served.about()["pid"]
+    found = []
+    asking = threading.Thread(target=lambda: found.append(served.about("/sleep/1")))
+    asking.start()
+    eventually(lambda: served.pool._free.empty())
+    os.kill(pid, number)
+    asking.join(60)
+    assert [about["pid"] for about in found] == [pid]
+    assert served.about()["pid"] == pid
+    served.pool.close()
+    assert not served.pool.workers[0].alive
+
+
 def test_at_the_end_requests_in_flight_are_answered_and_new_ones_refused(serve):
     served, answers = serve(), []
     flying = threading.Thread(target=lambda: answers.append(served.ask("/sleep/2")[0]))
