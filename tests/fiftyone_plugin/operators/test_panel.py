@@ -146,6 +146,8 @@ def test_it_reads_again_only_when_something_changed(operator, data):
             state |= params["state"]
     again = ask(operator, data, "on_change_view", state)
     assert [name for name, _ in again if name == "patch_panel_data"] == []
+    # A page that is loaded again still has the panel's state, but none of its data.
+    assert "patch_panel_data" in [name for name, _ in ask(operator, data, "on_load", state)]
     sample = data.first()
     sample.frames[1]["tracks"].detections[0].confidence = 0.7
     sample.save()
