@@ -218,7 +218,7 @@ def read_prompts(
         if one is not None:
             _put(drawn.setdefault(sighting.frame, {}), object_id, one, sighting)
     return Prompts(
-        objects, drawn, source.size, reading.runs, boxes, masks.count(None), _ends(reading, objects), authors[1]
+        objects, drawn, source.size, reading.runs, boxes, masks.count(None), _ends(reading, objects, drawn), authors[1]
     )
 
 
@@ -242,9 +242,13 @@ def _drawn_in(
     return sightings
 
 
-def _ends(reading: _Reading, objects: Mapping[int, TrackedObject]) -> dict[int, frozenset[int]]:
+def _ends(
+    reading: _Reading, objects: Mapping[int, TrackedObject], drawn: Mapping[int, Mapping[int, Drawn]]
+) -> dict[int, frozenset[int]]:
+    """Objects that were deleted in a frame where nobody drew them, as what is drawn is there."""
     ids = {known.instance: object_id for object_id, known in objects.items()}
-    return {number: frozenset(ids[i] for i in gone if i in ids) for number, gone in reading.ended.items()}
+    gone = {number: {ids[i] for i in names if i in ids} for number, names in reading.ended.items()}
+    return {number: frozenset(here - drawn.get(number, {}).keys()) for number, here in gone.items()}
 
 
 def _without_pixels(sighting: Sighting) -> Sighting:
