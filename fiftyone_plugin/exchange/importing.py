@@ -27,7 +27,7 @@ from fiftyone_plugin.data.database import FRAMES_AT_ONCE, DatabaseError, guarded
 from fiftyone_plugin.data.fields import Field, FieldError, declare, field_of, output_field
 from fiftyone_plugin.data.identity import UNNAMED, Name
 from fiftyone_plugin.data.labels import encode_mask, fingerprint
-from fiftyone_plugin.data.progress import Progress
+from fiftyone_plugin.data.progress import Progress, count
 from fiftyone_plugin.data.storing import store
 from fiftyone_plugin.exchange.matching import Matching, frame_in, xml_files
 
@@ -56,9 +56,10 @@ class Imported:
 
     def __str__(self) -> str:
         """The outcome in sentences."""
-        parts = [f"{self.objects} objects on {self.frames} frames of {self.clips} clips imported."]
+        where = f"{count(self.frames, 'frame')} of {count(self.clips, 'clip')}"
+        parts = [f"{count(self.objects, 'object')} on {where} imported."]
         if self.added:
-            parts.append(f"{self.added} images added to the dataset.")
+            parts.append(f"{count(self.added, 'image')} added to the dataset.")
         parts += [f"Failed: {name}: {reason}" for name, reason in self.failed.items()]
         return " ".join([*parts, *self.notes[:20]])
 

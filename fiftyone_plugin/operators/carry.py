@@ -12,6 +12,7 @@ from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.collections import readable, unfiltered
 from fiftyone_plugin.data.fields import MASKS, input_field, label_fields
 from fiftyone_plugin.operators.common import Base, Job, choose_field, chosen_order
+from fiftyone_plugin.review.scores import track_fields
 from fiftyone_plugin.track.carrying import Carrying
 
 
@@ -28,7 +29,8 @@ class ApplyToTrack(Base):
         chosen = _selected(ctx)
         known = label_fields(view, MASKS)
         field = next((one["field"].removeprefix("frames.") for one in ctx.selected_labels or []), None)
-        choose_field(inputs, view, "label_field", "Tracks", MASKS[:1], **({"default": field} if field in known else {}))
+        tracked = next(iter(track_fields(ctx.dataset)), None)
+        choose_field(inputs, view, "label_field", "Tracks", MASKS[:1], default=field if field in known else tracked)
         what = "The selected labels" if chosen else "Every label that says something else than those before it"
         inputs.view(
             "what",

@@ -139,6 +139,7 @@ class Base(foo.Operator):
             for progress in _rarely(job):
                 bar.set_iteration(round(progress.done * 100), suffix=progress.label[:60])
             bar.set_iteration(100)
+        view._root_dataset.reload()  # the caller's object does not know fields that are new
         return job.result
 
     def _messages(self, ctx: foo.ExecutionContext, job: Job) -> Iterator[GeneratedMessage]:

@@ -51,7 +51,12 @@ class TrackingScores(foo.Panel):
         )
 
     def on_load(self, ctx: foo.ExecutionContext) -> None:
-        """Fill the panel."""
+        """Fill the panel; a page that is loaded again has its state, but none of its data."""
+        ctx.panel.state.version = None
+        self.refresh(ctx)
+
+    def refresh(self, ctx: foo.ExecutionContext) -> None:
+        """Fill the panel where what it shows is not so any more."""
         fields = track_fields(ctx.dataset)
         state = ctx.panel.state
         if state.field not in fields:
@@ -59,10 +64,10 @@ class TrackingScores(foo.Panel):
         self._show(ctx)
 
     # FiftyOne calls these by their names when what they name has changed.
-    on_change_current_sample = on_load
-    on_change_dataset = on_load
-    on_change_selected = on_load
-    on_change_view = on_load
+    on_change_current_sample = refresh
+    on_change_dataset = refresh
+    on_change_selected = refresh
+    on_change_view = refresh
 
     def pick_field(self, ctx: foo.ExecutionContext) -> None:
         """Show the field that was chosen."""

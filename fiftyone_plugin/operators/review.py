@@ -134,7 +134,7 @@ class _Queue:
             return {"view": None, "entries": 0, "summary": words}
         shown = min(total, self._limit)
         view = queue_view(self._view, self._name, self._clips[0].is_video, self._limit)
-        about = f"{shown} of {total} places to look at in {self._field.name}, worst first"
+        about = f"{shown} of {count(total, 'place')} to look at in {self._field.name}, worst first"
         self._view._dataset.save_view(self._saved, view, description=about, overwrite=True)
         clips = {clip.key for clip, found in queue.items() if found}  # parts of a video are one
         where = f"in {len(clips)} of {count(len({clip.key for clip in queue}), 'clip')}"

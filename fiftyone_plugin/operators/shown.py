@@ -20,7 +20,7 @@ class Shown:
     Attributes:
         id: of what the App shows: a sample, or a part of a video in views of clips, such as the review queue.
         clip: all of it.
-        played: images that the App plays as one video.
+        played: images that the App shows as one sequence, page by page or played.
         support: first and last frame, from 1, of the part of the video that is played; None for all of it.
     """
 
@@ -40,8 +40,8 @@ class Shown:
         if not first <= frame <= last:
             ctx.ops.notify(f"Frame {frame} is not in this clip, which shows frames {first} to {last} of the video.")
             return
-        name = f"{PLUGIN}/go_to_frame" if self.clip.is_video else "set_frame_number"
-        ctx.trigger(name, {"frame_number": frame})
+        images = {} if self.clip.is_video else {"images": True}
+        ctx.trigger(f"{PLUGIN}/go_to_frame", {"frame_number": frame, **images})
 
 
 def shown_in(ctx: foo.ExecutionContext, field: str | None) -> Shown | None:

@@ -45,7 +45,7 @@ class TrackObjects(Base):
         choose_field(
             inputs, view, "input_annotation_field", "Track from", PROMPTS,
             description="Field with the masks, polygons or boxes that were drawn on some frames. To end an object, "
-            "delete its tracked mask where it leaves and track again: it stays away until it is drawn again",
+            "shorten its bar in Annotate mode to where it leaves, and track again: it stays away until drawn again",
         )  # fmt: skip
         given = ctx.params.get("input_annotation_field") or label_fields(view)[0]
         suggest(

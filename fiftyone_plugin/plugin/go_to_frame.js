@@ -1,10 +1,10 @@
-// Moves the open video to a frame. FiftyOne's own `set_frame_number` reaches image sequences, but not its video player.
+// Moves the open video, or the open sequence of images, to a frame. FiftyOne's own `set_frame_number` reaches sequences that are
+// played as a video, but neither its video player nor sequences that are shown page by page, as they are at first.
 (() => {
   const { Operator, OperatorConfig, executeOperator, registerOperator } = window.__foo__;
   const PATIENCE = 120000; // milliseconds for a video that is still being opened, by a machine that is busy
   const INTERVAL = 150;
 
-  const ready = (player) => player?.seekToFrame && player.state?.loaded;
   const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
   class GoToFrame extends Operator {
@@ -13,10 +13,19 @@
     }
 
     useHooks() {
-      // The player that is open while the operator runs, not the one when it was registered.
-      const player = window.recoil.useRecoilCallback(
-        ({ snapshot }) => () => snapshot.getLoadable(window.__fos__.modalLooker).valueMaybe(), []);
-      return { player };
+      const { modalLooker, dynamicGroupCurrentElementIndex: page, shouldRenderImaVidLooker } = window.__fos__;
+      // The values while the operator runs, not those when it was registered.
+      const value = window.recoil.useRecoilCallback(
+        ({ snapshot }) => (atom) => snapshot.getLoadable(atom).valueMaybe(), []);
+      const turn = window.recoil.useRecoilCallback(({ set }) => (number) => set(page, number), []);
+      const player = () => value(modalLooker);
+      const video = {
+        ready: () => player()?.seekToFrame && player().state?.loaded,
+        at: () => player().frameNumber,
+        go: (number) => player().seekToFrame(number),
+      };
+      const pages = { ready: () => player()?.state?.loaded, at: () => value(page), go: turn };
+      return { shown: (images) => (images ? pages : video), played: () => value(shouldRenderImaVidLooker(true)) };
     }
 
     async execute({ params, hooks }) {
@@ -24,12 +33,14 @@
       document.querySelector('[data-cy="panel-tab-fo-sample-modal-plugin"]')?.click();
       // The player of Annotate mode takes no frame from outside.
       document.querySelector('[data-cy="explore"]')?.click();
+      const { frame_number: wanted, images } = params;
       const end = Date.now() + PATIENCE;
       // A video that has just been opened returns to its beginning once more, so one look is not enough.
       for (let held = 0; held < 4; await pause(INTERVAL)) {
-        const player = hooks.player();
-        held = ready(player) && player.frameNumber === params.frame_number ? held + 1 : 0;
-        if (held === 0 && ready(player)) player.seekToFrame(params.frame_number);
+        if (images && hooks.played()) return executeOperator("set_frame_number", { frame_number: wanted });
+        const shown = hooks.shown(images);
+        held = shown.ready() && shown.at() === wanted ? held + 1 : 0;
+        if (held === 0 && shown.ready()) shown.go(wanted);
         if (Date.now() > end) throw new Error("Open a video to go to one of its frames.");
       }
     }

@@ -53,7 +53,8 @@ class Claims:
         self._owner = f"{socket.gethostname()} {os.getpid()} {ObjectId()}"
         now = database.command("hello")["localTime"]
         self._began = calendar.timegm(now.utctimetuple()) * 1000 + now.microsecond // 1000
-        self._notes.delete_many({"until": {"$lt": self._began - KEPT}})
+        old = self._began - KEPT
+        self._notes.delete_many({"until": {"$lt": old}, "done": {"$not": {"$gte": old}}})
 
     def take(self, clip: Clip) -> Claim | None:
         """Claim a clip; None where another run is at it.

@@ -52,7 +52,7 @@ class Summary:
         bare: names of clips without a label to start from.
         failed: names of clips that could not be tracked, and why.
         frames: masks written now, in frames.
-        objects: in the clips tracked now.
+        objects: in the clips that got masks now, also in one that was stopped.
         tracking_seconds: decoding and tracking.
         label_seconds: reading and writing labels.
         notes: what else a user should know.
@@ -73,7 +73,9 @@ class Summary:
 
     def __str__(self) -> str:
         """The outcome in sentences."""
-        parts = [f"{count(self.tracked, 'clip')} tracked: {self.objects} objects, {count(self.frames, 'frame')}."]
+        done = "tracked to the end" if self.stopped else "tracked"
+        what = f"{count(self.objects, 'object')}, {count(self.frames, 'frame')}"
+        parts = [f"{count(self.tracked, 'clip')} {done}: {what}."]
         if self.complete:
             parts.append(f"{count(self.complete, 'clip')} had been tracked before.")
         if self.shared:

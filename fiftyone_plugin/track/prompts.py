@@ -23,6 +23,7 @@ from fiftyone_plugin.data.authorship import NOBODY, Authors
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.labels import decode_label, has_region
+from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.data.reading import Container, labels_in, read_values
 from fiftyone_plugin.data.saying import Said
 from fiftyone_plugin.track.objects import Identities, Sighting, TrackedObject
@@ -201,7 +202,7 @@ def read_prompts(
     for number, given, output in frames:
         for sighting in _drawn_in(number, given, output, reading, authors):
             if not 0 <= number < len(source):
-                raise MaskError(f"frame {number + 1} is labelled, but {source.name} has {len(source)} frames")
+                raise MaskError(f"frame {number + 1} is labelled, but {source.name} has {count(len(source), 'frame')}")
             try:
                 mask = decode_label(sighting.label, *source.size)
             except MaskError as error:
@@ -217,7 +218,7 @@ def read_prompts(
         if one is not None:
             _put(drawn.setdefault(sighting.frame, {}), object_id, one, sighting)
     return Prompts(
-        objects, drawn, source.size, reading.runs, boxes, masks.count(None), _ends(reading, objects), authors[1]
+        objects, drawn, source.size, reading.runs, boxes, masks.count(None), _ends(reading, objects, drawn), authors[1]
     )
 
 
@@ -225,7 +226,9 @@ def _drawn_in(
     number: int, given: Container, output: Container, reading: _Reading, authors: tuple[Authors, Authors]
 ) -> list[Sighting]:
     if run := getattr(output, "run", None):
-        reading.runs[number] = run
+        # What the App put beside the masks of a run goes only when the frame is written again.
+        if not any(authors[1].filled(number, label) for label in labels_in(output)):
+            reading.runs[number] = run
         # What a run wrote here and is not here any more, somebody deleted.
         written = {*(getattr(output, "shown", None) or ()), *(getattr(output, "ended", None) or ())}
         if deleted := written - {label.instance_id for label in labels_in(output)}:
@@ -239,9 +242,13 @@ def _drawn_in(
     return sightings
 
 
-def _ends(reading: _Reading, objects: Mapping[int, TrackedObject]) -> dict[int, frozenset[int]]:
+def _ends(
+    reading: _Reading, objects: Mapping[int, TrackedObject], drawn: Mapping[int, Mapping[int, Drawn]]
+) -> dict[int, frozenset[int]]:
+    """Objects that were deleted in a frame where nobody drew them, as what is drawn is there."""
     ids = {known.instance: object_id for object_id, known in objects.items()}
-    return {number: frozenset(ids[i] for i in gone if i in ids) for number, gone in reading.ended.items()}
+    gone = {number: {ids[i] for i in names if i in ids} for number, names in reading.ended.items()}
+    return {number: frozenset(here - drawn.get(number, {}).keys()) for number, here in gone.items()}
 
 
 def _without_pixels(sighting: Sighting) -> Sighting:

@@ -203,11 +203,11 @@ class TrackingRun:
                 writer.flush()
                 label_seconds += writer.seconds
                 self.summary.frames += writer.frames
+                self.summary.objects += len(prompts.objects) if writer.frames else 0
                 self.summary.label_seconds += label_seconds
                 self.summary.tracking_seconds += time.perf_counter() - began - label_seconds
         if writer.frames:
             self.summary.tracked += 1
-            self.summary.objects += len(prompts.objects)
         else:
             self.summary.complete += 1
         self._boxes += prompts.boxes

@@ -120,6 +120,24 @@ def test_copies_are_replaced_by_tracking(annotated, scene, little_network, outpu
     assert again.summary.complete == 1
 
 
+def test_copies_that_the_app_puts_beside_tracked_masks_are_replaced(annotated, little_network):
+    """An Annotate mode that stayed open during a run writes the copies that it still knows once more."""
+    list(TrackingRun(annotated, Settings("gt", "tracks"), little_network))
+    sample = annotated.first()
+    before = {number: [x.id for x in frame["tracks"].detections] for number, frame in sample.frames.items()}
+    first = sample.frames[1]["tracks"].detections[0]
+    for number in (2, 3):
+        sample.frames[number]["tracks"].detections.append(copied(first, fo.Instance(id=first.instance_id)))
+    sample.save()
+    list(run := TrackingRun(annotated, Settings("gt", "tracks"), little_network))
+    annotated.reload()
+    frames = annotated.first().frames
+    after = {number: [x.id for x in frame["tracks"].detections] for number, frame in frames.items()}
+    assert [len(labels) for labels in after.values()] == [1] * FRAMES
+    assert run.summary.frames == 2
+    assert [number for number in after if after[number] != before[number]] == [2, 3]
+
+
 def test_moving_a_tracked_mask_in_the_app_leaves_no_frozen_ones(annotated, scene, little_network):
     """The App writes the box of the keyframe onto all tracked labels after it, and boxes in between before it."""
     list(TrackingRun(annotated, Settings("gt", "tracks"), little_network))

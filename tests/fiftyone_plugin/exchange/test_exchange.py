@@ -73,6 +73,7 @@ def test_an_empty_dataset_is_filled_from_a_folder(operator, data, scene, tmp_pat
     images = fo.Dataset()
     result = operator("import_annotations")(images, str(tmp_path / "out"), format="davis")
     assert result["added"] == 2 * FRAMES
+    assert "frame_number" in images.get_field_schema()  # of the object that the caller has
     assert images.media_type == "image"
     for sample in images:
         found = masks_of(sample, 0, "ground_truth", SIZE)

@@ -146,6 +146,8 @@ def test_it_reads_again_only_when_something_changed(operator, data):
             state |= params["state"]
     again = ask(operator, data, "on_change_view", state)
     assert [name for name, _ in again if name == "patch_panel_data"] == []
+    # A page that is loaded again still has the panel's state, but none of its data.
+    assert "patch_panel_data" in [name for name, _ in ask(operator, data, "on_load", state)]
     sample = data.first()
     sample.frames[1]["tracks"].detections[0].confidence = 0.7
     sample.save()
@@ -223,7 +225,7 @@ def test_of_images_in_groups_the_group_is_shown(operator, images):
         operator, images, "jump", {"field": "tracks"}, params=click, view=view._serialize(), current_sample=opened
     )
     steps = [(name, params) for name, params in messages if name != "show_panel_output"]
-    assert steps == [("set_frame_number", {"frame_number": 2})]
+    assert steps == [("@agss/vos/go_to_frame", {"frame_number": 2, "images": True})]
 
 
 def test_images_that_make_no_sequence_say_what_is_missing(operator, images):

@@ -112,3 +112,10 @@ def test_a_label_on_no_track_is_refused(operator, data, track):
     loose = data.first().frames[1]["gt"].detections[0].id
     with pytest.raises(AgssError, match="is on no track"):
         operator("apply_to_track")(data, "gt", [loose])
+
+
+def test_the_form_offers_the_tracked_field_first(operator, data, track):
+    track()
+    context = fo.operators.ExecutionContext({"dataset_name": data.name, "params": {}})
+    form = operator("apply_to_track").resolve_type(context, "inputs").to_json()
+    assert form["type"]["properties"]["label_field"]["default"] == "tracks"

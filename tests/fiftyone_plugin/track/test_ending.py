@@ -73,6 +73,16 @@ def test_it_is_back_where_it_is_drawn_again(data, track, scene):
     assert frames_of(data, 1) == [0, 1, 6, 7, 8, 9]
 
 
+def test_a_track_that_was_deleted_as_a_whole_stays_away_but_where_it_was_drawn(data, track):
+    """As the App's *Delete label* does."""
+    track()
+    for t in range(FRAMES):
+        delete(data, t, 1)
+    track()
+    assert frames_of(data, 1) == [0]
+    assert track().complete == 1
+
+
 def test_nothing_ends_where_nothing_was_deleted(data, track):
     """Lost objects have no mask either."""
     track()

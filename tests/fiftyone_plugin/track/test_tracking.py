@@ -14,6 +14,7 @@ from agss_model.errors import AgssError
 from agss_model.tracker import Tracker
 from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.order import known_order
+from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.track.tracking import Settings, TrackingRun
 
 STATES = Path(fo.constants.FIFTYONE_CONFIG_DIR) / "agss-vos"
@@ -198,6 +199,7 @@ def test_somebody_can_stop_a_run(data, video, scene, little_network, monkeypatch
     monkeypatch.setattr(job, "_asked", -10.0)
     list(job)
     assert job.summary.stopped
+    assert f"0 clips tracked to the end: 2 objects, {count(job.summary.frames, 'frame')}. Stopped" in str(job.summary)
     assert "run it again to continue" in str(job.summary)
     assert 0 < len(plain(data, "tracks")) < 10
 

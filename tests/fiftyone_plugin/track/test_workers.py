@@ -88,6 +88,18 @@ def test_work_that_was_not_finished_or_done_before_counts_for_nobody(data, clip)
     assert not Claims(data.name, "x").take(clip).done
 
 
+def test_a_run_that_begins_later_leaves_what_others_have_just_done_and_forgets_what_is_old(data, clip):
+    early = Claims(data.name, "x")
+    with Claims(data.name, "x").take(clip) as claim:
+        claim.finished = True
+    Claims(data.name, "x")
+    with early.take(clip) as claim:
+        assert claim.done
+    notes().update_one({"_id": {"$regex": clip.key}}, {"$inc": {"done": -2 * claims.KEPT}})
+    Claims(data.name, "x")
+    assert notes().find_one({"_id": {"$regex": clip.key}}) is None
+
+
 def test_the_clip_of_a_worker_that_does_not_answer_is_free_after_a_while(data, clip, monkeypatch):
     monkeypatch.setattr(claims, "RENEWED", 0.05)
     slow = Claims(data.name, "x").take(clip)  # never renewed
