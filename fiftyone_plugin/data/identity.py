@@ -44,10 +44,10 @@ class Name:
 UNNAMED = "object"
 """Class of labels that have none."""
 IDENTITY = ("instance._id", "label", "index")
-"""Attributes of labels that `Names` needs."""
+"""Attributes of labels that `ObjectNames` needs."""
 
 
-class Names:
+class ObjectNames:
     """The objects of a clip."""
 
     def __init__(self, labels: Iterable[tuple[object, object, object]] = ()) -> None:
@@ -58,7 +58,7 @@ class Names:
                 self._of.setdefault(str(instance), Name(str(label or UNNAMED), index))
 
     @classmethod
-    def read(cls, collection: SampleCollection, clip: Clip, *fields: Field) -> Names:
+    def read(cls, collection: SampleCollection, clip: Clip, *fields: Field) -> ObjectNames:
         """Read the names in fields that share their objects; `collection` holds the whole clip, without filters."""
         return cls(
             label

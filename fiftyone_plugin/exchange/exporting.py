@@ -18,7 +18,7 @@ from fiftyone_plugin.data.authorship import Authors
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.collections import unfiltered
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.identity import Name, Names, numbered
+from fiftyone_plugin.data.identity import Name, ObjectNames, numbered
 from fiftyone_plugin.data.labels import Label, decode_label
 from fiftyone_plugin.data.progress import Progress, count
 from fiftyone_plugin.data.reading import labels_in, read_values
@@ -74,7 +74,7 @@ class _Survey:
         chosen: for each frame to write the ids of its labels, and whether a human drew them.
     """
 
-    names: Names
+    names: ObjectNames
     objects: dict[Name, None] = field(default_factory=dict)
     chosen: dict[int, dict[str, bool]] = field(default_factory=dict)
 
@@ -167,7 +167,7 @@ class Exporter:
     def _survey(self, clip: Clip) -> _Survey:
         """The objects, and the labels in each frame to write."""
         data = unfiltered(self._collection)
-        survey = _Survey(Names.read(data, clip, self._labels))
+        survey = _Survey(ObjectNames.read(data, clip, self._labels))
         authors = Authors.read(data, clip, self._labels)
         for number, (value,) in read_values(self._collection, clip, self._labels):
             chosen = self._chosen(number, labels_in(value), authors)

@@ -18,7 +18,7 @@ from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.columns import read_columns
 from fiftyone_plugin.data.database import guarded
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.identity import ABSENT, IDENTITY, Name, Names, lost_in
+from fiftyone_plugin.data.identity import ABSENT, IDENTITY, Name, ObjectNames, lost_in
 
 JUDGED = ("confidence", "keyframe", "reasons")
 LOW = "low score"
@@ -71,7 +71,7 @@ def doubts(collection: SampleCollection, clip: Clip, field: Field, threshold: fl
         field: with tracks.
         threshold: scores below it are doubtful.
     """
-    names = Names.read(collection, clip, field)
+    names = ObjectNames.read(collection, clip, field)
     seen: dict[Name, None] = {}
     found: list[Doubt] = []
     absent: list[tuple[int, list[list[Any]]]] = []

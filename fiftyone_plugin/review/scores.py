@@ -15,7 +15,7 @@ from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.collections import flat
 from fiftyone_plugin.data.columns import read_columns
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.identity import ABSENT, Name, Names, lost_in
+from fiftyone_plugin.data.identity import ABSENT, Name, ObjectNames, lost_in
 
 COLUMNS = 2000
 """Most columns of a picture; longer clips show the worst score of every few frames."""
@@ -66,7 +66,7 @@ def read_timeline(collection: SampleCollection, clip: Clip, field: Field) -> Tim
         clip: a video, or images in order.
         field: of detections.
     """
-    names, authors = Names.read(collection, clip, field), Authors.read(collection, clip, field)
+    names, authors = ObjectNames.read(collection, clip, field), Authors.read(collection, clip, field)
     found: list[tuple[Name, int, float, bool]] = []
     absent: list[tuple[int, list[list[Any]]]] = []
     frames = _frames(collection, clip)

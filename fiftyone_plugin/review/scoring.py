@@ -23,7 +23,7 @@ from agss_model.masks.labels import BoolMask
 from fiftyone_plugin.data.authorship import Authors
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.identity import Name, Names
+from fiftyone_plugin.data.identity import Name, ObjectNames
 from fiftyone_plugin.data.labels import Label, decode_label
 from fiftyone_plugin.data.reading import Container, labels_in, read_values
 
@@ -148,7 +148,7 @@ class _Reader:
 
     def __init__(self, collection: SampleCollection, clip: Clip, truth: Field, predicted: Field) -> None:
         self._truth, self._predicted = (Authors.read(collection, clip, field) for field in (truth, predicted))
-        self._names = Names.read(collection, clip, predicted, truth)
+        self._names = ObjectNames.read(collection, clip, predicted, truth)
 
     def read(self, number: int, true: Container, found: Container) -> _Read:
         """Those that count."""

@@ -12,7 +12,7 @@ from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.track.prompts import Prompts
 
 
-class Marks:
+class ClipMarks:
     """Marks of one clip.
 
     Attributes:

@@ -18,11 +18,11 @@ from agss_model.errors import MaskError
 from fiftyone_plugin.data.identity import UNNAMED, Name
 from fiftyone_plugin.data.labels import Label
 
-Key = tuple[str, ...]
+InstanceKey = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class TrackedObject:
+class ClipObject:
     """One object of a clip.
 
     Attributes:
@@ -44,7 +44,7 @@ class TrackedObject:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class HumanLabel:
     """One label that a human made.
 
     Attributes:
@@ -71,27 +71,27 @@ class Identities:
         self._scope = scope
         self._known = dict(known or {})
 
-    def arrange(self, sightings: list[Sighting]) -> tuple[dict[int, TrackedObject], list[int]]:
+    def arrange(self, sightings: list[HumanLabel]) -> tuple[dict[int, ClipObject], list[int]]:
         """The objects by id, and for each sighting the id of its object.
 
         Raises:
             MaskError: loose labels of one class in several frames, which could be anything.
         """
         keys = self._keys(sightings)
-        first: dict[Key, Label] = {}
+        first: dict[InstanceKey, Label] = {}
         for sighting, key in zip(sightings, keys, strict=True):
             first.setdefault(key, sighting.label)
         indexes = self._indexes(sightings, keys)
         ids = {key: number for number, key in enumerate(first, 1)}
         objects = {
-            number: TrackedObject(number, indexes[key], first[key].label, self._instance(key))
+            number: ClipObject(number, indexes[key], first[key].label, self._instance(key))
             for key, number in ids.items()
         }
         return objects, [ids[key] for key in keys]
 
-    def _keys(self, sightings: list[Sighting]) -> list[Key]:
+    def _keys(self, sightings: list[HumanLabel]) -> list[InstanceKey]:
         """What names the object of each sighting."""
-        numbered: dict[Key, Key] = {}  # class and index -> the instance that has them
+        numbered: dict[InstanceKey, InstanceKey] = {}  # class and index -> the instance that has them
         for label in (sighting.label for sighting in sightings):
             if label.instance_id and label.index is not None:
                 numbered.setdefault(_index_key(label), ("instance", label.instance_id))
@@ -101,13 +101,13 @@ class Identities:
         made_up = {self._instance(key): key for key in keys if key[0] != "instance"}
         return [made_up.get(key[1], key) if key[0] == "instance" else key for key in keys]
 
-    def _instance(self, key: Key) -> str:
+    def _instance(self, key: InstanceKey) -> str:
         if key[0] == "instance":
             return key[1]
         return str(ObjectId(hashlib.sha256("\n".join((self._scope, *key)).encode()).digest()[:12]))
 
-    def _indexes(self, sightings: list[Sighting], keys: list[Key]) -> dict[Key, int]:
-        given: dict[Key, int] = {}
+    def _indexes(self, sightings: list[HumanLabel], keys: list[InstanceKey]) -> dict[InstanceKey, int]:
+        given: dict[InstanceKey, int] = {}
         for sighting, key in zip(sightings, keys, strict=True):
             if sighting.label.index is not None:
                 given.setdefault(key, int(sighting.label.index))
@@ -121,11 +121,11 @@ class Identities:
         return given
 
 
-def _index_key(label: Label) -> Key:
+def _index_key(label: Label) -> InstanceKey:
     return ("index", str(label.label), str(label.index))
 
 
-def _key(label: Label, numbered: Mapping[Key, Key], single: frozenset[str]) -> Key:
+def _key(label: Label, numbered: Mapping[InstanceKey, InstanceKey], single: frozenset[str]) -> InstanceKey:
     if label.instance_id:
         return ("instance", label.instance_id)
     if label.index is not None:
@@ -133,7 +133,7 @@ def _key(label: Label, numbered: Mapping[Key, Key], single: frozenset[str]) -> K
     return ("class", str(label.label)) if str(label.label) in single else ("label", label.id)
 
 
-def _single_classes(loose: list[Sighting]) -> frozenset[str]:
+def _single_classes(loose: list[HumanLabel]) -> frozenset[str]:
     """Classes whose labels without instance and index can all be one object.
 
     Raises:

@@ -26,7 +26,7 @@ from fiftyone_plugin.data.labels import decode_label, has_region
 from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.data.reading import Container, labels_in, read_values
 from fiftyone_plugin.data.saying import Said
-from fiftyone_plugin.track.objects import Identities, Sighting, TrackedObject
+from fiftyone_plugin.track.objects import ClipObject, HumanLabel, Identities
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Drawn:
     said: Said | None = None
 
     @classmethod
-    def of(cls, mask: BoolMask, sighting: Sighting) -> Drawn | None:
+    def of(cls, mask: BoolMask, sighting: HumanLabel) -> Drawn | None:
         """Compress a (H, W) bool mask; None where it is empty."""
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if rows.size == 0:
@@ -117,7 +117,7 @@ class Prompts:
         authors: who made the labels that stand in the output field.
     """
 
-    objects: Mapping[int, TrackedObject]
+    objects: Mapping[int, ClipObject]
     drawn: Mapping[int, Mapping[int, Drawn]]
     size: tuple[int, int]
     runs: Mapping[int, str]
@@ -173,7 +173,7 @@ class Prompts:
 class _Reading:
     """What is collected frame by frame."""
 
-    sightings: list[Sighting] = field(default_factory=list)
+    sightings: list[HumanLabel] = field(default_factory=list)
     runs: dict[int, str] = field(default_factory=dict)
     known: dict[str, int] = field(default_factory=dict)
     ended: dict[int, set[str]] = field(default_factory=dict)
@@ -224,7 +224,7 @@ def read_prompts(
 
 def _drawn_in(
     number: int, given: Container, output: Container, reading: _Reading, authors: tuple[Authors, Authors]
-) -> list[Sighting]:
+) -> list[HumanLabel]:
     if run := getattr(output, "run", None):
         # What the App put beside the masks of a run goes only when the frame is written again.
         if not any(authors[1].filled(number, label) for label in labels_in(output)):
@@ -233,17 +233,17 @@ def _drawn_in(
         written = {*(getattr(output, "shown", None) or ()), *(getattr(output, "ended", None) or ())}
         if deleted := written - {label.instance_id for label in labels_in(output)}:
             reading.ended[number] = deleted
-    sightings = [Sighting(number, label, False) for label in labels_in(given) if authors[0].drew(number, label)]
+    sightings = [HumanLabel(number, label, False) for label in labels_in(given) if authors[0].drew(number, label)]
     for label in labels_in(output):
         if label.instance_id and label.index is not None:
             reading.known.setdefault(label.instance_id, int(label.index))
         if authors[1].drew(number, label):
-            sightings.append(Sighting(number, label, True))
+            sightings.append(HumanLabel(number, label, True))
     return sightings
 
 
 def _ends(
-    reading: _Reading, objects: Mapping[int, TrackedObject], drawn: Mapping[int, Mapping[int, Drawn]]
+    reading: _Reading, objects: Mapping[int, ClipObject], drawn: Mapping[int, Mapping[int, Drawn]]
 ) -> dict[int, frozenset[int]]:
     """Objects that were deleted in a frame where nobody drew them, as what is drawn is there."""
     ids = {known.instance: object_id for object_id, known in objects.items()}
@@ -251,17 +251,17 @@ def _ends(
     return {number: frozenset(here - drawn.get(number, {}).keys()) for number, here in gone.items()}
 
 
-def _without_pixels(sighting: Sighting) -> Sighting:
+def _without_pixels(sighting: HumanLabel) -> HumanLabel:
     """Only what tells objects apart, as thousands of frames may be labelled."""
     label = sighting.label
     light = fo.Detection(label=label.label, index=label.index)
     light.id = label.id
     if label.instance_id:
         light.instance = fo.Instance(id=label.instance_id)
-    return Sighting(sighting.frame, light, sighting.in_output)
+    return HumanLabel(sighting.frame, light, sighting.in_output)
 
 
-def _put(here: dict[int, Drawn], object_id: int, drawn: Drawn, sighting: Sighting) -> None:
+def _put(here: dict[int, Drawn], object_id: int, drawn: Drawn, sighting: HumanLabel) -> None:
     """One object has one mask in a frame: what stands in the output field wins, and parts of polygons are joined."""
     other = here.get(object_id)
     if other is None or (drawn.in_output and not other.in_output):

@@ -23,7 +23,7 @@ from fiftyone_plugin.data.fields import Field, FieldError, declare, input_field,
 from fiftyone_plugin.data.order import order_for, order_of, remember_order
 from fiftyone_plugin.data.progress import Progress, count
 from fiftyone_plugin.track.claims import Claim, Claims
-from fiftyone_plugin.track.marks import Marks
+from fiftyone_plugin.track.marks import ClipMarks
 from fiftyone_plugin.track.models import load_network
 from fiftyone_plugin.track.outcome import DIRECTIONS, Settings, Summary
 from fiftyone_plugin.track.prompts import Prompts, read_frames, read_prompts
@@ -240,7 +240,7 @@ class TrackingRun:
 
         clip, adapt = claim.clip, self.settings.adapt
         network = [self._weights, self._network.config.to_dict(), *([adapt] if adapt else [])]
-        marks = Marks(clip, len(source), prompts, self.settings.direction, network)
+        marks = ClipMarks(clip, len(source), prompts, self.settings.direction, network)
         missing = [number for number, mark in marks.frames.items() if prompts.runs.get(number) != mark]
         done = len(marks.frames) - len(missing)
         wanted = set(missing)

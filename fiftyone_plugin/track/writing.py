@@ -34,7 +34,7 @@ from fiftyone_plugin.data.labels import INWARD, encode_mask, fingerprint
 from fiftyone_plugin.data.reading import labels_in
 from fiftyone_plugin.data.saying import Said
 from fiftyone_plugin.data.storing import store
-from fiftyone_plugin.track.objects import TrackedObject
+from fiftyone_plugin.track.objects import ClipObject
 from fiftyone_plugin.track.prompts import Drawn, Prompts
 
 T = TypeVar("T")
@@ -43,7 +43,7 @@ SECONDS_AT_ONCE = 5.0
 
 def to_detections(
     result: FrameResult,
-    objects: Mapping[int, TrackedObject],
+    objects: Mapping[int, ClipObject],
     drawn: Mapping[int, Drawn],
     said: Mapping[int, Said] | None = None,
 ) -> fo.Detections:
@@ -76,7 +76,7 @@ def to_detections(
     return value
 
 
-def _drawn(drawn: Drawn, known: TrackedObject, size: tuple[int, int]) -> fo.Detection:
+def _drawn(drawn: Drawn, known: ClipObject, size: tuple[int, int]) -> fo.Detection:
     top, bottom, left, right = drawn.box
     width, height = size
     box = [left / width + INWARD, top / height + INWARD, (right - left) / width, (bottom - top) / height]
@@ -86,7 +86,7 @@ def _drawn(drawn: Drawn, known: TrackedObject, size: tuple[int, int]) -> fo.Dete
     return _linked(label, known)
 
 
-def _linked(label: fo.Detection, known: TrackedObject, said: Said | None = None) -> fo.Detection:
+def _linked(label: fo.Detection, known: ClipObject, said: Said | None = None) -> fo.Detection:
     label.index = known.index
     if said is not None:
         said.put(label)
@@ -178,7 +178,7 @@ class Writer:
         value.detections = human + tracked
 
 
-def _fill(label: fo.Detection, known: TrackedObject) -> None:
+def _fill(label: fo.Detection, known: ClipObject) -> None:
     """What a human's label lacks to belong to its object; a label that was corrected loses what the tracker said."""
     corrected = getattr(label, "tracked", None) is not None
     if label.index is None:

@@ -21,7 +21,7 @@ VERSION = 2
 
 
 @dataclass(frozen=True)
-class TrackedObject:
+class TrackedMask:
     """One object in one frame of a run.
 
     Attributes:
@@ -121,7 +121,7 @@ class Ledger:
         self.save()
         return content.progress != Progress()
 
-    def note(self, found: Iterable[TrackedObject]) -> None:
+    def note(self, found: Iterable[TrackedMask]) -> None:
         """Append results; they count from the next `advance` on."""
         with self._results.open("a", encoding="utf-8") as file:
             for one in found:
@@ -147,12 +147,12 @@ class Ledger:
             file.truncate(before.start)
         self.save()
 
-    def results(self) -> Iterator[TrackedObject]:
+    def results(self) -> Iterator[TrackedMask]:
         """The results of this run so far."""
         with self._results.open(encoding="utf-8") as file:
             for line in file:
                 frame, object_id, score, lost, reasons, human, area, points = json.loads(line)
-                yield TrackedObject(Row(frame, object_id, score, lost, tuple(reasons), human, area), points)
+                yield TrackedMask(Row(frame, object_id, score, lost, tuple(reasons), human, area), points)
 
     def finish(self) -> None:
         """The run is complete."""

@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Key:
+class Keyframe:
     """A keyframe to be written.
 
     Attributes:
@@ -53,7 +53,7 @@ class Maker:
         }
         return seal_mask(shape, self._info.names, near)
 
-    def track(self, target: Target, kind: str, keys: Sequence[Key]) -> Json:
+    def track(self, target: Target, kind: str, keys: Sequence[Keyframe]) -> Json:
         """A track of an object."""
         mutable = self._label(target).mutable
         fixed = {spec: value for spec, value in target.attributes.items() if spec not in mutable}
@@ -61,7 +61,7 @@ class Maker:
         shapes = [self._keyframe(target, self._label(target), kind, key, target.z_order) for key in keys]
         return seal_track({**about, "shapes": shapes, "attributes": _values(fixed), "elements": []}, self._info.names)
 
-    def continued(self, track: Json, target: Target, keys: Sequence[Key], frames: Sequence[int]) -> Json:
+    def continued(self, track: Json, target: Target, keys: Sequence[Keyframe], frames: Sequence[int]) -> Json:
         """A person's track with other keyframes of ours on the frames that were tracked.
 
         What it shows on all other frames stays as it is.
@@ -87,12 +87,12 @@ class Maker:
         whole = {**track, "shapes": shapes, "frame": int(shapes[0]["frame"])}
         return seal_track(whole, self._info.names, stays)
 
-    def _frozen(self, track: Json, low: int, high: int) -> list[Key]:
+    def _frozen(self, track: Json, low: int, high: int) -> list[Keyframe]:
         """Keyframes just beside the tracked frames, where CVAT shows something between two keyframes now."""
         found = [(frame, between(track, frame)) for frame in (low - 1, high + 1)]
-        return [Key(frame, points) for frame, points in found if points is not None]
+        return [Keyframe(frame, points) for frame, points in found if points is not None]
 
-    def _keyframe(self, target: Target, label: Label, kind: str, key: Key, z_order: int) -> Json:
+    def _keyframe(self, target: Target, label: Label, kind: str, key: Keyframe, z_order: int) -> Json:
         values = {**label.defaults, **target.values(key.frame, label.mutable, self._backward)}
         here = {spec: value for spec, value in values.items() if spec in label.mutable}
         return {**_form(kind, key.frame, key.points, z_order), "outside": key.outside, "attributes": _values(here)}

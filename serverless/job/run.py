@@ -16,7 +16,7 @@ from agss_model.ranges import Part, make_route
 from agss_model.results import FrameResult
 from agss_model.runs.scores import Row, rows_of
 from serverless.job.drawn import Boxes, DrawnKeyframes
-from serverless.job.ledger import Ledger, TrackedObject
+from serverless.job.ledger import Ledger, TrackedMask
 from serverless.job.making import Maker
 from serverless.job.neighbours import Neighbours
 from serverless.job.objects import Target, origin_of
@@ -184,7 +184,7 @@ class _Runner:
         self._neighbours.restart()
         self._remember(one for one in self.ledger.results() if one.row.frame in frames)
 
-    def _remember(self, found: Iterable[TrackedObject]) -> list[TrackedObject]:
+    def _remember(self, found: Iterable[TrackedMask]) -> list[TrackedMask]:
         """Those of them that are written as masks."""
         masks = [one for one in found if one.points is not None and self.forms[one.row.object_id] == "mask"]
         self._neighbours.add((one.row.frame, self.targets[one.row.object_id].key) for one in masks)
@@ -202,12 +202,12 @@ class _Runner:
             self.writer.put_shapes(frames, sealed, restated, open_end=frames[-1])
         self.ledger.note(found)
 
-    def _sealed(self, one: TrackedObject) -> dict[str, Any]:
+    def _sealed(self, one: TrackedMask) -> dict[str, Any]:
         target, row = self.targets[one.row.object_id], one.row
         near = self._neighbours.near(row.frame, target.key)
         return self.maker.mask(target, row.frame, one.points or (), row.score, near)
 
-    def _found(self, result: FrameResult) -> Iterator[TrackedObject]:
+    def _found(self, result: FrameResult) -> Iterator[TrackedMask]:
         frame = self.plan.frames[result.frame_index]
         for row in rows_of(result):
             target = self.targets[row.object_id]
@@ -215,7 +215,7 @@ class _Runner:
             points = None
             if row.area and not human:
                 points = encode_cvat_mask(result.label_map == row.object_id)
-            yield TrackedObject(Row(frame, row.object_id, row.score, row.lost, row.reasons, human, row.area), points)
+            yield TrackedMask(Row(frame, row.object_id, row.score, row.lost, row.reasons, human, row.area), points)
 
 
 def _counted(results: Iterator[FrameResult], bar: FrameProgress) -> Iterator[FrameResult]:

@@ -9,8 +9,8 @@ from agss_model.cvat.keyframes import thin, thin_boxes
 from agss_model.masks.cvat_shapes import enclosed_area, largest_part
 from agss_model.masks.polygons import Ring
 from agss_model.masks.runs import decode_cvat_mask
-from serverless.job.ledger import TrackedObject
-from serverless.job.making import Key, Maker
+from serverless.job.ledger import TrackedMask
+from serverless.job.making import Keyframe, Maker
 from serverless.job.objects import Target
 from serverless.job.plan import JobPlan, said
 from serverless.job.read import JobInfo
@@ -25,7 +25,7 @@ Rings = Mapping[int, Ring]
 
 
 def make_tracks(
-    found: Iterable[TrackedObject], targets: Sequence[Target], plan: JobPlan, frames: Sequence[int], maker: Maker
+    found: Iterable[TrackedMask], targets: Sequence[Target], plan: JobPlan, frames: Sequence[int], maker: Maker
 ) -> tuple[list[Json], list[tuple[Json, Json]], list[str]]:
     """One track per object that is written as one, with few keyframes, outside where the object is lost.
 
@@ -91,7 +91,7 @@ def _keys(
     tolerance: float,
     told: Mapping[int, bool],
     track: Json | None,
-) -> Iterator[Key]:
+) -> Iterator[Keyframe]:
     """Keyframes: thinned where the object is seen, and one that says "outside" where it is not any more.
 
     `told` are frames on which keyframes of people say whether the object is there; nothing is interpolated between
@@ -112,13 +112,13 @@ def _keys(
         if frame in told:
             shown = drawn[frame] if told[frame] else None
         elif shown is not None and frame <= stop:
-            yield Key(frame, shown, outside=True)
+            yield Keyframe(frame, shown, outside=True)
             shown = None
 
 
-def _thinned(form: str, run: Sequence[int], outlines: Rings, tolerance: float) -> list[Key]:
+def _thinned(form: str, run: Sequence[int], outlines: Rings, tolerance: float) -> list[Keyframe]:
     rings = [outlines[frame] for frame in run]
     if form == "rectangle":
         boxes = [[*map(float, ring.min(axis=0)), *map(float, ring.max(axis=0))] for ring in rings]
-        return [Key(frame, box) for frame, box in thin_boxes(run, boxes, tolerance - SEAL)]
-    return [Key(key.frame, [float(v) for v in key.points.ravel()]) for key in thin(run, rings, tolerance - SEAL)]
+        return [Keyframe(frame, box) for frame, box in thin_boxes(run, boxes, tolerance - SEAL)]
+    return [Keyframe(key.frame, [float(v) for v in key.points.ravel()]) for key in thin(run, rings, tolerance - SEAL)]

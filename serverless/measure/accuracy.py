@@ -31,7 +31,7 @@ Frame = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Clip:
+class MeasuredClip:
     """What is tracked, and what is right.
 
     Attributes:
@@ -66,12 +66,12 @@ class Comparison:
     state_bytes: int
 
 
-def demonstration() -> Clip:
+def demonstration() -> MeasuredClip:
     """The shipped clip, scored where it was drawn by hand: in its last frame."""
     from agss_model.demo_clip import FIRST, LAST, VIDEO
 
     source, last = open_source(VIDEO), read_label_map(LAST)
-    return Clip(
+    return MeasuredClip(
         "demonstration",
         lambda: source.frames(0, None, 1),
         read_label_map(FIRST),
@@ -79,7 +79,7 @@ def demonstration() -> Clip:
     )
 
 
-def annotated(root: Path, names: Iterable[str] | None) -> Iterator[Clip]:
+def annotated(root: Path, names: Iterable[str] | None) -> Iterator[MeasuredClip]:
     """Sequences of a DAVIS folder, scored as DAVIS scores them.
 
     Raises:
@@ -88,7 +88,7 @@ def annotated(root: Path, names: Iterable[str] | None) -> Iterator[Clip]:
     for sequence in open_dataset(root, "davis", list(names) if names else None):
         source = open_source(sequence.frames[0].parent)
         scored = sorted({frame for object_id in sequence.ids for frame in sequence.scored_frames(object_id)})
-        yield Clip(
+        yield MeasuredClip(
             sequence.name,
             lambda source=source: source.frames(0, None, 1),  # type: ignore[misc]
             sequence.truth_and_void(0)[0],
@@ -96,7 +96,7 @@ def annotated(root: Path, names: Iterable[str] | None) -> Iterator[Clip]:
         )
 
 
-def compare(clip: Clip, scenes: Scenes) -> Comparison:
+def compare(clip: MeasuredClip, scenes: Scenes) -> Comparison:
     """Track a clip both ways.
 
     Args:

@@ -58,12 +58,12 @@ def read_fiftyone(place: str) -> list[TeamVideo]:
 
 def _video(dataset: fo.Dataset, clip: Clip, field: Field) -> TeamVideo | None:
     from fiftyone_plugin.data.authorship import Authors
-    from fiftyone_plugin.data.identity import Names, numbered
+    from fiftyone_plugin.data.identity import ObjectNames, numbered
     from fiftyone_plugin.data.reading import labels_in, read_values
 
     with clip.open() as frames:
         size, count = frames.size, len(frames)
-    authors, names = Authors.read(dataset, clip, field), Names.read(dataset, clip, field)
+    authors, names = Authors.read(dataset, clip, field), ObjectNames.read(dataset, clip, field)
     skipped: Counter[str] = Counter()
     shown: list[tuple[int, Label, Appearance]] = []
     for number, (value,) in read_values(dataset, clip, field):

@@ -9,7 +9,7 @@ from little_videos import detection, masks_of, video_sample, write_video
 
 from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.identity import ABSENT, Name, Names, lost_in, numbered
+from fiftyone_plugin.data.identity import ABSENT, Name, ObjectNames, lost_in, numbered
 from fiftyone_plugin.review.scores import read_timeline
 from fiftyone_plugin.track.tracking import Settings, TrackingRun
 from training.annotations.catalog import open_catalog
@@ -39,7 +39,7 @@ def zoo(make_scene, tmp_path):
 
 
 def test_a_name_follows_an_instance_whatever_its_labels_are_changed_to():
-    names = Names([("a", "person", 3), ("a", "car", 3), (None, "car", 3)])
+    names = ObjectNames([("a", "person", 3), ("a", "car", 3), (None, "car", 3)])
     assert names.name("a", "bus", None) == Name("person", 3)
     assert names.name(None, "car", 3) == Name("car", 3)
     assert names.name("b", "car", None) == Name("car", None, "b")

@@ -6,7 +6,7 @@ import fiftyone as fo
 import pytest
 
 from agss_model.errors import MaskError
-from fiftyone_plugin.track.objects import Identities, Sighting
+from fiftyone_plugin.track.objects import HumanLabel, Identities
 
 BOX = [0, 0, 0.5, 0.5]
 
@@ -15,7 +15,7 @@ def seen(frame, label="car", index=None, instance=None, in_output=False):
     made = fo.Detection(label=label, index=index, bounding_box=BOX)
     if instance is not None:
         made["instance"] = instance
-    return Sighting(frame, made, in_output)
+    return HumanLabel(frame, made, in_output)
 
 
 def arrange(*sightings, **options):

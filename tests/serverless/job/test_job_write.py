@@ -6,8 +6,8 @@ import pytest
 
 from agss_model.cvat.server import CvatError
 from agss_model.errors import OutputError
-from serverless.job.ledger import Ledger, Progress, Row, TrackedObject
-from serverless.job.making import Key, Maker
+from serverless.job.ledger import Ledger, Progress, Row, TrackedMask
+from serverless.job.making import Keyframe, Maker
 from serverless.job.objects import Target
 from serverless.job.read import Annotations, JobInfo, Label, shown, touches
 from serverless.job.write import Writer, check
@@ -15,6 +15,7 @@ from serverless.job.write import Writer, check
 INFO = JobInfo(3, 1, 20, 39, frozenset(), (64, 48), {1: Label("person")})
 TARGET = Target(1, 1, 4, 0, {})
 MAKER = Maker(INFO, backward=False)
+TRIANGLE = (0, 0, 9, 0, 9, 9)
 
 
 class Silent:
@@ -26,7 +27,9 @@ class Silent:
 @pytest.mark.parametrize("frame", [19, 40, -1])
 def test_frames_outside_the_job_are_never_written(tmp_path, frame):
     shape = MAKER.mask(TARGET, frame, [0, 4, 1, 1, 2, 2], 0.5)
-    track = MAKER.track(TARGET, "polygon", [Key(25, [0, 0, 9, 0, 9, 9]), Key(frame, [0, 0, 9, 0, 9, 9], True)])
+    track = MAKER.track(
+        TARGET, "polygon", [Keyframe(25, [0, 0, 9, 0, 9, 9]), Keyframe(frame, [0, 0, 9, 0, 9, 9], True)]
+    )
     with Ledger(tmp_path) as ledger:
         writer = Writer(Silent(), INFO, Annotations((), (), (), ()), ledger)
         with pytest.raises(CvatError, match=f"Frame {frame} is not in job 3, which has 20 to 39"):
@@ -38,7 +41,7 @@ def test_frames_outside_the_job_are_never_written(tmp_path, frame):
 
 
 def test_tracks_of_masks_are_never_written():
-    track = MAKER.track(TARGET, "polygon", [Key(25, [0, 0, 9, 0, 9, 9])])
+    track = MAKER.track(TARGET, "polygon", [Keyframe(25, TRIANGLE)])
     track["shapes"][0]["type"] = "mask"
     with pytest.raises(CvatError, match="track of masks"):
         check(track, INFO)
@@ -65,7 +68,7 @@ def test_where_a_track_shows_something(track, frames):
 
 
 def found(frame):
-    return TrackedObject(Row(frame, 1, 0.5, False, ("uncertain",), False, 7), [0, 7, 1, 1, 7, 1])
+    return TrackedMask(Row(frame, 1, 0.5, False, ("uncertain",), False, 7), [0, 7, 1, 1, 7, 1])
 
 
 def test_the_record_survives_a_crash_between_two_saves(tmp_path):
