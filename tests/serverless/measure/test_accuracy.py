@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from function_client import Clip as Squares
+from function_client import MeasuredClip as Squares
 from function_client import quick_network
 
 from agss_model.weights.registry import load_model
 from serverless.function.cache import FeatureCache
 from serverless.function.scenes import Scenes
-from serverless.measure.accuracy import Clip, compare, demonstration
+from serverless.measure.accuracy import MeasuredClip, compare, demonstration
 
 
 def test_the_function_finds_what_the_tracker_finds():
     squares = Squares(3)
     void = np.zeros((squares.height, squares.width), bool)
     labels = [sum(mask * np.uint8(k) for k, mask in enumerate(squares.masks(t), 1)) for t in range(8)]
-    clip = Clip(
+    clip = MeasuredClip(
         "squares", lambda: iter(squares.frames(0, 8)), labels[0], {t: lambda t=t: (labels[t], void) for t in (4, 7)}
     )
     found = compare(clip, Scenes(quick_network(), FeatureCache(1 << 26)))
