@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from function_client import MeasuredClip as Squares
+from function_client import Clip as Squares
 from function_client import quick_network
 
 from agss_model.weights.registry import load_model
