@@ -127,8 +127,9 @@ def check_installed() -> None:
 
 def run(pipe: Connection, handler: str, environment: Mapping[str, str], number: int) -> None:
     """The process: import, `init_context`, then events until the pipe closes."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the server, told the same, lets them answer and ends them itself
-        signal.signal(number, signal.SIG_IGN)
+    # The server, told the same, lets workers answer and ends them itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.environ.update(environment)
     module, _, name = handler.partition(":")
     try:
