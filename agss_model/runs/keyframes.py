@@ -198,6 +198,7 @@ def read_absent(path: Path) -> frozenset[int]:
 
 
 def _single(path: Path, frame: int | None, names: MaskNames) -> dict[int, list[Path]]:
+    refuse_pipe(path)
     if not path.is_file():
         raise MediaError(f"mask {path} does not exist; give a mask image or a folder of mask images")
     found = names.frame(path) if frame is None else frame
