@@ -42,7 +42,7 @@ READERS = {
 @pytest.mark.timeout(60)
 def test_a_pipe_is_no_file(tmp_path, name):
     os.mkfifo(tmp_path / name)
-    with pytest.raises(AgssError, match="pipe or device|is not a file"):
+    with pytest.raises(AgssError, match=r"pipe or device|is not a file"):
         READERS[name](tmp_path / name)
 
 
