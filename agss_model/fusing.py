@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.masks.labels import LabelMap
+from agss_model.masks.packed import PackedMap
 from agss_model.quality import DISAGREE
 from agss_model.results import FrameResult, id_type
 
@@ -42,18 +42,15 @@ class ObjectKeyframes:
 
 
 class Packed:
-    """A result with its label map compressed; label maps are mostly runs."""
+    """A result with its label map compressed."""
 
     def __init__(self, result: FrameResult) -> None:
-        self.shape, self.dtype = result.label_map.shape, result.label_map.dtype
-        self.data = zlib.compress(np.ascontiguousarray(result.label_map).tobytes(), 1)
+        self._label_map = PackedMap(result.label_map)
         self.rest = replace(result, label_map=np.zeros((0, 0), np.uint8))
 
     def unpack(self) -> FrameResult:
         """The result as it was."""
-        flat: LabelMap = np.frombuffer(zlib.decompress(self.data), self.dtype)
-        label_map = flat.reshape(self.shape)
-        return replace(self.rest, label_map=label_map)
+        return replace(self.rest, label_map=self._label_map.unpack())
 
 
 def without(result: FrameResult, gone: frozenset[int]) -> FrameResult:
