@@ -28,10 +28,8 @@ demo: $(if $(wildcard $(READY)),$(READY),$(TRIAL)) ## track the shipped clip int
 system: ## programs that some tests use, where apt-get may install them
 	@sh requirements/debian.sh
 
-# Training has a process of its own: after the browser, database and engine tests, one run of it died in native code.
 test: $(READY) system ## the whole test suite
-	$(BIN)/python $(PYTEST) $(SPREAD) $(ARGS) $(if $(ARGS),,--ignore=tests/training)
-	$(if $(ARGS),,$(BIN)/python $(PYTEST) $(SPREAD) tests/training)
+	$(BIN)/python $(PYTEST) $(SPREAD) $(ARGS)
 
 quick: $(READY) ## the tests that take seconds
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -128,17 +129,18 @@ def follow(
     """
     if not numbers:
         return
-    frames = prefetch(source.frames(numbers.start, numbers.stop if numbers.stop >= 0 else None, numbers.step))
-    for number, frame in zip(numbers, frames, strict=True):
-        if leaving := gone(number) & frozenset(tracker.object_ids):
-            tracker.remove(leaving)
-        masks = to_masks(keyframes[number]()) if number in keyframes else {}
-        if masks:
-            yield tracker.add(frame, masks, number)
-        elif tracker.object_ids:
-            yield tracker.step(frame, number)
-        else:
-            yield FrameResult(number, (), np.zeros(frame.shape[:2], np.uint8), {})
+    images = source.frames(numbers.start, numbers.stop if numbers.stop >= 0 else None, numbers.step)
+    with closing(prefetch(images)) as frames:
+        for number, frame in zip(numbers, frames, strict=True):
+            if leaving := gone(number) & frozenset(tracker.object_ids):
+                tracker.remove(leaving)
+            masks = to_masks(keyframes[number]()) if number in keyframes else {}
+            if masks:
+                yield tracker.add(frame, masks, number)
+            elif tracker.object_ids:
+                yield tracker.step(frame, number)
+            else:
+                yield FrameResult(number, (), np.zeros(frame.shape[:2], np.uint8), {})
 
 
 def _run(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -45,6 +47,19 @@ def test_forward_equals_the_tracker(lite, scene):
     assert [r.frame_index for r in results] == list(range(5))
     for one, two in zip(results, expected, strict=True):
         np.testing.assert_array_equal(one.label_map, two.label_map)
+
+
+def test_an_error_on_the_way_ends_the_thread_that_reads_ahead(lite, scene, monkeypatch):
+    """Also while somebody holds the error, and with it everything that it passed."""
+
+    def broken(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tracker, "step", broken)
+    with pytest.raises(KeyboardInterrupt) as error:
+        list(propagate(Source(scene, 60), {0: key(scene, 0)}, lite, direction="forward"))
+    assert error.value is not None
+    assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
 
 
 def test_backward_comes_in_falling_order(lite, scene):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gc
 import struct
+import subprocess
+import sys
 import threading
 import weakref
 import zlib
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from agss_model.errors import MediaError, OutputError
 from agss_model.ranges import spans
@@ -531,3 +534,68 @@ def test_closing_prefetch_closes_the_source_and_ends_its_thread():
     ahead.close()
     assert closed.is_set()
     assert not worker.is_alive()
+
+
+CLOSING = """
+import sys, time
+from pathlib import Path
+from agss_model.video import open_source, prefetch
+for number in range(30):
+    source = open_source(Path(sys.argv[1]))
+    ahead = prefetch(source.frames())
+    next(ahead)
+    time.sleep(number / 3000)
+    source.close()
+"""
+
+
+@pytest.mark.parametrize("kind", ["clip.mp4", "clip.webp"])
+def test_a_clip_that_a_thread_reads_ahead_can_be_closed(tmp_path, kind):
+    """As after Ctrl-C or an error in the middle of a run; a decoder that loses its file ends the process."""
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 255, (180, 320, 3), dtype=np.uint8) for _ in range(12)]
+    if kind == "clip.webp":
+        first, *rest = map(Image.fromarray, pictures)
+        first.save(tmp_path / kind, save_all=True, append_images=rest, duration=40, method=0)
+    else:
+        with VideoWriter(tmp_path / kind, 25, (320, 180)) as writer:
+            for picture in pictures:
+                writer.write(picture)
+    words = [sys.executable, "-X", "faulthandler", "-c", CLOSING, str(tmp_path / kind)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kind", ["mp4", "webp"])
+def test_closing_waits_for_the_frame_that_is_being_read_and_no_other_is(h264, tmp_path, monkeypatch, kind):
+    path, pictures = h264, [Image.new("RGB", (32, 32), (number, 0, 0)) for number in range(9)]
+    if kind == "webp":
+        path = tmp_path / "clip.webp"
+        pictures[0].save(path, save_all=True, append_images=pictures[1:], lossless=True, duration=40)
+    source = open_source(path)
+    reading, go_on, events = threading.Event(), threading.Event(), []
+    read = type(source)._read
+
+    def slowly(self, number):
+        reading.set()
+        go_on.wait(60)
+        image = read(self, number)
+        events.append("read")
+        return image
+
+    monkeypatch.setattr(type(source), "_read", slowly)
+    ahead = prefetch(source.frames())
+    taking = threading.Thread(target=lambda: events.append(next(ahead).shape))
+    taking.start()
+    assert reading.wait(60)
+    closing = threading.Thread(target=lambda: (source.close(), events.append("closed")))
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive()
+    go_on.set()
+    closing.join(60)
+    taking.join(60)
+    assert events.index("read") < events.index("closed")
+    with pytest.raises(MediaError, match="closed"):
+        list(ahead)
+    source.close()

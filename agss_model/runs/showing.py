@@ -51,8 +51,8 @@ def show(
     for row in rows:
         by_frame.setdefault(row.frame, []).append(row)
     making = _video(source, frames, folder) if kind == "video" else _images(folder)
-    images = prefetch(source.frames(frames.start, frames.stop))
-    with making as put, report.progress("drawing the overlay", len(frames)) as progress:
+    ahead = contextlib.closing(prefetch(source.frames(frames.start, frames.stop)))
+    with ahead as images, making as put, report.progress("drawing the overlay", len(frames)) as progress:
         for number, image in zip(frames, images, strict=True):
             here = by_frame.get(number, [])
             scores = {row.object_id: row.score for row in here if not row.human}

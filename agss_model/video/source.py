@@ -24,7 +24,10 @@ _Self = TypeVar("_Self", bound="IndexedFrames")
 
 @runtime_checkable
 class FrameSource(Protocol):
-    """A clip whose frames are addressed by number, 0 to `len(source) - 1`. Not for use by two threads at once."""
+    """A clip whose frames are addressed by number, 0 to `len(source) - 1`.
+
+    Not for use by two threads at once, but one may close it while another reads: see `close`.
+    """
 
     @property
     def name(self) -> str:
@@ -61,7 +64,7 @@ class FrameSource(Protocol):
         """
 
     def close(self) -> None:
-        """Release the file."""
+        """Release the file, after the frame that another thread is reading; it gets an error for the next one."""
 
     def __enter__(self: _Source) -> _Source:
         """The source itself."""
@@ -136,6 +139,40 @@ class IndexedFrames(ABC):
         if not 0 <= index < len(self):
             raise MediaError(f"frame {index} is outside {self.name}, which has frames 0 to {len(self) - 1}")
         return int(index)
+
+
+class FileFrames(IndexedFrames):
+    """Frames of one file that stays open.
+
+    Decoders crash when their file is closed under them, so whoever reads ahead in a thread and whoever closes (after
+    Ctrl-C, say, or an error) take turns.
+    """
+
+    def __init__(self) -> None:
+        self._turn = threading.RLock()
+        self._closed = False
+
+    def read(self, index: int) -> Image:
+        """See `FrameSource.read`."""
+        number = self._check(index)
+        with self._turn:
+            if self._closed:
+                raise MediaError(f"frame {number} of {self.name} cannot be read: it was closed; open it again")
+            return self._read(number)
+
+    def close(self) -> None:
+        """See `FrameSource.close`."""
+        with self._turn:
+            self._closed = True
+            self._release()
+
+    @abstractmethod
+    def _read(self, number: int) -> Image:
+        """A frame that there is, see `FrameSource.read`."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Close the file."""
 
 
 def check_side(size: tuple[int, int], what: str) -> None:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from agss_model.errors import MediaError
 from agss_model.pictures import TIFF, check_scans, pictures_in, tiff_scans, veiled
 from agss_model.video.depth import depth_note, real_bits, to_eight_bits
-from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
+from agss_model.video.source import FileFrames, Image, check_same_size, check_side
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -70,7 +70,7 @@ def _subfile(image: Any, page: int) -> int:  # noqa: ANN401 - Pillow's TIFF imag
     return int(image.tag_v2.get(_SUBFILE, 0))
 
 
-class ImageStack(IndexedFrames):
+class ImageStack(FileFrames):
     """Pictures of one file, one per frame: 8-bit RGB as `ImageFrames` reads it; animations as they are shown."""
 
     def __init__(self, path: Path, pages: list[int]) -> None:
@@ -83,6 +83,7 @@ class ImageStack(IndexedFrames):
         Raises:
             MediaError: it cannot be read, or pictures differ in size.
         """
+        super().__init__()
         self.path, self.name, self._pages = path, path.stem, pages
         try:
             self._image = _open(path)
@@ -127,15 +128,16 @@ class ImageStack(IndexedFrames):
     @cached_property
     def _durations(self) -> tuple[int, ...]:
         """Milliseconds for which each picture but the last is shown; none in a TIFF."""
-        return () if self._tiff else tuple(self._shown_for(number) for number in range(len(self) - 1))
+        if self._tiff:
+            return ()
+        with self._turn:
+            return tuple(self._shown_for(number) for number in range(len(self) - 1))
 
     def _shown_for(self, number: int) -> int:
         self._shown(number)
         return max(1, round(self._image.info.get("duration") or 1000 / self.fps))
 
-    def read(self, index: int) -> Image:
-        """See `FrameSource.read`."""
-        number = self._check(index)
+    def _read(self, number: int) -> Image:
         if not self._tiff:
             return self._shown(number)
         page = self._page(number)
@@ -145,8 +147,7 @@ class ImageStack(IndexedFrames):
             raise MediaError(f"frame {number} of {self.path} has {page.dtype} pixels; convert it to 8 or 16 bits")
         return np.asarray(cv2.cvtColor(page, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
-    def close(self) -> None:
-        """See `FrameSource.close`."""
+    def _release(self) -> None:
         self._image.close()
 
     def _page(self, number: int) -> npt.NDArray[Any]:

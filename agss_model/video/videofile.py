@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from agss_model.errors import MediaError
 from agss_model.ranges import spans
 from agss_model.video.index import decoded, index_video, open_stream, videos_of
-from agss_model.video.source import Image, IndexedFrames, check_same_size, check_side
+from agss_model.video.source import FileFrames, Image, check_same_size, check_side
 
 # Decoding this many frames for nothing costs less than a seek, which empties the decoder.
 _NEAR = 16
@@ -27,7 +27,7 @@ class DamagedError(MediaError):
     """A video of which a part can be decoded, see `partial`."""
 
 
-class VideoFile(IndexedFrames):
+class VideoFile(FileFrames):
     """A video file; reading in order decodes each frame once, and any other frame is found by seeking.
 
     Frame k is the k-th frame in presentation order, counted as CVAT counts, also with B-frames, variable frame rate,
@@ -45,6 +45,7 @@ class VideoFile(IndexedFrames):
         Raises:
             MediaError: not a video, no frames, or truncated or damaged and `partial` is not set.
         """
+        super().__init__()
         self.path = path
         self.name = path.stem
         self._index = index_video(path)
@@ -128,16 +129,13 @@ class VideoFile(IndexedFrames):
             return super().time(index)
         return (time - begin) * self._stream.time_base
 
-    def read(self, index: int) -> Image:
-        """See `FrameSource.read`."""
-        number = self._check(index)
+    def _read(self, number: int) -> Image:
         what = f"frame {number} of {self.name}"
         image = _to_rgb(self._find(number), what)
         check_same_size((image.shape[1], image.shape[0]), self.size, what)
         return image
 
-    def close(self) -> None:
-        """See `FrameSource.close`."""
+    def _release(self) -> None:
         self._held = None
         self._numbered = iter(())  # it refers back to this object, and both would wait for the garbage collector
         self._container.close()
