@@ -69,7 +69,7 @@ class Observer:
     """Works out the numbers of one frame after another; what a person drew is measured once."""
 
     def __init__(self) -> None:
-        self._human: tuple[list[Tensor], Appearance] | None = None
+        self._human: tuple[list[Tensor], ReferenceCells] | None = None
 
     def clues(self, frame: TrackedFrame) -> Tensor | None:
         """(N, len(NAMES)) float32, finite; None where the network does not tell enough."""
@@ -83,7 +83,7 @@ class Observer:
             **_outline(frame.regions),
             **_evidence(cells, evidence[0]),
             **_alike(cells, frame),
-            **_looks(cells, key[0], self._shown(frame.human), Appearance.of([previous])),
+            **_looks(cells, key[0], self._shown(frame.human), ReferenceCells.of([previous])),
             "cut": (key[0] * previous.key[0].float()).sum(0).mean(),
             "was_lost": frame.was_lost,
         }
@@ -91,11 +91,11 @@ class Observer:
         every = torch.stack([told[name].float().expand(len(cells)) for name in NAMES], 1)
         return every.nan_to_num(0.0, 0.0, 0.0)
 
-    def _shown(self, human: Sequence[Reference]) -> Appearance:
+    def _shown(self, human: Sequence[Reference]) -> ReferenceCells:
         tensors = [tensor for reference in human for tensor in (reference.value, reference.known)]
         held, shown = self._human or ([], None)
         if shown is None or len(held) != len(tensors) or any(a is not b for a, b in zip(held, tensors, strict=True)):
-            shown = Appearance.of(human)
+            shown = ReferenceCells.of(human)
             self._human = tensors, shown
         return shown
 
@@ -163,7 +163,7 @@ def _rivals(cells: Tensor, contact: Tensor, frame: TrackedFrame) -> Tensor:
     return (share @ alike.sum(0) - own) / share.sum(1).clamp_min(1e-3) * touching
 
 
-def _looks(cells: Tensor, key: Tensor, human: Appearance, before: Appearance) -> dict[str, Tensor]:
+def _looks(cells: Tensor, key: Tensor, human: ReferenceCells, before: ReferenceCells) -> dict[str, Tensor]:
     """The mean look, size and shape of the mask against those that a person drew, and its place against before."""
     share = cells.flatten(1)
     look = F.normalize(share @ key.flatten(1).t(), dim=1)
@@ -199,7 +199,7 @@ def _looks(cells: Tensor, key: Tensor, human: Appearance, before: Appearance) ->
 
 
 @dataclass(frozen=True)
-class Appearance:
+class ReferenceCells:
     """R frames and N objects; every tensor is float32. What is not always needed is worked out on request.
 
     Attributes:
@@ -219,7 +219,7 @@ class Appearance:
     spread: Tensor
 
     @classmethod
-    def of(cls, references: Sequence[Reference]) -> Appearance:
+    def of(cls, references: Sequence[Reference]) -> ReferenceCells:
         """Measure one clip's references: at least one, all for the same objects, with keys."""
         key = torch.stack([r.key[0].float().flatten(1) for r in references])
         share = torch.stack([_shares(r.value[0]).flatten(1) for r in references])

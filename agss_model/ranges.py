@@ -97,7 +97,7 @@ def blocks(
 
 
 @dataclass(frozen=True)
-class Part:
+class RangePart:
     """A part of a run that needs nothing of the others.
 
     Attributes:
@@ -119,7 +119,7 @@ class Route:
     """
 
     frames: range
-    parts: tuple[Part, ...]
+    parts: tuple[RangePart, ...]
 
 
 def make_route(
@@ -162,18 +162,18 @@ def make_route(
             f"tracking {direction} cannot reach frames {first} to {last}: {where}; "
             "use --direction both, or other frames"
         )
-    return Route(frames, (Part(frames, order),))
+    return Route(frames, (RangePart(frames, order),))
 
 
-def _part(block: Block, wanted: range, drawn: Mapping[int, Ids]) -> Part:
+def _part(block: Block, wanted: range, drawn: Mapping[int, Ids]) -> RangePart:
     """What is wanted of a block; where it has one keyframe with masks at an end, there is one way to go."""
     frames = range(max(block.frames.start, wanted.start), min(block.frames.stop, wanted.stop))
     shown = [number for number in block.keyframes if number in drawn]
     if len(shown) == 1 and shown[0] <= frames.start:
-        return Part(frames, range(shown[0], frames.stop))
+        return RangePart(frames, range(shown[0], frames.stop))
     if len(shown) == 1 and shown[0] >= frames.stop:
-        return Part(frames, range(shown[0], frames.start - 1, -1))
-    return Part(frames, None)
+        return RangePart(frames, range(shown[0], frames.start - 1, -1))
+    return RangePart(frames, None)
 
 
 def spans(numbers: Iterable[int]) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from agss_model.clues import NAMES, Appearance
+from agss_model.clues import NAMES, ReferenceCells
 from agss_model.network.base import Reference
 from agss_model.tracker import Tracker
 
@@ -65,7 +65,7 @@ def test_what_is_shown_is_what_was_drawn():
     value = torch.zeros(1, 2, 16, 6, 8)
     value[0, 0, :, 1:3, 2:6] = 1
     for made in (value, (value * 255).to(torch.uint8)):
-        shown = Appearance.of([Reference(key, made, torch.ones(1, 2, dtype=torch.bool))])
+        shown = ReferenceCells.of([Reference(key, made, torch.ones(1, 2, dtype=torch.bool))])
         assert shown.known.tolist() == [[1.0, 0.0]]  # the second is nowhere
         assert shown.area[0].tolist() == [8.0, 0.0]
         assert shown.place[0, 0].tolist() == [1.5, 3.5]

@@ -14,11 +14,11 @@ from agss_model.cli.console import stdout
 from agss_model.ranges import spans
 from agss_model.review import Stretch, look_first
 from agss_model.runs.keyframes import SUFFIXES
-from agss_model.runs.run import Outcome, Run
+from agss_model.runs.run import Run, RunOutcome
 from agss_model.runs.scores import Row
 
 
-def print_report(run: Run, outcome: Outcome, masks: Path | None = None, words: Sequence[str] = ()) -> None:
+def print_report(run: Run, outcome: RunOutcome, masks: Path | None = None, words: Sequence[str] = ()) -> None:
     """A table, what to look at first, and last the command that corrects it.
 
     Args:
@@ -88,7 +88,7 @@ def _without(words: list[str], options: tuple[str, ...]) -> list[str]:
     return kept
 
 
-def print_json(run: Run, outcome: Outcome) -> None:
+def print_json(run: Run, outcome: RunOutcome) -> None:
     """One JSON object for a run: frames, objects with their scores, what to look at first, files."""
     tracked = len(outcome.tracked)
     content = {
@@ -131,5 +131,5 @@ def _files(run: Run) -> dict[str, Path]:
     return files | ({"overlay": overlay} if overlay.exists() else {})
 
 
-def _worst(outcome: Outcome) -> Row | None:
+def _worst(outcome: RunOutcome) -> Row | None:
     return min((row for row in outcome.rows if not row.human), key=lambda row: row.score, default=None)

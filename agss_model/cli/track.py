@@ -16,7 +16,7 @@ from agss_model.engines.loading import default_weights, load_engine, set_threads
 from agss_model.errors import ConfigError, MediaError, OutputError
 from agss_model.runs.hints import hinted
 from agss_model.runs.keyframes import read_keyframes
-from agss_model.runs.run import MaskNaming, Outcome, Run, make_run
+from agss_model.runs.run import MaskNaming, Run, RunOutcome, make_run
 from agss_model.runs.showing import Overlay
 from agss_model.runs.traces import Traces
 from agss_model.video import DamagedError, open_source
@@ -152,7 +152,7 @@ def _check_apart(source: Path, masks: Path | None, out: Path, *, overwrite: bool
         )
 
 
-def run(job: Run, *, overwrite: bool = False) -> Outcome:
+def run(job: Run, *, overwrite: bool = False) -> RunOutcome:
     """Run a job; interrupted, say how it goes on.
 
     Raises:

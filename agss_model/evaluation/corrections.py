@@ -33,7 +33,7 @@ Track = Callable[[Mapping[int, Callable[[], LabelMap]]], Iterable[FrameResult]]
 
 
 @dataclass(frozen=True)
-class Tracked:
+class TrackedSequence:
     """One pass over a sequence.
 
     Attributes:
@@ -125,7 +125,7 @@ def _truth(sequence: Sequence, frame: int) -> LabelMap:
     return sequence.truth_and_void(frame)[0]
 
 
-def _tracked(sequence: Sequence, track: Track, given: Mapping[int, Callable[[], LabelMap]]) -> Tracked:
+def _tracked(sequence: Sequence, track: Track, given: Mapping[int, Callable[[], LabelMap]]) -> TrackedSequence:
     scored = {object_id: sequence.scored_frames(object_id) for object_id in sequence.ids}
     rows, ious = list[Row](), dict[tuple[int, int], float]()
     for result in track(given):
@@ -136,10 +136,10 @@ def _tracked(sequence: Sequence, track: Track, given: Mapping[int, Callable[[], 
         truth, void = sequence.truth_and_void(result.frame_index)
         for object_id, found in ious_of(result.label_map, truth, void, wanted).items():
             ious[object_id, result.frame_index] = found
-    return Tracked(rows, ious)
+    return TrackedSequence(rows, ious)
 
 
-def _choice(found: Tracked, free: Collection[int], strategy: Strategy, place: float) -> int | None:
+def _choice(found: TrackedSequence, free: Collection[int], strategy: Strategy, place: float) -> int | None:
     """The frame to correct next, None where there is none to choose.
 
     Args:

@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
-class Shape:
+class DrawnShape:
     """One object in one frame.
 
     Attributes:
@@ -41,7 +41,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ClipDrawings:
     """Everything drawn in a clip.
 
     Attributes:
@@ -59,7 +59,7 @@ class Drawn:
     boxes: int = 0
 
 
-def put_together(shapes: Mapping[int, list[Shape]], source: FrameSource, what: str) -> Drawn:
+def put_together(shapes: Mapping[int, list[DrawnShape]], source: FrameSource, what: str) -> ClipDrawings:
     """Label maps of shapes; objects in boxes are looked for, see `agss_model.masks.boxes`.
 
     Args:
@@ -84,16 +84,18 @@ def put_together(shapes: Mapping[int, list[Shape]], source: FrameSource, what: s
             notes.append(f"objects of frame {number} in {what} share {hidden} pixels; they go to the one drawn last.")
     if boxes:
         notes.append(f"{plural(boxes, 'object')} in {what} came as boxes; each was looked for in its box.")
-    return Drawn(maps, {i: label for i, label in labels.items() if i is not None}, notes=tuple(notes), boxes=boxes)
+    return ClipDrawings(
+        maps, {i: label for i, label in labels.items() if i is not None}, notes=tuple(notes), boxes=boxes
+    )
 
 
-def _unboxed(found: list[Shape]) -> list[Shape]:
+def _unboxed(found: list[DrawnShape]) -> list[DrawnShape]:
     """Shapes without the boxes of objects whose masks are there too, as Datumaro writes both."""
     masked = {one.object_id for one in found if one.mask is not None and one.object_id is not None}
     return [one for one in found if one.mask is not None or one.object_id not in masked]
 
 
-def identified(shapes: Mapping[int, list[Shape]], what: str) -> dict[int, list[Shape]]:
+def identified(shapes: Mapping[int, list[DrawnShape]], what: str) -> dict[int, list[DrawnShape]]:
     """Give ids to the shapes of one frame where the file has none.
 
     Raises:
@@ -108,12 +110,12 @@ def identified(shapes: Mapping[int, list[Shape]], what: str) -> dict[int, list[S
             "give ids, or only one annotated frame"
         )
     return {
-        number: [Shape(place, one.label, one.mask, one.box) for place, one in enumerate(found, 1)]
+        number: [DrawnShape(place, one.label, one.mask, one.box) for place, one in enumerate(found, 1)]
         for number, found in shapes.items()
     }
 
 
-def _label_map(number: int, found: Iterable[Shape], source: FrameSource, what: str) -> tuple[LabelMap, int]:
+def _label_map(number: int, found: Iterable[DrawnShape], source: FrameSource, what: str) -> tuple[LabelMap, int]:
     """The label map of a frame, and the pixels in which an object hides another."""
     if not 0 <= number < len(source):
         raise MediaError(f"{what} is about frame {number}, but {source.name} has frames 0 to {len(source) - 1}")
@@ -147,7 +149,7 @@ def _in_box(box: Box | None, source: FrameSource, number: int, what: str) -> Boo
     return object_in_box(source.read(number), area)
 
 
-def explaining(path: Path, read: Callable[[], Drawn]) -> Drawn:
+def explaining(path: Path, read: Callable[[], ClipDrawings]) -> ClipDrawings:
     """Run a reader, and turn whatever a malformed file makes it stumble over into a sentence.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from agss_model.errors import ConfigError
-from agss_model.formats.drawn import Drawn, Shape, put_together
+from agss_model.formats.drawn import ClipDrawings, DrawnShape, put_together
 from agss_model.masks.labels import BoolMask, validate_object_id
 from agss_model.masks.points import Point, object_at_points
 from agss_model.video.source import FrameSource, Image
@@ -18,7 +18,7 @@ Finder = Callable[[Image, tuple[Point, ...], tuple[Point, ...]], BoolMask]
 
 def read_hints(
     boxes: Iterable[str], points: Iterable[str], source: FrameSource, frame: int = 0, find: Finder = object_at_points
-) -> Drawn:
+) -> ClipDrawings:
     """Objects of one frame.
 
     Args:
@@ -38,17 +38,17 @@ def read_hints(
     shapes = [_boxed(word) for word in boxes]
     for word in points:
         object_id, inside, outside = _pointed(word)
-        shapes.append(Shape(object_id, "", partial(find, source.read(frame), inside, outside)))
+        shapes.append(DrawnShape(object_id, "", partial(find, source.read(frame), inside, outside)))
     ids = [one.object_id for one in shapes]
     if twice := [object_id for object_id in ids if ids.count(object_id) > 1]:
         raise ConfigError(f"object {twice[0]} is given twice; give each object one --box or one --points")
     return put_together({frame: shapes}, source, given)
 
 
-def _boxed(word: str) -> Shape:
+def _boxed(word: str) -> DrawnShape:
     object_id, rest = _object(word, "--box", "1=x,y,w,h")
     values = _numbers(rest, 4, word, "--box", "1=x,y,w,h")
-    return Shape(object_id, "", None, (values[0], values[1], values[2], values[3]))
+    return DrawnShape(object_id, "", None, (values[0], values[1], values[2], values[3]))
 
 
 def _pointed(word: str) -> tuple[int, tuple[Point, ...], tuple[Point, ...]]:

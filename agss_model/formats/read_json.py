@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agss_model.errors import MaskError
-from agss_model.formats.drawn import Shape
+from agss_model.formats.drawn import DrawnShape
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.polygons import Polygon, polygons_to_mask
 from agss_model.masks.runs import decode_coco_rle
@@ -16,7 +16,7 @@ from agss_model.video.source import FrameSource
 
 FrameOf = Callable[[Path], "int | None"]
 """From the name of an image or a file to the frame it belongs to."""
-Shapes = dict[int, list[Shape]]
+Shapes = dict[int, list[DrawnShape]]
 _IDS = ("track_id", "instance_id", "object_id")
 _DATUMARO = ("mask", "polygon", "bbox")
 
@@ -92,12 +92,12 @@ def _number(image: Mapping[str, Any], frame_of: FrameOf) -> int | None:
     return image.get("frame") if number is None else number
 
 
-def _coco_shape(entry: Mapping[str, Any], drawn: Any, names: Mapping[Any, str], source: FrameSource) -> Shape:  # noqa: ANN401
+def _coco_shape(entry: Mapping[str, Any], drawn: Any, names: Mapping[Any, str], source: FrameSource) -> DrawnShape:  # noqa: ANN401
     mask, box = _coco_mask(drawn, source), None
     if mask is None:
         left, top, width, height = map(float, entry["bbox"])
         box = (left, top, width, height)
-    return Shape(_coco_id(entry), names.get(entry.get("category_id"), ""), mask, box)
+    return DrawnShape(_coco_id(entry), names.get(entry.get("category_id"), ""), mask, box)
 
 
 def read_coco_video(content: Mapping[str, Any], source: FrameSource, frame_of: FrameOf) -> Shapes:
@@ -116,16 +116,16 @@ def read_coco_video(content: Mapping[str, Any], source: FrameSource, frame_of: F
                 continue
             if number is None:
                 raise MaskError("a file_name is neither a frame number nor that of an image of the clip")
-            shapes.setdefault(number, []).append(Shape(object_id, label, _coco_mask(drawn, source)))
+            shapes.setdefault(number, []).append(DrawnShape(object_id, label, _coco_mask(drawn, source)))
     return shapes
 
 
-def _of_runs(content: Mapping[str, Any], source: FrameSource) -> Iterator[tuple[int, list[Shape]]]:
+def _of_runs(content: Mapping[str, Any], source: FrameSource) -> Iterator[tuple[int, list[DrawnShape]]]:
     labels = content.get("labels", {})
     for number, objects in content["frames"].items():
         yield (
             int(number),
-            [Shape(int(i), str(labels.get(i, "")), _runs_mask(rle, source)) for i, rle in objects.items()],
+            [DrawnShape(int(i), str(labels.get(i, "")), _runs_mask(rle, source)) for i, rle in objects.items()],
         )
 
 
@@ -152,7 +152,7 @@ def read_datumaro(
     return shapes
 
 
-def _datumaro_shape(entry: Mapping[str, Any], names: list[str], source: FrameSource) -> Shape:
+def _datumaro_shape(entry: Mapping[str, Any], names: list[str], source: FrameSource) -> DrawnShape:
     place, group = entry.get("label_id"), entry.get("group")
     label = names[place] if place is not None and 0 <= place < len(names) else ""
     object_id = _coco_id(entry)
@@ -160,17 +160,19 @@ def _datumaro_shape(entry: Mapping[str, Any], names: list[str], source: FrameSou
         object_id = int(group) or None
     if entry["type"] == "bbox":
         left, top, width, height = map(float, entry["bbox"])
-        return Shape(object_id, label, None, (left, top, width, height))
-    return Shape(object_id, label, _coco_mask(entry["rle"] if entry["type"] == "mask" else [entry["points"]], source))
+        return DrawnShape(object_id, label, None, (left, top, width, height))
+    return DrawnShape(
+        object_id, label, _coco_mask(entry["rle"] if entry["type"] == "mask" else [entry["points"]], source)
+    )
 
 
-def _joined(found: list[Shape]) -> list[Shape]:
+def _joined(found: list[DrawnShape]) -> list[DrawnShape]:
     """Shapes of one object of one frame are its parts, as where an outline comes in several polygons."""
-    joined: list[Shape] = []
+    joined: list[DrawnShape] = []
     for one in found:
         same = [place for place, other in enumerate(joined) if one.object_id and other.object_id == one.object_id]
         if same and one.mask is not None and (other := joined[same[0]].mask) is not None:
-            joined[same[0]] = Shape(one.object_id, one.label, partial(_either, other, one.mask))
+            joined[same[0]] = DrawnShape(one.object_id, one.label, partial(_either, other, one.mask))
         else:
             joined.append(one)
     return joined

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.errors import MaskError
-from agss_model.formats.drawn import Shape
+from agss_model.formats.drawn import DrawnShape
 from agss_model.formats.read_json import check_size
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.polygons import Polygon, polygons_to_mask
@@ -26,7 +26,7 @@ _NO_AREA = ("point", "points", "line")
 _LARGEST_TEXT = 16 << 20  # bytes of the labels of one frame
 
 
-def read_labelme(content: Mapping[str, Any], source: FrameSource) -> list[Shape]:
+def read_labelme(content: Mapping[str, Any], source: FrameSource) -> list[DrawnShape]:
     """Shapes of a LabelMe file: polygons, masks, rectangles and circles; `group_id` is the id where all have one.
 
     Points and lines have no area and are passed over, unless there is nothing else.
@@ -51,7 +51,7 @@ def read_labelme(content: Mapping[str, Any], source: FrameSource) -> list[Shape]
             mask = partial(_disc, points[0], points[1], (height, width))
         else:
             raise MaskError(f"a shape of kind {kind!r} has no area; draw a polygon, a mask or a rectangle")
-        found.append(Shape(entry.get("group_id"), str(entry["label"]), mask, box))
+        found.append(DrawnShape(entry.get("group_id"), str(entry["label"]), mask, box))
     return found
 
 
@@ -76,7 +76,7 @@ def _pasted(data: str, points: npt.NDArray[np.float64], shape: tuple[int, int]) 
     return mask
 
 
-def read_yolo(path: Path, source: FrameSource) -> list[Shape]:
+def read_yolo(path: Path, source: FrameSource) -> list[DrawnShape]:
     """Shapes of a YOLO file: `class x y w h` for boxes, `class x y x y ...` for outlines.
 
     Behind them there may be a confidence and an id, as trackers of Ultralytics write them.
@@ -98,11 +98,11 @@ def read_yolo(path: Path, source: FrameSource) -> list[Shape]:
         label = names[place] if 0 <= place < len(names) else f"class {place}"
         if len(values) == 4:
             x, y, w, h = values[0] * width, values[1] * height, values[2] * width, values[3] * height
-            found.append(Shape(object_id, label, None, (x - w / 2, y - h / 2, w, h)))
+            found.append(DrawnShape(object_id, label, None, (x - w / 2, y - h / 2, w, h)))
         else:
             points = np.asarray(values).reshape(-1, 2) * (width, height)
             outline = [Polygon.from_flat(points.ravel().tolist())]
-            found.append(Shape(object_id, label, partial(polygons_to_mask, outline, width=width, height=height)))
+            found.append(DrawnShape(object_id, label, partial(polygons_to_mask, outline, width=width, height=height)))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from agss_model.bounded_json import LARGEST, loads
 from agss_model.cvat import read_cvat_xml
 from agss_model.errors import MaskError, MediaError
-from agss_model.formats.drawn import Drawn, Shape, explaining, put_together
+from agss_model.formats.drawn import ClipDrawings, DrawnShape, explaining, put_together
 from agss_model.formats.read_json import FrameOf, Shapes, read_json_shapes
 from agss_model.formats.read_shapes import read_labelme, read_yolo
 from agss_model.masks.labels import object_ids
@@ -21,7 +21,7 @@ _WHOLE = (_CVAT, "annotations.json", "masks.json")  # of a folder that is about 
 _LISTS = ("classes.txt", "train.txt", "val.txt", "test.txt", "all.txt")  # of names, among YOLO's files
 
 
-def read_drawn(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | None = None) -> Drawn | None:
+def read_drawn(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | None = None) -> ClipDrawings | None:
     """Read a file of annotations, or a folder of LabelMe or YOLO files; None where it is neither.
 
     Args:
@@ -89,13 +89,13 @@ def _read_folder(files: list[Path], source: FrameSource, frame_of: FrameOf) -> S
     return shapes
 
 
-def _shapes_of_one(path: Path, source: FrameSource) -> list[Shape]:
+def _shapes_of_one(path: Path, source: FrameSource) -> list[DrawnShape]:
     if path.suffix.lower() == ".txt":
         return read_yolo(path, source)
     return _labelme(_content(path.read_bytes()), source, path.name)
 
 
-def _labelme(content: Any, source: FrameSource, name: str) -> list[Shape]:  # noqa: ANN401 - JSON
+def _labelme(content: Any, source: FrameSource, name: str) -> list[DrawnShape]:  # noqa: ANN401 - JSON
     if "shapes" not in content:
         raise ValueError(f"{name} has no shapes")
     return read_labelme(content, source)
@@ -105,7 +105,7 @@ def _content(data: bytes) -> Any:  # noqa: ANN401 - JSON
     return loads(data)
 
 
-def _read_file(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | None) -> Drawn:
+def _read_file(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | None) -> ClipDrawings:
     number = frame_of(path) if frame is None else frame
     if path.suffix.lower() == ".txt":
         return put_together({number or 0: read_yolo(path, source)}, source, str(path))
@@ -116,7 +116,7 @@ def _read_file(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | 
     return put_together(shapes, source, str(path))
 
 
-def _read_zip(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | None) -> Drawn:
+def _read_zip(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | None) -> ClipDrawings:
     """CVAT's own formats, or the one JSON file of COCO or Datumaro in it."""
     if not zipfile.is_zipfile(path):
         return read_cvat(path, source)  # which says what is wrong
@@ -132,7 +132,7 @@ def _read_zip(path: Path, source: FrameSource, frame_of: FrameOf, frame: int | N
     return put_together(shapes, source, str(path))
 
 
-def read_cvat(path: Path, source: FrameSource) -> Drawn:
+def read_cvat(path: Path, source: FrameSource) -> ClipDrawings:
     """Everything that people drew in an export of CVAT, and where they said that an object is not there.
 
     Raises:
@@ -155,7 +155,7 @@ def read_cvat(path: Path, source: FrameSource) -> Drawn:
             maps.put(number, label_map)
     if not drawn:
         raise MaskError(f"{path} holds nothing that a person drew")
-    return Drawn(
+    return ClipDrawings(
         maps,
         {entry.id: entry.label for entry in video.objects if entry.id in drawn},
         {number: ids & drawn for number, ids in absent.items() if ids & drawn},

@@ -16,7 +16,7 @@ import numpy as np
 from agss_model.bounded_json import read_json
 from agss_model.errors import MaskError, MediaError
 from agss_model.files import refuse_pipe, sha256_of
-from agss_model.formats.drawn import Drawn
+from agss_model.formats.drawn import ClipDrawings
 from agss_model.formats.reading import holds_labelme, read_drawn
 from agss_model.masks.files import read_drawn_map
 from agss_model.masks.labels import LabelMap, object_ids, validate_object_id
@@ -103,7 +103,7 @@ def read_keyframes(path: Path, source: FrameSource, frame: int | None = None) ->
     )
 
 
-def keyframes_of(drawn: Drawn, what: str) -> Keyframes:
+def keyframes_of(drawn: ClipDrawings, what: str) -> Keyframes:
     """What is drawn in a clip, as keyframes; each frame is told from others by what is drawn in it.
 
     Args:

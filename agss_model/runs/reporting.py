@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 
-class Progress(Protocol):
+class FrameCounter(Protocol):
     """Counts frames."""
 
     def advance(self) -> None:
@@ -19,5 +19,5 @@ class Report(Protocol):
     def note(self, sentence: str) -> None:
         """Something worth knowing that is no error."""
 
-    def progress(self, what: str, total: int, done: int = 0) -> AbstractContextManager[Progress]:
+    def progress(self, what: str, total: int, done: int = 0) -> AbstractContextManager[FrameCounter]:
         """Open a count of `total` frames, of which `done` were finished earlier."""

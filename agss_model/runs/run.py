@@ -15,7 +15,7 @@ from agss_model.engines.loading import Engine
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
 from agss_model.interruption import Interruption
-from agss_model.ranges import Part, Route, make_route, spans
+from agss_model.ranges import RangePart, Route, make_route, spans
 from agss_model.results import FrameResult
 from agss_model.runs.folder import RunFolder, Standing
 from agss_model.runs.keyframes import Keyframes
@@ -33,7 +33,7 @@ SAVE_EVERY = 50  # frames between two states of the tracker on the disk
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """What a run came to.
 
     Attributes:
@@ -75,7 +75,7 @@ class Run:
     overlay: Overlay
     report: Report
 
-    def run(self, *, overwrite: bool = False) -> Outcome:
+    def run(self, *, overwrite: bool = False) -> RunOutcome:
         """Track, draw, and call it finished.
 
         Args:
@@ -95,13 +95,13 @@ class Run:
             self._announce(standing, missing)
             return self._run(standing, missing)
 
-    def _completed(self) -> Outcome:
+    def _completed(self) -> RunOutcome:
         rows = tuple(read_rows(self.folder.here.scores))
         if lacking(self.folder, self.route.frames, self.overlay):
             self._draw(rows)
         if self.folder.here.progress.exists():  # an overlay was drawn, now or by a process that was killed
             self.folder.finish(self.asked)
-        return Outcome("complete", len(self.route.frames), (), 0.0, rows)
+        return RunOutcome("complete", len(self.route.frames), (), 0.0, rows)
 
     def _announce(self, standing: Standing, missing: list[int]) -> None:
         done = len(self.route.frames) - len(missing)
@@ -113,7 +113,7 @@ class Run:
         if self.folder.here is not self.folder.settled:
             self.report.note(f"the earlier run in {self.folder.root} stays until this one is finished.")
 
-    def _run(self, standing: Standing, missing: list[int]) -> Outcome:
+    def _run(self, standing: Standing, missing: list[int]) -> RunOutcome:
         began, left = time.perf_counter(), frozenset(missing)
         with (
             Interruption() as stop,
@@ -134,7 +134,7 @@ class Run:
         rows = tuple(read_rows(self.folder.here.scores))
         self._draw(rows)
         self.folder.finish(self.asked)
-        return Outcome(standing, len(self.route.frames), tuple(missing), seconds, rows)
+        return RunOutcome(standing, len(self.route.frames), tuple(missing), seconds, rows)
 
     def _draw(self, rows: tuple[Row, ...]) -> None:
         show(self.source, self.route.frames, self.folder, rows, self.overlay, self.report)
@@ -151,7 +151,9 @@ class Run:
             if stop.asked:
                 raise KeyboardInterrupt
 
-    def _along(self, part: Part, wanted: list[int], recorder: Recorder, stop: Interruption) -> Iterator[FrameResult]:
+    def _along(
+        self, part: RangePart, wanted: list[int], recorder: Recorder, stop: Interruption
+    ) -> Iterator[FrameResult]:
         """The frames by one tracker, from the nearest state on; states are kept as it goes."""
         order, maps = part.order or part.frames, self.keyframes.label_maps
         given = {number: partial(maps.__getitem__, number) for number in maps}

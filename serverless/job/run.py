@@ -12,7 +12,7 @@ from agss_model.cvat.server import CvatError, Server
 from agss_model.interruption import Interruption
 from agss_model.masks.labels import object_ids
 from agss_model.masks.runs import encode_cvat_mask
-from agss_model.ranges import Part, make_route
+from agss_model.ranges import RangePart, make_route
 from agss_model.results import FrameResult
 from agss_model.runs.scores import Row, rows_of
 from serverless.job.drawn import Boxes, DrawnKeyframes
@@ -129,9 +129,9 @@ class _Runner:
         self.tracked: set[int] = set()
         self._masked = {self.targets[number].key for number, form in self.forms.items() if form == "mask"}
         self._neighbours = Neighbours(plan)
-        self.parts: Sequence[Part] = ()
+        self.parts: Sequence[RangePart] = ()
 
-    def all_parts(self, parts: Sequence[Part], *, resumed: bool) -> None:
+    def all_parts(self, parts: Sequence[RangePart], *, resumed: bool) -> None:
         """Track what is left of all parts."""
         self.parts = parts
         total = sum(len(part.order or part.frames) for part in parts)
@@ -148,7 +148,7 @@ class _Runner:
                     self._part(number, parts[number], stop, bar)
                 resumed = False
 
-    def _part(self, number: int, part: Part, stop: Interruption, bar: FrameProgress) -> None:
+    def _part(self, number: int, part: RangePart, stop: Interruption, bar: FrameProgress) -> None:
         steps = self._start(number, part)
         order = part.order[steps:] if part.order is not None else part.frames
         if part.order is None:
@@ -165,7 +165,7 @@ class _Runner:
                 raise KeyboardInterrupt
         self.ledger.advance(number + 1, 0)
 
-    def _start(self, number: int, part: Part) -> int:
+    def _start(self, number: int, part: RangePart) -> int:
         """Steps of this part that are done, with the tracker as it was after them."""
         steps = self.ledger.progress.steps
         if steps and part.order is not None and self.tracking.restore(self.ledger.tracker, part.order[steps - 1]):
@@ -237,7 +237,7 @@ def _blocks(results: Iterator[FrameResult], stop: Interruption) -> Iterator[list
 
 
 def _finish(
-    plan: JobPlan, targets: Sequence[Target], parts: Sequence[Part], writer: Writer, ledger: Ledger
+    plan: JobPlan, targets: Sequence[Target], parts: Sequence[RangePart], writer: Writer, ledger: Ledger
 ) -> list[str]:
     """Tracks, where objects are written as such; and what an earlier run wrote in the other form goes."""
     frames = sorted({plan.frames[position] for part in parts for position in part.frames})

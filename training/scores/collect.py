@@ -7,11 +7,13 @@ from pathlib import Path
 
 from agss_model.engines.loading import Engine
 from agss_model.errors import AgssError
-from training.scores.lessons import Part
+from training.scores.lessons import LessonSource
 from training.scores.record import Table, run_freely
 
 
-def collect(parts: Iterable[Part], engine: Engine, folder: Path, say: Callable[[str], None], *, most: int = 0) -> int:
+def collect(
+    parts: Iterable[LessonSource], engine: Engine, folder: Path, say: Callable[[str], None], *, most: int = 0
+) -> int:
     """Fill a folder with tables, one file a lesson.
 
     Args:

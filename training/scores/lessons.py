@@ -29,14 +29,14 @@ STILLS = 400
 
 
 @dataclass(frozen=True)
-class Part:
+class LessonSource:
     """A lesson to be opened when its turn comes."""
 
     name: str
     open: Callable[[], Lesson]
 
 
-def lessons(videos: Path, stills: Path, made: int, seed: int = 0) -> Iterator[Part]:
+def lessons(videos: Path, stills: Path, made: int, seed: int = 0) -> Iterator[LessonSource]:
     """All lessons, every kind in turn, so that any first part of them is a fair choice.
 
     Args:
@@ -64,13 +64,15 @@ def lessons(videos: Path, stills: Path, made: int, seed: int = 0) -> Iterator[Pa
             place = seed * 10_000 + number
             for name, make in (("made", _made), ("crowd", _crowd), ("overlaid", partial(_overlaid, real))):
                 both = cache(partial(make, stock, place))  # making takes longer than tracking
-                yield Part(f"{name}-{place}", partial(_of_made, f"{name}-{place}", both))
-                yield Part(f"{name}-{place}+backwards", partial(_of_made, f"{name}-{place}", both, backwards=True))
+                yield LessonSource(f"{name}-{place}", partial(_of_made, f"{name}-{place}", both))
+                yield LessonSource(
+                    f"{name}-{place}+backwards", partial(_of_made, f"{name}-{place}", both, backwards=True)
+                )
         if number < len(sequences):
             here, other = sequences[number], sequences[(number * 7 + 3) % len(sequences)]
-            yield Part(here.name, partial(of_sequence, here))
-            yield Part(f"{here.name}+backwards", partial(of_sequence, here, backwards=True))
-            yield Part(f"{here.name}+cut", partial(_cut, here, other))
+            yield LessonSource(here.name, partial(of_sequence, here))
+            yield LessonSource(f"{here.name}+backwards", partial(of_sequence, here, backwards=True))
+            yield LessonSource(f"{here.name}+cut", partial(_cut, here, other))
 
 
 def _made(stock: Callable[[], StillPool], seed: int) -> Clips:

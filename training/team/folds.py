@@ -37,7 +37,7 @@ Curve = dict[int, float]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FoldsOutcome:
     """What a run came to.
 
     Attributes:
@@ -76,7 +76,7 @@ class Outcome:
         }
 
 
-def read_outcome(run: Path) -> Outcome | None:
+def read_outcome(run: Path) -> FoldsOutcome | None:
     """The outcome of a run, None where it has not come to its end.
 
     Raises:
@@ -86,7 +86,7 @@ def read_outcome(run: Path) -> Outcome | None:
     try:
         found = read_json(path)
         folds = tuple((tuple(map(str, fold["left_out"])), _curve(fold["curve"])) for fold in found["folds"])
-        return Outcome(int(found["steps"]), _curve(found["curve"]), folds)
+        return FoldsOutcome(int(found["steps"]), _curve(found["curve"]), folds)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -99,7 +99,7 @@ def _curve(values: Mapping[str, float]) -> Curve:
     return {int(step): float(iou) for step, iou in values.items()}
 
 
-def learn(made: TrainingPlan, prepared: Prepared, out: Path, say: Callable[[str], None] = print) -> Outcome | None:
+def learn(made: TrainingPlan, prepared: Prepared, out: Path, say: Callable[[str], None] = print) -> FoldsOutcome | None:
     """Carry out, or go on with, a plan; None where somebody stopped it, and the same call goes on.
 
     Args:
@@ -118,15 +118,15 @@ def learn(made: TrainingPlan, prepared: Prepared, out: Path, say: Callable[[str]
     return found
 
 
-def _kept_apart(made: TrainingPlan, out: Path) -> Outcome | None:
+def _kept_apart(made: TrainingPlan, out: Path) -> FoldsOutcome | None:
     options = Options(data=out, out=out, validate_every=made.validate_every, save_seconds=SAVE_SECONDS)
     trainer = train(made.run, options)
     if not trainer.settled and trainer.step < made.run.total_steps:
         return None
-    return Outcome(trainer.best_step, scores_in(out / LOG, "validation", "iou"))
+    return FoldsOutcome(trainer.best_step, scores_in(out / LOG, "validation", "iou"))
 
 
-def _in_turn(made: TrainingPlan, prepared: Prepared, out: Path, say: Callable[[str], None]) -> Outcome | None:
+def _in_turn(made: TrainingPlan, prepared: Prepared, out: Path, say: Callable[[str], None]) -> FoldsOutcome | None:
     curves = list[Curve]()
     for number, left_out in enumerate(prepared.folds, 1):
         say(f"training {number} of {made.folds + 1} leaves out {', '.join(left_out)}")
@@ -146,7 +146,7 @@ def _in_turn(made: TrainingPlan, prepared: Prepared, out: Path, say: Callable[[s
             return None
         with opened(out):
             write_bytes(out / "best.safetensors", (out / "latest.safetensors").read_bytes())
-    return Outcome(
+    return FoldsOutcome(
         steps, mean, tuple((tuple(names), curve) for names, curve in zip(prepared.folds, curves, strict=True))
     )
 
