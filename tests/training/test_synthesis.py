@@ -12,7 +12,7 @@ from little_data import make_stills
 from training.data.clips import Clips, ClipShape
 from training.data.stills import load_stills
 from training.loop.contact_sheet import draw
-from training.synthesis.appearance import compress, drift, photograph, streak
+from training.synthesis.appearance import compress, drift, photograph, shade, streak
 from training.synthesis.scenes import OverVideos, StillClips, SynthesisConfig, synthesise
 from training.synthesis.trajectories import Carrier, Path, excursion, ride, smooth
 
@@ -43,9 +43,12 @@ def test_global_random_state_neither_matters_nor_changes(pool):
 
 
 @settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 2**31), frames=st.integers(2, 6), own=st.integers(0, 2), pasted=st.integers(0, 4))
-def test_every_clip_keeps_its_promises(pool, seed, frames, own, pasted):
-    config = dataclasses.replace(CONFIG, own=own, pasted=pasted if own else pasted + 1)
+@given(
+    seed=st.integers(0, 2**31), frames=st.integers(2, 6), own=st.integers(0, 2), pasted=st.integers(0, 4),
+    shadowed=st.sampled_from([0.0, 0.5, 1.0]),
+)  # fmt: skip
+def test_every_clip_keeps_its_promises(pool, seed, frames, own, pasted, shadowed):
+    config = dataclasses.replace(CONFIG, own=own, pasted=pasted if own else pasted + 1, shadowed=shadowed)
     shape = dataclasses.replace(SHAPE, frames=frames)
     clips = synthesise(pool, config, shape, seed)
     batch, count, objects = clips.masks.shape[:3]
@@ -131,6 +134,28 @@ def test_appearance_drifts_away_from_the_first_frame():
     assert 0.01 < change[1] < change[4] < 0.3
     assert 0 <= seen.min() <= seen.max() <= 1
     assert torch.equal(drift(pictures, 0.0, torch.Generator()), pictures)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_a_shadow_lies_beside_its_object_and_moves_with_it(seed):
+    alpha = torch.zeros(2, 3, 64, 96)
+    for frame, left in enumerate((24, 32, 40)):
+        alpha[0, frame, 16:40, left : left + 24] = 1
+    dark = shade(alpha, torch.tensor([24.0, 24.0]), torch.Generator().manual_seed(seed))
+    assert 0 < dark.min() <= dark.max() <= 1
+    assert (dark[1] == 1).all()  # what is not there casts none
+    beside = (1 - dark[0]) * (alpha[0] == 0)
+    assert (beside > 0.1).sum((1, 2)).min() > 20
+    assert torch.allclose(dark[0, 0, :, 8:72], dark[0, 1, :, 16:80], atol=0.02)
+
+
+def test_shadows_are_no_part_of_an_object(pool):
+    """The layers are the same; only what is seen below them is darker."""
+    config = dataclasses.replace(CONFIG, own=0, pasted=1, untracked=0.0, twin=0.0)
+    bright, dark = (synthesise(pool, dataclasses.replace(config, shadowed=share), SHAPE, 8) for share in (0.0, 1.0))
+    assert torch.equal(bright.masks, dark.masks)
+    assert not torch.equal(bright.frames, dark.frames)
 
 
 def test_a_streak_keeps_what_is_there_and_runs_along_the_motion():

@@ -64,6 +64,43 @@ def turn(pictures: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:
     return torch.lerp(pictures, others, share)
 
 
+def shade(alpha: Tensor, size: Tensor, rng: torch.Generator) -> Tensor:
+    """How dark the shadows of objects make what lies below them; they lie beside the objects and move with them.
+
+    Without such shadows a network takes the darkness under a car, which moves as the car does, for a part of it.
+
+    Args:
+        alpha: (L, T, H, W) float32 in [0, 1]; sides are multiples of 4.
+        size: (L,) of the objects, pixels.
+        rng: random numbers, on the CPU; each layer has its own sun.
+
+    Returns:
+        The same shape, factors in (0, 1]: 1 where there is no shadow.
+    """
+    layers, frames, height, width = alpha.shape
+    small = F.avg_pool2d(alpha, 4)
+    for _ in range(1 + int(torch.randint(3, (1,), generator=rng))):
+        small = soften(small)
+    tall = uniform(rng, layers, low=-0.8, high=1.0)  # below 0 it falls towards the camera
+    tall = torch.where(tall < 0, -1.0, 1.0) * tall.abs().clamp_min(0.15)
+    slant = uniform(rng, layers, low=-0.6, high=0.6)
+    aside, below = (uniform(rng, layers, low=low, high=0.2) * 2 * size for low in (-0.2, -0.02))
+    darkness = uniform(rng, layers, low=0.3, high=0.85)
+    rows = torch.linspace(-1, 1, small.shape[-2]).to(small)
+    foot = torch.where(small.amax(3) > 0.3, rows, -1.0).amax(2)  # (L, T), in [-1, 1]: there object and shadow meet
+    theta = small.new_zeros(layers, frames, 2, 3)
+    theta[..., 0, 0] = 1
+    theta[..., 0, 1] = slant.to(small)[:, None]
+    theta[..., 0, 2] = -(aside / width).to(small)[:, None] - theta[..., 0, 1] * foot
+    theta[..., 1, 1] = 1 / tall.to(small)[:, None]
+    theta[..., 1, 2] = foot - theta[..., 1, 1] * (foot + (below / height).to(small)[:, None])
+    flat = small.reshape(layers * frames, 1, *small.shape[2:])
+    grid = F.affine_grid(theta.reshape(-1, 2, 3), list(flat.shape), align_corners=False)
+    cast = F.grid_sample(flat, grid, padding_mode="zeros", align_corners=False)
+    cast = F.interpolate(cast, size=(height, width), mode="bilinear", align_corners=False)
+    return 1 - cast.reshape(alpha.shape) * darkness.to(alpha)[:, None, None, None]
+
+
 def photograph(frames: Tensor, rng: torch.Generator) -> Tensor:
     """Change frames as a camera would; masks stay true.
 

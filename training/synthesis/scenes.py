@@ -16,7 +16,7 @@ from torch import Tensor
 from agss_model.errors import ConfigError
 from training.data.clips import Clips, ClipShape, ClipSource, first_seen, pack
 from training.data.stills import Instance, StillPool
-from training.synthesis.appearance import drift, photograph, soften, streak, turn
+from training.synthesis.appearance import drift, photograph, shade, soften, streak, turn
 from training.synthesis.trajectories import (
     Carrier,
     Origin,
@@ -53,6 +53,7 @@ class SynthesisConfig:
         carried: probability that a pasted object is fixed to the one before it, like a bag to a person.
         away: probability that a pasted object comes in, leaves, or leaves and returns.
         blurred: probability that a pasted object is blurred by its motion.
+        shadowed: probability that a pasted object casts a shadow, which moves with it and is no part of it.
         untracked: probability that a pasted object is not tracked (a distractor or occluder).
         minimum: visible share of the frame from which on an object counts as present.
         smallest: size of a pasted object in the first frame, the root of its area.
@@ -70,6 +71,7 @@ class SynthesisConfig:
     carried: float = 0.3
     away: float = 0.12
     blurred: float = 0.3
+    shadowed: float = 0.0
     untracked: float = 0.2
     minimum: float = 0.004
     smallest: float = 0.10
@@ -210,11 +212,21 @@ def _paste(studio: _Studio, cuts: list[list[Instance]], frames: Tensor, own: Ten
         carried = [carriers.get(row) if studio.chance(config.carried) else None for row in rows]
         layer, paths = _moving_cut(studio, [cuts[row][slot] for row in rows], carried)
         carriers.update(zip(rows, paths, strict=True))
+        frames[rows] = _shadowed(studio, frames[rows], layer[:, :, 3], paths)
         behind = 1 - layer[:, :, 3:]
         frames[rows] = frames[rows] * behind + layer[:, :, :3]
         masks[rows] = masks[rows] * behind
         masks[rows, :, config.own + slot] = layer[:, :, 3]
     return frames, (masks > HALF).float()
+
+
+def _shadowed(studio: _Studio, below: Tensor, alpha: Tensor, casting: list[Carrier]) -> Tensor:
+    """What is below objects (L, T, 3, H, W), with the shadows that some of these cast on it."""
+    if not studio.config.shadowed:
+        return below
+    cast = shade(alpha, torch.tensor([one.size for one in casting]), studio.rng)
+    bright = (uniform(studio.rng, len(alpha)) >= studio.config.shadowed).to(alpha.device)
+    return below * torch.where(bright[:, None, None, None], 1.0, cast)[:, :, None]
 
 
 def _moving_cut(studio: _Studio, cuts: list[Instance], carriers: list[Carrier | None]) -> tuple[Tensor, list[Carrier]]:
