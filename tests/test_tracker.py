@@ -276,17 +276,22 @@ def test_every_network_tracks(name, scene):
     assert tracker.step(scene.frame(2)).object_ids == (2,)
 
 
-def test_small_objects_are_looked_at_more_closely(lite):
-    frame = np.zeros((480, 854, 3), np.uint8)
-    sizes = {}
-    for side in (20, 200):
-        mask = np.zeros((480, 854), bool)
-        mask[100 : 100 + side, 100 : 100 + side] = True
-        tracker = Tracker(lite)
-        tracker.add(frame, {1: mask})
-        sizes[side] = tracker.geometry.working
-    assert sizes[200] == (352, 640)
-    assert sizes[20] == (544, 960)
+@pytest.mark.parametrize(
+    ("size", "side", "working"),
+    [
+        ((480, 854), 200, (352, 640)),
+        ((480, 854), 20, (544, 960)),
+        ((240, 320), 60, (352, 480)),
+        ((240, 320), 20, (480, 640)),
+        ((240, 320), 28, (416, 544)),
+    ],
+)
+def test_small_objects_are_looked_at_more_closely(lite, size, side, working):
+    mask = np.zeros(size, bool)
+    mask[100 : 100 + side, 100 : 100 + side] = True
+    tracker = Tracker(lite)
+    tracker.add(np.zeros((*size, 3), np.uint8), {1: mask})
+    assert tracker.geometry.working == working
 
 
 def test_a_refused_first_frame_leaves_no_trace(lite, scene):
