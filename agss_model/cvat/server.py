@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus, urlsplit
 
 from agss_model.bounded_json import loads
 from agss_model.cvat.address import advice, full_address
-from agss_model.cvat.strict import TooLongError, make_strict
+from agss_model.cvat.strict import EndlessError, make_strict
 from agss_model.errors import AgssError, ConfigError, install
 from agss_model.words import printable
 
@@ -151,7 +151,7 @@ class Server:
             data: bytes = response.data
         except urllib3.exceptions.HTTPError as error:
             raise _unreached(error, self.host) from None
-        except TooLongError as error:
+        except EndlessError as error:
             raise CvatError(f"{self.host} answered {path} with {error}.", 200) from None
         if not 200 <= response.status < 300:
             raise _explained(response.status, response.headers, self.masked(data), f"{method} {path}", self.host)
@@ -292,7 +292,7 @@ def _log_in(server: Server, client: Any, credentials: Any) -> None:  # noqa: ANN
         ) from None
     except urllib3.exceptions.HTTPError as error:
         raise _unreached(error, host) from None
-    except TooLongError as error:
+    except EndlessError as error:
         raise CvatError(f"{host} answered the sign-in with {error}.", 200) from None
 
 

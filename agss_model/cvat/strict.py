@@ -1,26 +1,31 @@
-"""What is taken from a CVAT server: no redirects, and answers of a bounded size, counted while they arrive."""
+"""What is taken from a CVAT server: no redirects, and answers of a bounded size that end in time."""
 
 from __future__ import annotations
 
 import io
 from typing import Any
 
+from agss_model.deadline import LateError, within
+
 MOST_BYTES = 512 << 20
 """Of one answer. The largest picture that is tracked has 206 MiB without loss (36 million pixels of 16 bits), masks of
 20 objects in 1,000 frames about 20."""
 MOST_ERROR_BYTES = 64 << 10
 """Of an answer that is no success; what follows stays unread."""
+MOST_SECONDS = 900.0
+"""From a request to the end of its answer: the largest picture at 2 Mbit/s; CVAT waits 2 minutes for a function."""
 _CHUNK = 64 << 10  # also bounds what older versions of urllib3 unpack at once
 
 
-class TooLongError(Exception):
-    """An answer with more bytes than are taken."""
+class EndlessError(Exception):
+    """An answer with more bytes than are taken, or that does not end in time."""
 
 
 def make_strict(client: Any) -> None:  # noqa: ANN401 - cvat-sdk has no types
     """Let a `cvat_sdk.Client` follow no redirect, so that sign-in and pictures stay with the host that was named.
 
-    It raises `TooLongError` for a success of more than `MOST_BYTES`, and cuts other answers at `MOST_ERROR_BYTES`.
+    It raises `EndlessError` for a success of more than `MOST_BYTES` and for what takes longer than `MOST_SECONDS`, and
+    cuts other answers at `MOST_ERROR_BYTES`.
     """
     from cvat_sdk.api_client.rest import RESTClientObject
     from urllib3 import Retry
@@ -40,6 +45,12 @@ class _BoundedPool:
 
     def request(self, method: str, url: str, **options: Any) -> Any:  # noqa: ANN401 - as urllib3 takes them
         """An `urllib3.HTTPResponse` that has been read; the connection is free again."""
+        try:
+            return within(MOST_SECONDS, lambda: self._whole(method, url, options))
+        except LateError as error:
+            raise EndlessError(str(error)) from None
+
+    def _whole(self, method: str, url: str, options: dict[str, Any]) -> Any:  # noqa: ANN401 - urllib3.HTTPResponse
         from urllib3 import HTTPResponse
 
         response = self._pool.request(method, url, **{**options, "preload_content": False})
@@ -69,7 +80,7 @@ def _read(response: Any, success: bool) -> bytes:  # noqa: ANN401 - urllib3.HTTP
         data += chunk
         if len(data) > most:
             if success:
-                raise TooLongError(f"more than the {MOST_BYTES >> 20} MiB that are taken")
+                raise EndlessError(f"more than the {MOST_BYTES >> 20} MiB that are taken")
             response.close()
             break
     return bytes(data)

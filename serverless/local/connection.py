@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 256
@@ -18,6 +19,7 @@ class BoundedConnection(H11Protocol):
     """One connection; what takes too long is cut."""
 
     _end: asyncio.TimerHandle | None = None
+    _said_all = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
         """Take a connection, unless there are too many."""
@@ -32,19 +34,29 @@ class BoundedConnection(H11Protocol):
         super().data_received(data)
         self._count()
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio lets it say whether to go on
+        """The client will send nothing more; what it has asked in whole is answered still."""
+        self._said_all = True
+        return self._answering() and self.conn.their_state is h11.DONE
+
     def on_response_complete(self) -> None:
         """An answer is on its way, and perhaps the next request was here already."""
         super().on_response_complete()
         self._cut_in(READ_SECONDS)
         self._count()
+        if self._said_all and not self._answering():
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone."""
         self._cut_in(None)
         super().connection_lost(exc)
 
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _count(self) -> None:
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._answering():
             self._cut_in(None)
 
     def _cut_in(self, seconds: float | None) -> None:

@@ -13,20 +13,26 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from agss_model.bounded_json import loads
+from agss_model.deadline import LateError, within
 from agss_model.errors import ConfigError, MaskError
 from agss_model.masks import mask_to_shape, shape_to_mask
 from agss_model.masks.labels import BoolMask
+from serverless.function.contract import MAX_STATES_TEXT, MAX_VALUES
 
 TYPES = ("mask", "polygon", "rectangle", "mask", "polygon")
 STEPS = 3
 LEAST_OVERLAP = 0.6
 PATIENCE = 120.0
-"""Seconds for one request: as long as CVAT waits."""
+"""Seconds from a request to the end of its answer: as long as CVAT waits."""
+MOST_BYTES = 2 * MAX_STATES_TEXT
+"""Of an answer: the function takes back no states of more than half of it."""
 
 Frame = npt.NDArray[np.uint8]
 
@@ -61,19 +67,31 @@ def post(url: str, body: object, content_type: str = "application/json") -> tupl
         content_type: header.
 
     Raises:
-        ConfigError: not a URL, or nobody answers there.
+        ConfigError: not a URL, nobody answers there, or what answers does not end.
     """
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"{url} is not a URL; give one such as http://localhost:8070.")
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": content_type})  # noqa: S310 - checked above
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:  # noqa: S310
-            return int(reply.status), _json(reply.read())
-    except urllib.error.HTTPError as error:
-        return error.code, _json(error.read())
-    except OSError as error:
+        status, answer = within(PATIENCE, lambda: _exchange(request))
+    except LateError as error:
+        raise ConfigError(f"{url} answers with {error}; is it a tracking function?") from None
+    except (OSError, HTTPException) as error:
         raise ConfigError(f"{url} does not answer ({error}). Is the function running, and the port right?") from error
+    if len(answer) > MOST_BYTES:
+        raise ConfigError(f"{url} answers with more than {MOST_BYTES >> 20} MiB; is it a tracking function?")
+    return status, _json(answer)
+
+
+def _exchange(request: urllib.request.Request) -> tuple[int, bytes]:
+    """Status and bytes, one more than are taken at most."""
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:  # noqa: S310 - checked by `post`
+            return int(reply.status), reply.read(MOST_BYTES + 1)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read(MOST_BYTES + 1)
 
 
 def smoke(url: str, tell: Callable[[str], None] = lambda _: None) -> Smoke:
@@ -169,6 +187,6 @@ def _overlap(shape: Any, kind: str, truth: BoolMask) -> float:  # noqa: ANN401 -
 
 def _json(data: bytes) -> Any:  # noqa: ANN401 - whatever was answered
     try:
-        return json.loads(data)
+        return loads(data, MAX_VALUES)
     except ValueError:
         return data[:200].decode(errors="replace")

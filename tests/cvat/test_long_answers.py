@@ -1,4 +1,4 @@
-"""Answers of a CVAT server that have no end, or become one when they are unpacked: cut while they arrive."""
+"""Answers of a CVAT server that have no end, in bytes or in time, or become one when they are unpacked: all are cut."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/api/server/about"):
             return self._whole(200, b'{"version": "2.73.1"}')
         self.server.asked += 1
+        if self.server.form in ("drip", "drip headers"):
+            return self._drip(b"X-A: b\r\n" if self.server.form == "drip headers" else b"\r\n ")
         if self.server.form == "gzip":
             return self._whole(self.server.status, gzip.compress(b" " * MUCH), ("Content-Encoding", "gzip"))
         self.send_response(self.server.status)
@@ -55,6 +57,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(framed)
                 self.server.taken += MIB
         return self.server.over.set()
+
+    def _drip(self, more: bytes) -> None:
+        """A little now and then, until nobody reads any more."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n")
+        with contextlib.suppress(OSError):
+            while not self.server.over.wait(0.05):
+                self.wfile.write(more)
 
     def _whole(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
         self.send_response(status)
@@ -75,6 +84,7 @@ def endless(monkeypatch):
             server = stack.enter_context(Endless(form, status))
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
             stack.callback(server.shutdown)
+            stack.callback(server.over.set)
             return server
 
         yield start
@@ -99,6 +109,17 @@ def test_an_answer_that_is_too_long_is_cut_while_it_arrives(endless, form, kind)
     if form != "gzip":
         assert host.over.wait(60)
         assert host.taken < MUCH / 2
+
+
+@pytest.mark.parametrize("form", ["drip", "drip headers"])
+@pytest.mark.parametrize("kind", ["get", "frame", "patch", "call"])
+def test_an_answer_that_drips_is_given_up(endless, monkeypatch, form, kind):
+    host = endless(form)
+    server = connect(host.url, token=TOKEN)
+    monkeypatch.setattr(strict, "MOST_SECONDS", 0.3)
+    with pytest.raises(CvatError, match=r"had not ended after 0\.3 seconds"):
+        asks(server)[kind]()
+    assert host.asked <= 1
 
 
 @pytest.mark.parametrize("form", ["length", "chunked", "gzip"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from typer.testing import CliRunner
 from agss_model.cli.main import app
 from agss_model.errors import ConfigError
 from serverless.local import connection
+from serverless.local import smoke as smoking
 from serverless.local.function_file import read_function_file
 from serverless.local.pool import Pool
 from serverless.local.server import LocalServer, Room
@@ -182,6 +185,25 @@ def exchange(address, data, seconds=10):
         while piece := client.recv(65536):
             reply += piece
     return reply
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_client_that_has_said_all_gets_its_answers_and_then_the_end(two, count):
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    with socket.create_connection(two.address, timeout=60) as client:
+        client.sendall(count * request)
+        client.shutdown(socket.SHUT_WR)
+        reply = b""
+        while piece := client.recv(65536):
+            reply += piece
+    assert reply.count(b"HTTP/1.1 200 ") == count, reply
+
+
+def test_a_client_that_has_said_half_gets_the_end(two):
+    with socket.create_connection(two.address, timeout=20) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 900\r\n\r\n{")
+        client.shutdown(socket.SHUT_WR)
+        assert not client.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_body_that_drips_is_cut_after_a_while(two, monkeypatch):
@@ -470,6 +492,36 @@ def test_the_commands_serve_and_smoke_work_together(ending):
 def test_smoke_fails_where_something_else_answers(two):
     found = smoke(f"http://127.0.0.1:{two.server.port}")
     assert found.failed == [next(line for line in found.failed if "can be started" in line)]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_smoke_takes_no_answer_without_an_end(monkeypatch, status):
+    over = threading.Event()
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(status)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                while not over.wait(0.01):
+                    self.wfile.write(b" " * self.server.size)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        try:
+            monkeypatch.setattr(smoking, "MOST_BYTES", 1 << 20)
+            server.size = 1 << 18
+            with pytest.raises(ConfigError, match="more than 1 MiB"):
+                smoke(url)
+            monkeypatch.setattr(smoking, "PATIENCE", 0.5)
+            server.size = 1
+            with pytest.raises(ConfigError, match=r"not ended after|does not answer"):
+                smoke(url)
+        finally:
+            over.set()
+            server.shutdown()
 
 
 def test_smoke_wants_a_url():
