@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agss_model.cvat.keyframes import TOLERANCE
+from agss_model.cvat.keyframes import LEAST, MOST, TOLERANCE
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {  # what each may import beside itself
@@ -111,8 +111,9 @@ def test_no_two_files_of_tests_have_one_name():
 def test_what_files_that_are_not_python_must_repeat_is_the_same_there():
     version = re.search(r'__version__ = "(.+)"', (ROOT / "agss_model/__init__.py").read_text())[1]
     assert f"\nversion: {version}\n" in (ROOT / "fiftyone_plugin/plugin/fiftyone.yml").read_text()
-    tolerance = re.search(r"\btolerance: ([\d.]+)", (ROOT / "serverless/cvat_ui/src/settings.js").read_text())[1]
-    assert float(tolerance) == TOLERANCE
+    form = r"TOLERANCE = \{ least: ([\d.]+), most: ([\d.]+), usual: ([\d.]+) \}"
+    numbers = re.search(form, (ROOT / "serverless/cvat_ui/src/settings.js").read_text()).groups()
+    assert tuple(map(float, numbers)) == (LEAST, MOST, TOLERANCE)
 
 
 def test_every_module_that_a_walk_names_is_there():

@@ -33,6 +33,7 @@ from agss_model.masks import (
 )
 from agss_model.masks.doubts import smoothed_values, void_border
 from agss_model.masks.files import read_drawn_map
+from agss_model.masks.polygons import fitting
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=14)
 MASKS = hnp.arrays(np.bool_, SHAPES)
@@ -345,7 +346,7 @@ def test_objects_of_one_or_two_pixels_survive_any_tolerance(shape):
     np.testing.assert_array_equal(back, mask)
 
 
-@pytest.mark.parametrize("radius", [10, 40, 150])
+@pytest.mark.parametrize("radius", [14, 40, 150])
 @pytest.mark.parametrize("tolerance", [0.8, 1.0, 2.0])
 def test_the_loss_on_discs_stays_within_the_stated_bound(radius, tolerance):
     side = 2 * radius + 20
@@ -414,3 +415,27 @@ def test_masks_of_a_run_can_have_one_depth():
     small = np.ones((4, 4), np.uint8)
     assert encode_label_map(small, wide=True)[24:26] == b"\x10\x00"  # 16 bits, grey
     assert encode_label_map(small)[24:26] == b"\x08\x03"  # 8 bits, palette
+
+
+def turned(length, breadth, angle, centre=(32.3, 31.6)):
+    y, x = np.mgrid[:64, :64] + 0.5
+    along = (x - centre[0]) * np.cos(angle) + (y - centre[1]) * np.sin(angle)
+    across = (y - centre[1]) * np.cos(angle) - (x - centre[0]) * np.sin(angle)
+    return (np.abs(along) < length / 2) & (np.abs(across) < breadth / 2)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.3, 0.7, 1.2])
+@pytest.mark.parametrize(("length", "breadth"), [(8, 8), (12, 12), (16, 16), (20, 20), (40, 4), (40, 8)])
+def test_polygons_of_small_and_thin_objects_stay_close_to_them(length, breadth, angle):
+    """A pixel is nothing to a large object and a quarter of one of eight pixels."""
+    mask = turned(length, breadth, angle)
+    back = polygons_to_mask(mask_to_polygons(mask, tolerance=1.0), width=64, height=64)
+    assert iou(back, mask) > 0.94
+
+
+def test_a_tolerance_counts_as_it_is_for_what_is_not_small():
+    square = np.array([[0, 0], [20, 0], [20, 20], [0, 20]], float)
+    assert fitting(2.0, square) == 2.0
+    assert fitting(2.0, square / 2) == 1.0
+    assert fitting(1.0, square[::-1] / 4) == 0.25
+    assert fitting(1.0, np.array([[0, 0], [100, 0], [100, 4], [0, 4]], float)) == pytest.approx(0.385, abs=0.001)

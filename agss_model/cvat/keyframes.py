@@ -1,4 +1,4 @@
-"""Few keyframes of a track for many outlines, never further from them than a tolerance.
+"""Few keyframes of a track for many outlines, never further from them than a tolerance, or less for small ones.
 
 Between two keyframes CVAT moves each vertex in a straight line to the vertex it is paired with. Keyframes here come in
 stretches. Within one, the same vertices are carried along from frame to frame and laid on each outline anew; keyframes
@@ -21,14 +21,16 @@ import numpy.typing as npt
 from agss_model.cvat.outlines import Outline, fits, settled, shift, simplified
 from agss_model.cvat.pairing import best_start, paired
 from agss_model.errors import ConfigError
-from agss_model.masks.polygons import Ring
+from agss_model.masks.polygons import Ring, fitting
 
 LEAST = 0.5
 """Smallest tolerance in pixels; the exact outline is always found to be within it."""
 MOST = 20.0
 """Largest tolerance in pixels."""
 TOLERANCE = 2.0
-"""What is taken where nobody asks for another, in pixels; the button has the same in `cvat_ui/src/settings.js`."""
+"""What is taken where nobody asks for another, in pixels; the button has all three in `cvat_ui/src/settings.js`."""
+SEAL = 0.1
+"""Pixels by which the seal of a keyframe can move a point, which has at most one decimal."""
 LONGEST = 64  # frames of a stretch, which bounds memory
 _SHARES = (1.0, 0.7)  # of the tolerance that leaving out corners may use up; few corners are paired for longer
 _ROUNDS = 20
@@ -57,13 +59,13 @@ def thin(frames: Sequence[int], outlines: Sequence[Ring], tolerance: float) -> l
         frames: ascending numbers; missing ones (deleted frames) are interpolated over and not compared.
         outlines: the exact outline in each.
         tolerance: pixels, `LEAST` to `MOST`. In every frame, no point of the polygon that CVAT shows is further than
-            this from the outline, and no point of the outline further from the polygon.
+            this from the outline, and no point of the outline further from the polygon; than less where the outline is
+            small, see `agss_model.masks.polygons.fitting`.
 
     Raises:
         ConfigError: a tolerance outside these bounds.
     """
-    if not LEAST <= tolerance <= MOST:
-        raise ConfigError(f"The tolerance is {tolerance} pixels; it must be from {LEAST} to {MOST}.")
+    tolerance = _checked(tolerance) - SEAL
     keys: list[Key] = []
     place = 0
     while place < len(frames):
@@ -83,8 +85,8 @@ class _Stretch:
         self._frames, self._rings, self._start, self._tolerance = frames, rings, start, tolerance
         self._last = min(start + LONGEST, len(frames) - 1)
         first = Outline(rings[start])
-        self._outlines = [first]
-        corners = first.points[simplified(first, share * tolerance)]
+        self._outlines, self._within = [first], [fitting(tolerance, rings[start])]
+        corners = first.points[simplified(first, share * self._within[0])]
         self._lies = [settled(corners, first, _ROUNDS)]  # where the vertices lie in each frame
         self._moved = np.zeros(2)
 
@@ -117,7 +119,7 @@ class _Stretch:
                 break
         self._lies = [np.roll(lie, -begin, axis=0) for lie in self._lies]
         outline = self._outlines[0]
-        return best or [(self._start, outline.points[simplified(outline, self._tolerance)])]
+        return best or [(self._start, outline.points[simplified(outline, self._within[0])])]
 
     def _farthest(self, key: tuple[int, Ring]) -> tuple[int, Ring] | None:
         """The farthest keyframe that can follow one."""
@@ -144,7 +146,8 @@ class _Stretch:
         at = self._at(start, end)
         for place in range(end, start - 1, -1):  # the far ones fail first
             share = at[place - start] / at[-1]
-            if not fits(one + (two - one) * share, self._outlines[place - self._start], self._tolerance):
+            at_place = place - self._start
+            if not fits(one + (two - one) * share, self._outlines[at_place], self._within[at_place]):
                 return False
         return True
 
@@ -155,9 +158,11 @@ class _Stretch:
     def _lie(self, start: int, end: int) -> Floats:
         """(frames, N, 2), carried on as far as is asked for."""
         while len(self._lies) <= end - self._start:
-            here, there = self._outlines[-1], Outline(self._rings[self._start + len(self._lies)])
+            ring = self._rings[self._start + len(self._lies)]
+            here, there = self._outlines[-1], Outline(ring)
             self._moved = shift(here, there, self._moved)
             self._outlines.append(there)
+            self._within.append(fitting(self._tolerance, ring))
             self._lies.append(settled(self._lies[-1] + self._moved, there, _ROUNDS))
         return np.stack(self._lies[start - self._start : end - self._start + 1])
 
@@ -182,9 +187,15 @@ def thin_boxes(
     Args:
         frames: ascending numbers in which the object is seen without interruption.
         boxes: left, top, right and bottom in each.
-        tolerance: pixels by which a side that CVAT shows may be beside the box.
+        tolerance: pixels, `LEAST` to `MOST`, by which a side that CVAT shows may be beside the box; less for small
+            ones, as in `thin`.
+
+    Raises:
+        ConfigError: a tolerance outside these bounds.
     """
+    tolerance = _checked(tolerance) - SEAL
     sides = np.asarray(boxes, np.float64)
+    within = np.asarray([fitting(tolerance, _corners(*box)) for box in boxes])
     at = np.asarray(frames, np.float64)
     keys = [0]
     while keys[-1] < len(frames) - 1:
@@ -193,8 +204,18 @@ def thin_boxes(
         while end + 1 < len(frames):
             share = ((at[start : end + 2] - at[start]) / (at[end + 1] - at[start]))[:, None]
             shown = sides[start] + share * (sides[end + 1] - sides[start])
-            if np.abs(shown - sides[start : end + 2]).max() > tolerance:
+            if (np.abs(shown - sides[start : end + 2]).max(axis=1) > within[start : end + 2]).any():
                 break
             end += 1
         keys.append(end)
     return [(frames[key], [float(value) for value in sides[key]]) for key in keys]
+
+
+def _corners(left: float, top: float, right: float, bottom: float) -> Ring:
+    return np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)
+
+
+def _checked(tolerance: float) -> float:
+    if not LEAST <= tolerance <= MOST:
+        raise ConfigError(f"The tolerance is {tolerance} pixels; it must be from {LEAST} to {MOST}.")
+    return tolerance

@@ -5,7 +5,7 @@ Coordinates: pixel (column x, row y) covers the square from (x, y) to (x + 1, y 
 an edge belongs to the area right of or below it). `mask_to_polygons` walks along the borders *between* pixels, so with
 tolerance 0 the round trip is exact, down to single pixels. With a tolerance t > 0 every changed pixel has its centre
 within t + 0.71 pixels of the outline, so large objects lose little: a disc of radius r keeps an IoU of at least
-1 - 2 (t + 0.71) / r.
+1 - 2 (t + 0.71) / r. Of small and thin ones a pixel is a large part; they get less tolerance, see `fitting`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from agss_model.errors import MaskError
 from agss_model.masks.labels import BoolMask
 
 Ring = npt.NDArray[np.float64]
+
+SMALL = 5.0
+"""Area over length of the outline, in pixels, from which on a tolerance counts as it is: that of a disc of 26 pixels
+across, a square of 20, or a long stroke of 10."""
 
 # Directions of border edges: east, south, west, north. The object lies on the right-hand side of each edge.
 _STEPS = np.array([[1, 0], [0, 1], [-1, 0], [0, -1]])
@@ -63,8 +67,8 @@ def mask_to_polygons(mask: BoolMask, tolerance: float = 0.0) -> list[Polygon]:
 
     Args:
         mask: (H, W) bool.
-        tolerance: how far an outline may leave the exact one, in pixels; 0 is exact, and from about 0.75 on the steps
-            of slanted edges go. A part that would vanish keeps its exact outline.
+        tolerance: how far an outline may leave the exact one, in pixels, less for small ones (`fitting`); 0 is exact,
+            and from about 0.75 on the steps of slanted edges go. A part that would vanish keeps its exact outline.
 
     Returns:
         One polygon per part, in raster order of their first pixels; empty for an empty mask.
@@ -88,6 +92,20 @@ def mask_to_polygons(mask: BoolMask, tolerance: float = 0.0) -> list[Polygon]:
     # The first ring met of a part starts at its topmost row, so it is the outer one.
     polygons = [Polygon(outer, tuple(holes)) for outer, *holes in rings.values()]
     return [_simplified(polygon, tolerance) for polygon in polygons] if tolerance else polygons
+
+
+def fitting(tolerance: float, ring: Ring) -> float:
+    """A tolerance in pixels for one outline: as much less as the area over the length of the outline is below `SMALL`.
+
+    Args:
+        tolerance: for larger outlines, pixels.
+        ring: (N, 2) whole numbers; edges run along pixels, as `mask_to_polygons` gives them.
+    """
+    x, y = ring.T
+    after = np.roll(ring, -1, axis=0)
+    area = abs(float((x * after[:, 1] - y * after[:, 0]).sum())) / 2  # whole numbers, so the order does not matter
+    length = float(np.abs(after - ring).sum())
+    return tolerance * min(1.0, area / length / SMALL)
 
 
 def polygons_to_mask(polygons: Iterable[Polygon], *, width: int, height: int) -> BoolMask:
@@ -172,7 +190,7 @@ def _simplified(polygon: Polygon, tolerance: float) -> Polygon:
 
 
 def _simplified_ring(ring: Ring, tolerance: float) -> Ring:
-    short = cv2.approxPolyDP(ring.astype(np.float32).reshape(-1, 1, 2), tolerance, True).reshape(-1, 2)
+    short = cv2.approxPolyDP(ring.astype(np.float32).reshape(-1, 1, 2), fitting(tolerance, ring), True).reshape(-1, 2)
     return short.astype(np.float64) if len(short) >= 3 else ring
 
 

@@ -600,6 +600,7 @@
   // src/outlines.js
   var REACH = 100;
   var SAMPLES = 48;
+  var SMALL = 5;
   function outlineOf(ring) {
     const points = [];
     for (let i = 0; i < ring.length; i += 2) {
@@ -609,6 +610,14 @@
       for (; x !== toX || y !== toY; x += dx, y += dy) points.push(x, y);
     }
     return Float64Array.from(points);
+  }
+  function fitting(tolerance, outline) {
+    let twice = 0;
+    for (let i = 0; i < outline.length; i += 2) {
+      const next = (i + 2) % outline.length;
+      twice += outline[i] * outline[next + 1] - outline[i + 1] * outline[next];
+    }
+    return tolerance * Math.min(1, Math.abs(twice) / 2 / (outline.length / 2) / SMALL);
   }
   function simplified(outline, tolerance) {
     const count2 = outline.length / 2;
@@ -826,17 +835,19 @@
   }
 
   // src/keyframes.js
+  var SEAL = 0.1;
   var LONGEST = 64;
   var SHARES = [1, 0.7];
   var ROUNDS = 20;
   var PATIENCE = 2;
   function* thinning(frames, rings, tolerance) {
     const keys = [];
+    const within = tolerance - SEAL;
     for (let place = 0; place < frames.length; ) {
       let best = [];
       for (const share of SHARES) {
         const found = [];
-        for (const key of new Stretch(frames, rings, place, tolerance, share).keys()) {
+        for (const key of new Stretch(frames, rings, place, within, share).keys()) {
           found.push(key);
           yield;
         }
@@ -871,7 +882,8 @@
       this.last = Math.min(start2 + LONGEST, frames.length - 1);
       const first = outlineOf(rings[start2]);
       this.outlines = [first];
-      this.lies = [settled(pointsAt(first, simplified(first, share * tolerance)), first, ROUNDS)];
+      this.within = [fitting(tolerance, first)];
+      this.lies = [settled(pointsAt(first, simplified(first, share * this.within[0])), first, ROUNDS)];
       this.moved = [0, 0];
     }
     /** Keyframes {place, points}, by place in the list of frames. */
@@ -902,7 +914,7 @@
       }
       this.lies = this.lies.map((polygon) => turned(polygon, begin));
       const [outline] = this.outlines;
-      return best ?? [{ place: this.start, points: pointsAt(outline, simplified(outline, this.tolerance)) }];
+      return best ?? [{ place: this.start, points: pointsAt(outline, simplified(outline, this.within[0])) }];
     }
     /** The farthest keyframe that can follow one; null where no frame can. */
     farthest({ place: start2, points }) {
@@ -924,7 +936,7 @@
       for (let place = end; place >= start2; place -= 1) {
         const share = at[place - start2] / at[at.length - 1];
         const shown = one.map((value, i) => value + (two[i] - value) * share);
-        if (!fits(shown, this.outlines[place - this.start], this.tolerance)) return false;
+        if (!fits(shown, this.outlines[place - this.start], this.within[place - this.start])) return false;
       }
       return true;
     }
@@ -939,6 +951,7 @@
         const there = outlineOf(this.rings[this.start + this.lies.length]);
         this.moved = shift(here, there, this.moved);
         this.outlines.push(there);
+        this.within.push(fitting(this.tolerance, there));
         const carried = this.lies[this.lies.length - 1].map((value, i) => value + this.moved[i % 2]);
         this.lies.push(settled(carried, there, ROUNDS));
       }
@@ -979,7 +992,6 @@
 
   // src/result.js
   var emptyCollection = () => ({ shapes: [], tags: [], tracks: [] });
-  var SEAL = 0.1;
   function copyOf(object, changes) {
     const { id, clientID, ...rest } = object;
     return { ...rest, ...changes };
@@ -1023,7 +1035,7 @@
     const ring = (shape, mask2) => {
       if (shape.type === "polygon") return shape.points;
       const outline = outlineOf(ringOf(decodeMask(mask2)));
-      return [...pointsAt(outline, simplified(outline, tolerance))];
+      return [...pointsAt(outline, simplified(outline, fitting(tolerance, outline)))];
     };
     return new Map([...object.given].map(([at, { shape, mask: mask2 }]) => [at, { shape, points: mask2 && ring(shape, mask2) }]));
   }
@@ -1032,7 +1044,7 @@
       const frames = [...object.rings.keys()].sort((a, b) => a - b);
       object.keys = [];
       for (const run of runsOf(frames, object)) {
-        const work = thinning(run, run.map((frame) => object.rings.get(frame)), tolerance - SEAL);
+        const work = thinning(run, run.map((frame) => object.rings.get(frame)), tolerance);
         let step = work.next();
         for (; !step.done; step = work.next()) await new Promise((resolve) => {
           setTimeout(resolve);
@@ -1350,7 +1362,8 @@
   var SETTINGS_KEY = "agss-vos.settings.1";
   var OUTPUTS = { drawn: "As drawn", mask: "Masks", track: "Polygon tracks" };
   var WAYS = { to: "To a frame", both: "Both ways between what people drew" };
-  var DEFAULTS = { output: "drawn", tolerance: 2, reach: "end", keep: true, model: "" };
+  var TOLERANCE = { least: 0.5, most: 20, usual: 2 };
+  var DEFAULTS = { output: "drawn", tolerance: TOLERANCE.usual, reach: "end", keep: true, model: "" };
   function loadSettings() {
     let saved = null;
     try {
@@ -1359,7 +1372,7 @@
     }
     const valid = {
       output: (value) => Object.hasOwn(OUTPUTS, value),
-      tolerance: (value) => Number.isFinite(value) && value >= 0.5 && value <= 20,
+      tolerance: (value) => Number.isFinite(value) && value >= TOLERANCE.least && value <= TOLERANCE.most,
       reach: (value) => value === "start" || value === "end" || Number.isInteger(value) && value !== 0,
       keep: (value) => typeof value === "boolean",
       model: (value) => typeof value === "string"
@@ -1435,7 +1448,7 @@
           },
           [text("keyframes")]: { type: "checkbox", values: ["true", "false"], defaultValue: "false" },
           [text("output")]: { type: "select", values: Object.values(OUTPUTS), defaultValue: OUTPUTS[settings.output] },
-          [text("tolerance")]: { type: "number", values: ["0.5", "20", "0.5"], defaultValue: String(settings.tolerance) },
+          [text("tolerance")]: { type: "number", values: [TOLERANCE.least, TOLERANCE.most, TOLERANCE.least].map(String), defaultValue: String(settings.tolerance) },
           [text("keep")]: { type: "checkbox", values: ["true", "false"], defaultValue: String(settings.keep) },
           ...models.length > 1 && {
             [text("model")]: {
@@ -1734,10 +1747,10 @@
         id: "agss-vos-tolerance",
         class: "agss-vos-input agss-vos-number",
         type: "number",
-        min: 0.5,
-        max: 20,
-        step: 0.5,
         required: true,
+        min: TOLERANCE.least,
+        max: TOLERANCE.most,
+        step: TOLERANCE.least,
         "aria-describedby": "agss-vos-tolerance-hint"
       });
       tolerance.value = settings.tolerance;

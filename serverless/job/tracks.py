@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from agss_model.cvat.keyframes import thin, thin_boxes
+from agss_model.errors import MaskError
 from agss_model.masks.cvat_shapes import enclosed_area, largest_part
 from agss_model.masks.polygons import Ring
 from agss_model.masks.runs import decode_cvat_mask
@@ -15,8 +16,6 @@ from serverless.job.objects import Target
 from serverless.job.plan import JobPlan, said
 from serverless.job.read import JobInfo
 
-SEAL = 0.1
-"""Pixels by which the seal of a keyframe can move a point, which has at most one decimal."""
 LEFT_OUT = 0.1
 """Part of a mask that an outline may leave out or fill in before it is worth a note."""
 
@@ -117,8 +116,18 @@ def _keys(
 
 
 def _thinned(form: str, run: Sequence[int], outlines: Rings, tolerance: float) -> list[Keyframe]:
-    rings = [outlines[frame] for frame in run]
-    if form == "rectangle":
-        boxes = [[*map(float, ring.min(axis=0)), *map(float, ring.max(axis=0))] for ring in rings]
-        return [Keyframe(frame, box) for frame, box in thin_boxes(run, boxes, tolerance - SEAL)]
-    return [Keyframe(key.frame, [float(v) for v in key.points.ravel()]) for key in thin(run, rings, tolerance - SEAL)]
+    if form not in _THINNED:
+        raise MaskError(f"a shape of type {form!r} cannot be a track; use {' or '.join(_THINNED)}")
+    return _THINNED[form](run, [outlines[frame] for frame in run], tolerance)
+
+
+def _thin_polygons(run: Sequence[int], rings: Sequence[Ring], tolerance: float) -> list[Keyframe]:
+    return [Keyframe(key.frame, [float(v) for v in key.points.ravel()]) for key in thin(run, rings, tolerance)]
+
+
+def _thin_boxes(run: Sequence[int], rings: Sequence[Ring], tolerance: float) -> list[Keyframe]:
+    boxes = [[*map(float, ring.min(axis=0)), *map(float, ring.max(axis=0))] for ring in rings]
+    return [Keyframe(frame, box) for frame, box in thin_boxes(run, boxes, tolerance)]
+
+
+_THINNED = {"polygon": _thin_polygons, "rectangle": _thin_boxes}

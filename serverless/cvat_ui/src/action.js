@@ -10,7 +10,7 @@ import { ModalControl } from './modal.js';
 import { framesBetween, plan } from './objects.js';
 import { assemble, chooseKeys, summarize } from './result.js';
 import {
-    NAME, OUTPUTS, WAYS, loadSettings, reachOf, saveSettings, targetOf,
+    NAME, OUTPUTS, TOLERANCE, WAYS, loadSettings, reachOf, saveSettings, targetOf,
 } from './settings.js';
 
 const PARAMETERS = {
@@ -65,7 +65,7 @@ export function actionClass(page) {
                 },
                 [text('keyframes')]: { type: 'checkbox', values: ['true', 'false'], defaultValue: 'false' },
                 [text('output')]: { type: 'select', values: Object.values(OUTPUTS), defaultValue: OUTPUTS[settings.output] },
-                [text('tolerance')]: { type: 'number', values: ['0.5', '20', '0.5'], defaultValue: String(settings.tolerance) },
+                [text('tolerance')]: { type: 'number', values: [TOLERANCE.least, TOLERANCE.most, TOLERANCE.least].map(String), defaultValue: String(settings.tolerance) },
                 [text('keep')]: { type: 'checkbox', values: ['true', 'false'], defaultValue: String(settings.keep) },
                 ...(models.length > 1 && {
                     [text('model')]: {

@@ -1,6 +1,8 @@
 /* The form of the window: what to track, and where to. */
 import { button, count, h } from './elements.js';
-import { NAME, OUTPUTS, WAYS, targetOf } from './settings.js';
+import {
+    NAME, OUTPUTS, TOLERANCE, WAYS, targetOf,
+} from './settings.js';
 
 const fieldOf = (label, input, hint) => h('div', { class: 'agss-vos-field' }, h('label', { for: input.id }, label), h('div', {}, input, hint));
 
@@ -29,7 +31,8 @@ export function askSettings(panel, facts, settings) {
         const output = selectOf('agss-vos-output', OUTPUTS, settings.output);
         const outputHint = h('p', { class: 'agss-vos-hint' });
         const tolerance = h('input', {
-            id: 'agss-vos-tolerance', class: 'agss-vos-input agss-vos-number', type: 'number', min: 0.5, max: 20, step: 0.5, required: true,
+            id: 'agss-vos-tolerance', class: 'agss-vos-input agss-vos-number', type: 'number', required: true,
+            min: TOLERANCE.least, max: TOLERANCE.most, step: TOLERANCE.least,
             'aria-describedby': 'agss-vos-tolerance-hint',
         });
         tolerance.value = settings.tolerance;

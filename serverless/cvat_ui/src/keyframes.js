@@ -2,10 +2,13 @@
  * Few keyframes of a polygon track for many outlines. The same as `agss_model/cvat/keyframes.py`, which says how it is
  * done, with the same results; tests/cvat/cases/keyframes.json holds both to it.
  */
-import { outlineOf, pointsAt, shift, simplified } from './outlines.js';
+import {
+    fitting, outlineOf, pointsAt, shift, simplified,
+} from './outlines.js';
 import { bestStart, paired } from './pairing.js';
 import { fits, settled } from './settling.js';
 
+const SEAL = 0.1; // pixels by which the seal of a keyframe can move a point
 const LONGEST = 64; // frames of a stretch, which bounds memory
 const SHARES = [1.0, 0.7]; // of the tolerance that leaving out corners may use up; few corners are paired for longer
 const ROUNDS = 20;
@@ -13,18 +16,19 @@ const PATIENCE = 2; // frames that may fail before no further one is tried
 
 /**
  * Keyframes [{frame, points}] for frames (ascending) in which an object is seen without interruption: in each, the polygon
- * that CVAT shows and the outline are nowhere further apart than `tolerance`. Yields now and then, to let the page live.
+ * that CVAT shows and the outline are nowhere further apart than `tolerance`, or less for small ones. Yields now and then, to let the page live.
  * @param {number[]} frames
  * @param {ArrayLike<number>[]} rings the exact outline in each
  * @param {number} tolerance pixels
  */
 export function* thinning(frames, rings, tolerance) {
     const keys = [];
+    const within = tolerance - SEAL;
     for (let place = 0; place < frames.length;) {
         let best = [];
         for (const share of SHARES) {
             const found = [];
-            for (const key of new Stretch(frames, rings, place, tolerance, share).keys()) {
+            for (const key of new Stretch(frames, rings, place, within, share).keys()) {
                 found.push(key);
                 yield;
             }
@@ -62,7 +66,8 @@ class Stretch {
         this.last = Math.min(start + LONGEST, frames.length - 1);
         const first = outlineOf(rings[start]);
         this.outlines = [first];
-        this.lies = [settled(pointsAt(first, simplified(first, share * tolerance)), first, ROUNDS)];
+        this.within = [fitting(tolerance, first)];
+        this.lies = [settled(pointsAt(first, simplified(first, share * this.within[0])), first, ROUNDS)];
         this.moved = [0, 0];
     }
 
@@ -95,7 +100,7 @@ class Stretch {
         }
         this.lies = this.lies.map((polygon) => turned(polygon, begin));
         const [outline] = this.outlines;
-        return best ?? [{ place: this.start, points: pointsAt(outline, simplified(outline, this.tolerance)) }];
+        return best ?? [{ place: this.start, points: pointsAt(outline, simplified(outline, this.within[0])) }];
     }
 
     /** The farthest keyframe that can follow one; null where no frame can. */
@@ -119,7 +124,7 @@ class Stretch {
         for (let place = end; place >= start; place -= 1) { // the far ones fail first
             const share = at[place - start] / at[at.length - 1];
             const shown = one.map((value, i) => value + (two[i] - value) * share);
-            if (!fits(shown, this.outlines[place - this.start], this.tolerance)) return false;
+            if (!fits(shown, this.outlines[place - this.start], this.within[place - this.start])) return false;
         }
         return true;
     }
@@ -136,6 +141,7 @@ class Stretch {
             const there = outlineOf(this.rings[this.start + this.lies.length]);
             this.moved = shift(here, there, this.moved);
             this.outlines.push(there);
+            this.within.push(fitting(this.tolerance, there));
             const carried = this.lies[this.lies.length - 1].map((value, i) => value + this.moved[i % 2]);
             this.lies.push(settled(carried, there, ROUNDS));
         }

@@ -7,6 +7,7 @@
 
 const REACH = 100; // squared pixels beyond which a point tells nothing about how an outline moved
 const SAMPLES = 48;
+const SMALL = 5; // area over length of the outline, in pixels, from which on a tolerance counts as it is
 
 /** All corners of pixels that a ring along the borders of pixels passes, one pixel apart. */
 export function outlineOf(ring) {
@@ -18,6 +19,16 @@ export function outlineOf(ring) {
         for (; x !== toX || y !== toY; x += dx, y += dy) points.push(x, y);
     }
     return Float64Array.from(points);
+}
+
+/** A tolerance in pixels for one outline, less for small ones; see `fitting` in agss_model/masks/polygons.py for why. */
+export function fitting(tolerance, outline) {
+    let twice = 0;
+    for (let i = 0; i < outline.length; i += 2) {
+        const next = (i + 2) % outline.length;
+        twice += outline[i] * outline[next + 1] - outline[i + 1] * outline[next];
+    }
+    return tolerance * Math.min(1, Math.abs(twice) / 2 / (outline.length / 2) / SMALL);
 }
 
 /** Places of few points (at least 3) from whose polygon no point of the outline is further than the tolerance. */

@@ -5,12 +5,12 @@ import {
 import { thinning } from './keyframes.js';
 import { decodeMask } from './masks.js';
 import { nearIn, staying, told } from './neighbours.js';
-import { outlineOf, pointsAt, simplified } from './outlines.js';
+import {
+    fitting, outlineOf, pointsAt, simplified,
+} from './outlines.js';
 import { ringOf } from './rings.js';
 
 export const emptyCollection = () => ({ shapes: [], tags: [], tracks: [] });
-
-const SEAL = 0.1; // pixels by which the seal of a keyframe can move a point
 
 /** A copy that CVAT takes for a new object. */
 function copyOf(object, changes) {
@@ -55,7 +55,7 @@ function exactKeys(object, tolerance) {
     const ring = (shape, mask) => {
         if (shape.type === 'polygon') return shape.points;
         const outline = outlineOf(ringOf(decodeMask(mask)));
-        return [...pointsAt(outline, simplified(outline, tolerance))];
+        return [...pointsAt(outline, simplified(outline, fitting(tolerance, outline)))];
     };
     return new Map([...object.given].map(([at, { shape, mask }]) => [at, { shape, points: mask && ring(shape, mask) }]));
 }
@@ -66,7 +66,7 @@ export async function chooseKeys(objects, tolerance) {
         const frames = [...object.rings.keys()].sort((a, b) => a - b);
         object.keys = [];
         for (const run of runsOf(frames, object)) {
-            const work = thinning(run, run.map((frame) => object.rings.get(frame)), tolerance - SEAL);
+            const work = thinning(run, run.map((frame) => object.rings.get(frame)), tolerance);
             let step = work.next();
             for (; !step.done; step = work.next()) await new Promise((resolve) => { setTimeout(resolve); });
             object.keys.push(...step.value);

@@ -6,7 +6,9 @@ const SETTINGS_KEY = 'agss-vos.settings.1';
 
 export const OUTPUTS = { drawn: 'As drawn', mask: 'Masks', track: 'Polygon tracks' };
 export const WAYS = { to: 'To a frame', both: 'Both ways between what people drew' };
-const DEFAULTS = { output: 'drawn', tolerance: 2, reach: 'end', keep: true, model: '' };
+/** Of tracks, in pixels: the least, the most and the usual one, as in agss_model/cvat/keyframes.py. */
+export const TOLERANCE = { least: 0.5, most: 20, usual: 2 };
+const DEFAULTS = { output: 'drawn', tolerance: TOLERANCE.usual, reach: 'end', keep: true, model: '' };
 
 /** What was chosen last; anything unreadable, or out of range, is the default again. */
 export function loadSettings() {
@@ -16,7 +18,7 @@ export function loadSettings() {
     } catch { /* no storage, or not ours */ }
     const valid = {
         output: (value) => Object.hasOwn(OUTPUTS, value),
-        tolerance: (value) => Number.isFinite(value) && value >= 0.5 && value <= 20,
+        tolerance: (value) => Number.isFinite(value) && value >= TOLERANCE.least && value <= TOLERANCE.most,
         reach: (value) => value === 'start' || value === 'end' || (Number.isInteger(value) && value !== 0),
         keep: (value) => typeof value === 'boolean',
         model: (value) => typeof value === 'string',

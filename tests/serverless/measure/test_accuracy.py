@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from function_client import Clip as Squares
-from function_client import quick_network
+from function_client import Function, overlap, quick_network
 
+from agss_model.masks import mask_to_shape, shape_to_mask
 from agss_model.weights.registry import load_model
 from serverless.function.cache import FeatureCache
 from serverless.function.scenes import Scenes
@@ -25,6 +26,19 @@ def test_the_function_finds_what_the_tracker_finds():
     assert found.function == pytest.approx(found.tracker, abs=0.01)
     assert found.tracker > 0.6
     assert 0 < found.state_bytes < 300_000
+
+
+@pytest.mark.parametrize("kind", ["mask", "polygon", "rectangle"])
+def test_small_objects_in_a_small_frame_are_found_to_the_pixel_in_every_kind(kind):
+    """Twenty squares of 16 pixels in 160x96: neither looking too coarsely nor a polygon's corners may cost them."""
+    squares, function = Squares(20), Function(Scenes(load_model("lite"), FeatureCache(1 << 28)))
+    assert squares.side == 16
+    shapes = [{"type": kind, "points": mask_to_shape(kind, mask)} for mask in squares.masks(0)]
+    found, _ = function.track(squares.frames(1, 4), function.start(squares.frame(0), shapes))
+    for t, answers in enumerate(found, 1):
+        for answer, truth in zip(answers, squares.masks(t), strict=True):
+            mask = shape_to_mask(kind, answer["points"], width=squares.width, height=squares.height)
+            assert overlap(mask, truth) > 0.9
 
 
 @pytest.mark.slow
