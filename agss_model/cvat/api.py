@@ -123,7 +123,7 @@ class _Reply:
         z_order = entry.get("z_order", 0)
         sizes = {"width": self.task.width, "height": self.task.height, "z_order": int(z_order or 0)}
         try:
-            shape = checked_shape("mask" if kind == "mask" else "polygon", entry.get("points", ()), **sizes)
+            shape = checked_shape(kind, entry.get("points", ()), **sizes)
         except AgssError as error:
             raise MediaError(f"{what} of task {self.task.name!r}, frame {frame}: {error}") from error
         if shape is None:

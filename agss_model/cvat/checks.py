@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.cvat.records import Shape, ShapeKind
+from agss_model.cvat.records import SHAPE_KINDS, Shape, ShapeKind
 from agss_model.errors import MaskError
 
 MAX_NUMBERS = 4_000_000  # in one shape
@@ -35,7 +35,7 @@ def numbers_in(text: str, what: str) -> npt.NDArray[np.float64]:
 
 
 def checked_shape(
-    kind: ShapeKind,
+    kind: str,
     points: Sequence[float] | npt.NDArray[np.float64],
     *,
     width: int,
@@ -45,32 +45,33 @@ def checked_shape(
     """A shape that is known to fit its image, without expanding it; None for a mask of background only.
 
     Args:
-        kind: what the numbers mean, see `Shape`.
+        kind: one of `SHAPE_KINDS`: what the numbers mean, see `Shape`.
         points: run lengths and box, or x and y in turn.
         width: of the image, pixels.
         height: of the image, pixels.
         z_order: as CVAT says.
 
     Raises:
-        MaskError: runs that do not fill their box, a box outside the image, an odd or short polygon, or numbers that
-            are not finite.
+        MaskError: another kind, runs that do not fill their box, a box outside the image, an odd or short polygon, or
+            numbers that are not finite.
     """
+    if kind not in _CHECKS:
+        raise MaskError(f"a shape of kind {kind!r} is not read; shapes that are read are {', '.join(SHAPE_KINDS)}")
+    read, filled = _CHECKS[kind]
     try:
         flat = np.asarray(points, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise MaskError(f"the points of a {kind} are no numbers") from error
     if flat.ndim != 1 or flat.size > MAX_NUMBERS or not np.isfinite(flat).all():
         raise MaskError(f"the points of a {kind} must be a flat list of at most {MAX_NUMBERS} finite numbers")
-    if kind == "polygon":
-        _check_polygon(flat)
-    elif not _check_mask(flat, width, height):
-        return None
-    return Shape(kind, flat, z_order)
+    return Shape(read, flat, z_order) if filled(flat, width, height) else None
 
 
-def _check_polygon(flat: npt.NDArray[np.float64]) -> None:
+def _check_polygon(flat: npt.NDArray[np.float64], _width: int, _height: int) -> bool:
+    """Whether it is worth keeping, which every polygon is."""
     if flat.size < 6 or flat.size % 2 or np.abs(flat).max() >= 1e9:
         raise MaskError(f"a polygon needs an even count of at least 6 numbers below 1e9, but has {flat.size}")
+    return True
 
 
 def _check_mask(flat: npt.NDArray[np.float64], width: int, height: int) -> bool:
@@ -87,3 +88,9 @@ def _check_mask(flat: npt.NDArray[np.float64], width: int, height: int) -> bool:
     if runs.min() < 0 or (total := sum(map(int, runs))) != area:
         raise MaskError(f"the mask's runs cover {total if runs.min() >= 0 else 'negative'} pixels, its box has {area}")
     return bool(runs[1::2].any())
+
+
+_CHECKS: dict[str, tuple[ShapeKind, Callable[[npt.NDArray[np.float64], int, int], bool]]] = {
+    "mask": ("mask", _check_mask),
+    "polygon": ("polygon", _check_polygon),
+}

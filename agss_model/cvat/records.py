@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.errors import MaskError, MediaError
+from agss_model.masks.cvat_shapes import shape_to_mask
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
-from agss_model.masks.polygons import Polygon, polygons_to_mask
-from agss_model.masks.runs import decode_cvat_mask
 from agss_model.results import id_type
 
 ShapeKind = Literal["mask", "polygon"]
@@ -43,9 +42,7 @@ class Shape:
         Raises:
             MaskError: the numbers are no such shape, or do not fit the image.
         """
-        if self.kind == "mask":
-            return decode_cvat_mask(self.points, width=width, height=height)  # type: ignore[arg-type]
-        return polygons_to_mask([Polygon.from_flat(self.points)], width=width, height=height)  # type: ignore[arg-type]
+        return shape_to_mask(self.kind, self.points, width=width, height=height)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

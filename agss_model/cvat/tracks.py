@@ -200,12 +200,12 @@ def shape_of(kind: str, attributes: Mapping[str, str], task: Task) -> Shape | No
     if not re.fullmatch(r"-?[0-9]{1,9}", z_order):
         raise MaskError(f"z_order is {z_order!r}, not a whole number")
     sizes = {"width": task.width, "height": task.height, "z_order": int(z_order)}
-    if kind == "polygon":
-        return checked_shape("polygon", numbers_in(attributes.get("points", ""), "points"), **sizes)
+    if kind != "mask":
+        return checked_shape(kind, numbers_in(attributes.get("points", ""), "points"), **sizes)
     left, top, width, height = (whole(attributes, key) for key in ("left", "top", "width", "height"))
     runs = numbers_in(attributes.get("rle", ""), "rle")
     box = np.array([left, top, left + width - 1, top + height - 1], dtype=np.float64)
-    return checked_shape("mask", np.concatenate([runs, box]), **sizes)
+    return checked_shape(kind, np.concatenate([runs, box]), **sizes)
 
 
 def whole(attributes: Mapping[str, str], key: str) -> int:

@@ -1,9 +1,10 @@
-"""CVAT shapes of the types a tracker answers in, to masks and back: mask, polygon, rectangle."""
+"""CVAT shapes of the kinds a tracker answers in, to masks and back: mask, polygon, rectangle."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,7 +16,33 @@ from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
 
 ShapeType = Literal["mask", "polygon", "rectangle"]
 SHAPE_TYPES: tuple[ShapeType, ...] = get_args(ShapeType)
-"""What function, job command and button take and give; another type is added here, with its mask below."""
+"""What function, job command and button take and give; another one is added here and in `KINDS` below."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of CVAT's shapes.
+
+    Attributes:
+        to_mask: from points, width, height and whether to cut what reaches beyond, see `shape_to_mask`.
+        to_points: from a mask with at least one pixel and a tolerance, see `mask_to_shape`.
+        written: in words, what an object gets that is written in it.
+    """
+
+    to_mask: Callable[[Sequence[float], int, int, bool], BoolMask]
+    to_points: Callable[[BoolMask, float], list[float]]
+    written: str
+
+
+def kind_of(name: str) -> Kind:
+    """A kind by the name that CVAT gives it.
+
+    Raises:
+        MaskError: it is none of `SHAPE_TYPES`.
+    """
+    if name not in KINDS:
+        raise MaskError(f"a shape of type {name!r} cannot be tracked; use {', '.join(SHAPE_TYPES)}")
+    return KINDS[name]
 
 
 def shape_to_mask(kind: str, points: Sequence[float], *, width: int, height: int, clip: bool = False) -> BoolMask:
@@ -35,13 +62,7 @@ def shape_to_mask(kind: str, points: Sequence[float], *, width: int, height: int
     Raises:
         MaskError: another type, or points that break its rules.
     """
-    if kind == "mask":
-        return decode_cvat_mask(points, width=width, height=height, clip=clip)
-    if kind == "polygon":
-        return polygons_to_mask([Polygon.from_flat(points)], width=width, height=height)
-    if kind == "rectangle":
-        return _box_mask(points, width, height)
-    raise MaskError(f"a shape of type {kind!r} cannot be a mask; use {', '.join(SHAPE_TYPES)}")
+    return kind_of(kind).to_mask(points, width, height, clip)
 
 
 def mask_to_shape(kind: str, mask: BoolMask, *, tolerance: float = 1.0) -> list[float]:
@@ -56,16 +77,10 @@ def mask_to_shape(kind: str, mask: BoolMask, *, tolerance: float = 1.0) -> list[
     Raises:
         MaskError: no pixel, or another type.
     """
-    if kind == "mask":
-        return [float(value) for value in encode_cvat_mask(mask)]
+    to_points = kind_of(kind).to_points
     if not mask.any():
         raise MaskError("an empty mask cannot be a shape; send no shape for this object instead")
-    if kind == "polygon":
-        return largest_part(mask, tolerance).to_flat()
-    if kind == "rectangle":
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        return [float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)]
-    raise MaskError(f"a mask cannot be a shape of type {kind!r}; use {', '.join(SHAPE_TYPES)}")
+    return to_points(mask, tolerance)
 
 
 def largest_part(mask: BoolMask, tolerance: float = 0.0) -> Polygon:
@@ -84,6 +99,11 @@ def enclosed_area(polygon: Polygon) -> float:
     """Area within the outer ring, in pixels, holes included."""
     x, y = polygon.outer.T
     return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+
+
+def _box_around(mask: BoolMask) -> list[float]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return [float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)]
 
 
 def _box_mask(points: Sequence[float], width: int, height: int) -> BoolMask:
@@ -108,3 +128,23 @@ def _centres(low: float, high: float, size: int) -> slice:
     last = math.ceil(min(high, size) - 0.5)
     middle = min(int(max(low + high, 0) / 2), size - 1)
     return slice(first, last) if first < last else slice(middle, middle + 1)
+
+
+KINDS: dict[str, Kind] = {
+    "mask": Kind(
+        lambda points, width, height, clip: decode_cvat_mask(points, width=width, height=height, clip=clip),
+        lambda mask, _: [float(value) for value in encode_cvat_mask(mask)],
+        "masks",
+    ),
+    "polygon": Kind(
+        lambda points, width, height, _: polygons_to_mask([Polygon.from_flat(points)], width=width, height=height),
+        lambda mask, tolerance: largest_part(mask, tolerance).to_flat(),
+        "polygon tracks",
+    ),
+    "rectangle": Kind(
+        lambda points, width, height, _: _box_mask(points, width, height),
+        lambda mask, _: _box_around(mask),
+        "tracks of boxes",
+    ),
+}
+"""All of `SHAPE_TYPES`."""

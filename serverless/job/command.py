@@ -16,18 +16,19 @@ from agss_model.adaptation import adapted_weights
 from agss_model.cli import options
 from agss_model.cli.console import ConsoleReport, note, stderr, stdout
 from agss_model.clips import Direction
-from agss_model.cvat.keyframes import MOST, TOLERANCE
+from agss_model.cvat.keyframes import LEAST, MOST, TOLERANCE
 from agss_model.cvat.server import Server
 from agss_model.engines.loading import Engine, default_weights, load_engine, set_threads
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
+from agss_model.masks.cvat_shapes import kind_of
 from agss_model.review import look_first
 from agss_model.words import plural
 from serverless.job import access
 from serverless.job.drawn import Boxes
 from serverless.job.export import export
 from serverless.job.ledger import Ledger, default_folder
-from serverless.job.plan import Asked, JobPlan, Output, make_plan
+from serverless.job.plan import OUTPUTS, Asked, JobPlan, Output, make_plan
 from serverless.job.read import read_annotations, read_job, touches
 from serverless.job.run import Outcome, run
 from serverless.job.track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_function
@@ -62,7 +63,7 @@ def track(
         Output, typer.Option(help="A mask in every frame, or polygon tracks with few keyframes.")
     ] = "masks",
     tolerance: Annotated[
-        float, typer.Option(help="Pixels by which a polygon may leave the mask's outline.", min=1.0, max=MOST)
+        float, typer.Option(help="Pixels by which a polygon may leave the mask's outline.", min=LEAST, max=MOST)
     ] = TOLERANCE,
     deleted: Annotated[
         Literal["keep", "again"],
@@ -204,9 +205,8 @@ def _forms(plan: JobPlan) -> list[str]:
         form, title = plan.form(target), target.title(plan.info.labels)
         if target.key in plan.continued:
             remarks.append(f"{title}: the track that is there gets keyframes; those of people stay.")
-        elif form != ("mask" if plan.asked.output == "masks" else "polygon"):
-            what = {"mask": "masks", "polygon": "polygon tracks", "rectangle": "tracks of boxes"}[form]
-            remarks.append(f"{title}: its label is for shapes of type {form}, so it gets {what}.")
+        elif form != OUTPUTS[plan.asked.output]:
+            remarks.append(f"{title}: its label is for shapes of type {form}, so it gets {kind_of(form).written}.")
     return remarks
 
 

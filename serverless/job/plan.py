@@ -27,6 +27,7 @@ Output = Literal["masks", "polygons"]
 KINDS = ("polygon", "rectangle")  # of tracks that can be given keyframes
 FORMS: Mapping[str, ShapeType] = {kind: kind for kind in SHAPE_TYPES}
 """What labels of one type get; the others get what was asked for."""
+OUTPUTS: Mapping[Output, ShapeType] = {"masks": "mask", "polygons": "polygon"}
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,9 @@ class JobPlan:
     def form(self, target: Target) -> ShapeType:
         """What an object is written as: the track that it is, or what was asked for, or what its label allows."""
         if target.key in self.continued:
-            return "rectangle" if self.continued[target.key]["shapes"][0]["type"] == "rectangle" else "polygon"
+            return FORMS[self.continued[target.key]["shapes"][0]["type"]]  # one of `KINDS`
         kind = self.info.labels[target.label_id].kind if target.label_id in self.info.labels else "any"
-        asked: ShapeType = "mask" if self.asked.output == "masks" else "polygon"
-        return FORMS.get(kind, asked)
+        return FORMS.get(kind, OUTPUTS[self.asked.output])
 
     def untouchable(self) -> set[tuple[int, Key]]:
         """Where nothing may be added: others have something of an object there, or deleted it."""
