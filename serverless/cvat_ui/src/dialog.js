@@ -62,10 +62,11 @@ export function askSettings(panel, facts, settings) {
             targetField.hidden = both;
             target.disabled = both;
             if (keyframes) keyframes.hidden = both;
-            const none = !shapes.length && !keyframes?.querySelector('input').checked;
-            submit.disabled = both ? !ends.length : !list.numbers.length || none;
+            const made = keyframes?.querySelector('input').checked ? keyable : [];
+            const tracked = both ? ends : [...shapes, ...made];
+            submit.disabled = both ? !ends.length : !list.numbers.length || !tracked.length;
             outputHint.textContent = OUTPUT_HINTS[output.value];
-            const tracks = output.value === 'track' || (output.value === 'drawn' && shapes.some((shape) => shape.type !== 'mask'));
+            const tracks = output.value === 'track' || (output.value === 'drawn' && tracked.some(({ type }) => type !== 'mask'));
             toleranceField.hidden = !tracks;
             tolerance.disabled = !tracks;
         };

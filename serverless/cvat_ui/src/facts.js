@@ -20,7 +20,7 @@ export async function factsOf(page, job, frame) {
     chooseTracker(listed);
     const everything = [...all.shapes, ...all.tracks];
     const drawnAround = around(all, frame, present, names).map(({ source, low, high }) => ({
-        low, high, clientIDs: new Set(everything.filter((item) => sameItem(item, source, names)).map(({ clientID }) => clientID)),
+        low, high, type: source.type ?? 'track', clientIDs: new Set(everything.filter((item) => sameItem(item, source, names)).map(({ clientID }) => clientID)),
     }));
     if (!found.length && !keyable.length && !drawnAround.length) {
         throw new Sentence(`There is no mask or polygon on frame ${frame}, and no object is drawn on both sides of it. Draw the objects first, then track them. `

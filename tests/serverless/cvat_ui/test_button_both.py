@@ -94,6 +94,22 @@ def test_a_track_between_two_keyframes_of_a_person(annotation, server):
     assert "Nothing changed" in annotation.finished()
 
 
+def test_a_tolerance_is_asked_for_wherever_a_track_is_made(annotation):
+    tolerance, both = annotation.page.locator("#agss-vos-tolerance"), annotation.page.locator("#agss-vos-way")
+    annotation.open(tracks=[track_object({2: SQUARE, 9: SQUARE}, source="manual")], frame=5)
+    annotation.open_dialog()
+    both.select_option("both")
+    assert tolerance.is_visible()
+    both.select_option("to")
+    annotation.page.locator("#agss-vos-keyframes").set_checked(True)
+    assert tolerance.is_visible()
+    annotation.open(drawn(2, 8), frame=5)
+    annotation.open_dialog()
+    assert not tolerance.is_visible()
+    annotation.page.locator("#agss-vos-output").select_option("track")
+    assert tolerance.is_visible()
+
+
 def test_the_last_keyframe_of_a_person_goes_on_to_be_shown(annotation, server):
     server.track = still
     annotation.open(tracks=[track_object({2: SQUARE, 9: SQUARE}, source="manual")], frame=5)
