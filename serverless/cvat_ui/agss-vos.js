@@ -1757,7 +1757,7 @@
       const toleranceField = fieldOf("Tolerance", tolerance, h(
         "p",
         { id: "agss-vos-tolerance-hint", class: "agss-vos-hint" },
-        "Pixels a track may leave the outline; more gives fewer keyframes."
+        "Pixels a track may leave the outline, fewer for small objects; more gives fewer keyframes."
       ));
       const names = Object.fromEntries(trackers.map((tracker) => [tracker.id, tracker.name || tracker.id]));
       const model = selectOf("agss-vos-model", names, names[settings.model] ? settings.model : trackers[0].id);
