@@ -32,7 +32,8 @@ class AgssConfig:
         max_side: frames are reduced to this longest side before the network, in pixels.
         small_object: side in pixels at working size that smaller objects are brought to, 0 for none.
         small_object_max_side: frames are not enlarged beyond this longest side for it, in pixels.
-        small_object_enlargement: nor by more than this factor for it.
+        small_object_enlargement: nor by more than this factor for it, where that is beyond `small_frame`.
+        small_frame: up to this longest side frames are enlarged for it by any factor, in pixels.
         max_enlargement: smaller frames are enlarged towards `max_side`, by this factor at most.
         key_channels: length of a matching key (lite).
         width: channels of the object path at 1/16, 1/8 and 1/4 (lite).
@@ -61,6 +62,7 @@ class AgssConfig:
     small_object: int = 48
     small_object_max_side: int = 960
     small_object_enlargement: float = 2.0
+    small_frame: int = 480
     max_enlargement: float = 1.5
     key_channels: int = 64
     width: tuple[int, int, int] = _WIDTH
@@ -124,10 +126,10 @@ class AgssConfig:
 
 RANGES: dict[str, tuple[float, float]] = {
     "max_side": (16, 4096), "small_object": (0, 1024), "small_object_max_side": (16, 4096),
-    "small_object_enlargement": (1.0, 8.0), "max_enlargement": (1.0, 8.0), "key_channels": (8, 512),
-    "width": (1, 512), "temperature": (1e-4, 10.0), "window": (0, 64), "evidence_threshold": (0.0, 1.0),
-    "target_threshold": (0.0, 1.0), "top_k": (0, 4096), "cutoff": (0.0, 100.0), "human_weight": (0.01, 100.0),
-    "max_references": (1, 64), "max_recent": (0, 10), "recent_stride": (1, 1000),
+    "small_object_enlargement": (1.0, 8.0), "small_frame": (16, 4096), "max_enlargement": (1.0, 8.0),
+    "key_channels": (8, 512), "width": (1, 512), "temperature": (1e-4, 10.0), "window": (0, 64),
+    "evidence_threshold": (0.0, 1.0), "target_threshold": (0.0, 1.0), "top_k": (0, 4096), "cutoff": (0.0, 100.0),
+    "human_weight": (0.01, 100.0), "max_references": (1, 64), "max_recent": (0, 10), "recent_stride": (1, 1000),
 }  # fmt: skip
 """Least and most of every number; a file of weights from somewhere cannot ask for more memory or time than this."""
 

@@ -54,7 +54,8 @@ class Geometry:
         scale = min(config.max_enlargement, config.max_side / max(height, width))
         if 0 < object_side * scale < config.small_object:
             wanted = min(config.small_object / object_side, config.small_object_max_side / max(height, width))
-            scale = max(scale, min(config.small_object_enlargement, wanted))
+            most = max(config.small_object_enlargement, config.small_frame / max(height, width))
+            scale = max(scale, min(most, wanted))
         cells = math.floor if config.published_grid else round
         rows, columns = (max(stride, cells(side * scale / stride) * stride) for side in (height, width))
         return cls(height, width, (rows, columns), (rows // mask_stride, columns // mask_stride))

@@ -27,7 +27,7 @@ from serverless.function.scenes import Scenes
 @functools.cache
 def quick_network():
     """`lite` as shipped, at the size of the small test frames."""
-    return load_model("lite", small_object_enlargement=1.0, max_enlargement=1.0)
+    return load_model("lite", small_object_enlargement=1.0, small_frame=16, max_enlargement=1.0)
 
 
 class Lines(logging.Handler):

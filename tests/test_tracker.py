@@ -284,11 +284,14 @@ def test_every_network_tracks(name, scene):
         ((240, 320), 60, (352, 480)),
         ((240, 320), 20, (480, 640)),
         ((240, 320), 28, (416, 544)),
+        ((96, 160), 40, (144, 240)),
+        ((96, 160), 16, (288, 480)),
+        ((96, 160), 4, (288, 480)),
     ],
 )
 def test_small_objects_are_looked_at_more_closely(lite, size, side, working):
     mask = np.zeros(size, bool)
-    mask[100 : 100 + side, 100 : 100 + side] = True
+    mask[20 : 20 + side, 20 : 20 + side] = True
     tracker = Tracker(lite)
     tracker.add(np.zeros((*size, 3), np.uint8), {1: mask})
     assert tracker.geometry.working == working

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not engines.installed("onnx"), reason="needs the
 
 @functools.cache
 def onnx_network():
-    network = load_model("lite", small_object_enlargement=1.0, max_enlargement=1.0)
+    network = load_model("lite", small_object_enlargement=1.0, small_frame=16, max_enlargement=1.0)
     assert use_engine(network, "auto", threads=1) == "onnx"
     return network
 

@@ -28,7 +28,7 @@ REQUESTS = int(os.environ.get("AGSS_REQUESTS", "400"))
 def test_memory_is_flat_over_many_requests_with_objects_coming_and_going():
     torch.manual_seed(0)
     network = build_network(
-        dataclasses.replace(preset("lite"), small_object_enlargement=1.0, max_enlargement=1.0)
+        dataclasses.replace(preset("lite"), small_object_enlargement=1.0, small_frame=16, max_enlargement=1.0)
     ).eval()
     function = Function(Scenes(network, FeatureCache(40_000)))
     clips = [Clip(3, size=(48, 64), seed=seed, speed=1) for seed in range(4)]
