@@ -260,6 +260,7 @@ def test_the_numbers_of_the_last_evaluation_are_shown(operator, data):
     ExecutionStore.create(STORE, data._doc.id).set(LAST, last)
     text = shown(ask(operator, data, "on_load"))
     assert "identity kept 94%" in text
+    assert "| 1 clip | 0.720 | 0.710 | 0.730 |" in text
     assert "| person 1 | 0.720 | 0.710 | 0.730 |" in text
 
 

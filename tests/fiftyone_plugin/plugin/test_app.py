@@ -310,8 +310,8 @@ def test_the_numbers_of_an_evaluation_are_seen_in_the_panel(window, app, walkers
     window.get_by_text("Last evaluation").wait_for()
     window.get_by_text("person 7").last.scroll_into_view_if_needed()
     look(window, "numbers")
-    row = f"dataset {last['JF']:.3f} {last['J']:.3f} {last['F']:.3f}"
-    assert row in " ".join(window.get_by_role("row").filter(has_text="dataset").first.inner_text().split())
+    row = f"1 clip {last['JF']:.3f} {last['J']:.3f} {last['F']:.3f}"
+    assert row in " ".join(window.get_by_role("row").filter(has_text="1 clip").first.inner_text().split())
 
 
 def size_of(dataset):
