@@ -40,8 +40,8 @@ class Shown:
         if not first <= frame <= last:
             ctx.ops.notify(f"Frame {frame} is not in this clip, which shows frames {first} to {last} of the video.")
             return
-        images = {} if self.clip.is_video else {"images": True}
-        ctx.trigger(f"{PLUGIN}/go_to_frame", {"frame_number": frame, **images})
+        of_images = {} if self.clip.is_video else {"sample": self.clip.samples[frame - 1]}
+        ctx.trigger(f"{PLUGIN}/go_to_frame", {"frame_number": frame, **of_images})
 
 
 def in_groups(ctx: foo.ExecutionContext) -> bool:

@@ -18,17 +18,25 @@
     }
 
     useHooks() {
-      const { modalLooker, dynamicGroupCurrentElementIndex: page, shouldRenderImaVidLooker } = window.__fos__;
+      const { modalLooker, modalSelector, dynamicGroupCurrentElementIndex: page, shouldRenderImaVidLooker } = window.__fos__;
       const value = useValue();
-      const turn = window.recoil.useRecoilCallback(({ set }) => (number) => set(page, number), []);
+      // The number of the page alone would not change the image.
+      const turn = window.recoil.useRecoilCallback(({ set }) => (number, sample) => {
+        set(page, number);
+        set(modalSelector, (open) => ({ ...open, id: sample }));
+      }, []);
       const player = () => value(modalLooker);
       const video = {
         ready: () => player()?.seekToFrame && player().state?.loaded,
         at: () => player().frameNumber,
         go: (number) => player().seekToFrame(number),
       };
-      const pages = { ready: () => player()?.state?.loaded, at: () => value(page), go: turn };
-      return { shown: (images) => (images ? pages : video), played: () => value(shouldRenderImaVidLooker(true)) };
+      const pages = (sample) => ({
+        ready: () => player()?.state?.loaded,
+        at: () => (value(modalSelector)?.id === sample ? value(page) : null),
+        go: (number) => turn(number, sample),
+      });
+      return { shown: (sample) => (sample ? pages(sample) : video), played: () => value(shouldRenderImaVidLooker(true)) };
     }
 
     async execute({ params, hooks }) {
@@ -36,12 +44,12 @@
       document.querySelector('[data-cy="panel-tab-fo-sample-modal-plugin"]')?.click();
       // The player of Annotate mode takes no frame from outside.
       document.querySelector('[data-cy="explore"]')?.click();
-      const { frame_number: wanted, images } = params;
+      const { frame_number: wanted, sample } = params; // of a sequence of images that of the frame
       const end = Date.now() + PATIENCE;
       // A video that has just been opened returns to its beginning once more, so one look is not enough.
       for (let held = 0; held < 4; await pause(INTERVAL)) {
-        if (images && hooks.played()) return executeOperator("set_frame_number", { frame_number: wanted });
-        const shown = hooks.shown(images);
+        if (sample && hooks.played()) return executeOperator("set_frame_number", { frame_number: wanted });
+        const shown = hooks.shown(sample);
         held = shown.ready() && shown.at() === wanted ? held + 1 : 0;
         if (held === 0 && shown.ready()) shown.go(wanted);
         if (Date.now() > end) throw new Error("Open a video to go to one of its frames.");

@@ -225,7 +225,7 @@ def test_of_images_in_groups_the_group_is_shown(operator, images):
         operator, images, "jump", {"field": "tracks"}, params=click, view=view._serialize(), current_sample=opened
     )
     steps = [(name, params) for name, params in messages if name != "show_panel_output"]
-    assert steps == [("@agss/vos/go_to_frame", {"frame_number": 2, "images": True})]
+    assert steps == [("@agss/vos/go_to_frame", {"frame_number": 2, "sample": one(images, "east", 1)})]
 
 
 def test_images_that_make_no_sequence_say_what_is_missing(operator, images):
