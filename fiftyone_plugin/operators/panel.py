@@ -28,6 +28,7 @@ BUTTONS = (
     ("evaluate_tracking", "Evaluate", "straighten"),
     ("export_training", "Export", "download"),
 )
+BARE = "No object with an index in this clip yet: draw objects on some frames, then press **Track**."
 LISTED = 5  # places to look at
 ROW, AROUND = 26, 90  # pixels: of an object, and above and below them all
 FEWEST = 3  # rows that the bar of colours needs
@@ -157,7 +158,7 @@ class TrackingScores(foo.Panel):
                 steps.btn("back", label="Previous", icon="navigate_before", on_click=self.back, variant="outlined")
                 steps.btn("forward", label="Next", icon="navigate_next", on_click=self.forward, variant="outlined")
         elif fields:
-            panel.md(state.problem or "This field holds no object with an index in this clip.", name="bare")
+            panel.md(state.problem or BARE, name="bare")
         if numbers := _numbers(ctx, state.sample):
             panel.md(numbers, name="numbers")
         if in_groups(ctx):
@@ -201,10 +202,11 @@ def _numbers(ctx: foo.ExecutionContext, sample: str | None) -> str:
         "|---|---|---|---|",
         f"| {count(len(last['clips']), 'clip')} | {last['JF']:.3f} | {last['J']:.3f} | {last['F']:.3f} |",
     ]
-    for clip in last["clips"]:
-        if clip["sample"] == sample:
-            lines += [
-                f"| {name} | {score['JF']:.3f} | {score['J']:.3f} | {score['F']:.3f} |"
-                for name, score in clip["objects"].items()
-            ]
+    here = [clip for clip in last["clips"] if clip["sample"] == sample]
+    for clip in here:
+        part = f" ({clip['clip']})" if len(here) > 1 else ""
+        lines += [
+            f"| {name}{part} | {score['JF']:.3f} | {score['J']:.3f} | {score['F']:.3f} |"
+            for name, score in clip["objects"].items()
+        ]
     return "\n".join(lines)

@@ -245,7 +245,7 @@ def test_the_order_of_images_is_kept_with_the_field(images):
 def test_what_is_gone_is_not_shown(operator, data):
     gone = data.first().id
     data.delete_samples([gone])
-    assert "no object with an index" in shown(ask(operator, data, "on_load", current_sample=gone))
+    assert "No object with an index" in shown(ask(operator, data, "on_load", current_sample=gone))
 
 
 def test_the_numbers_of_the_last_evaluation_are_shown(operator, data):
@@ -262,6 +262,10 @@ def test_the_numbers_of_the_last_evaluation_are_shown(operator, data):
     assert "identity kept 94%" in text
     assert "| 1 clip | 0.720 | 0.710 | 0.730 |" in text
     assert "| person 1 | 0.720 | 0.710 | 0.730 |" in text
+    parts = [{**clip, "clip": f"street.mp4, frames {part}"} for part in ("1 to 2", "3 to 6")]
+    ExecutionStore.create(STORE, data._doc.id).set(LAST, {**last, "clips": parts})
+    text = shown(ask(operator, data, "on_load"))
+    assert "| person 1 (street.mp4, frames 3 to 6) | 0.720 | 0.710 | 0.730 |" in text
 
 
 def test_a_dataset_without_tracks_says_what_to_do(operator):
