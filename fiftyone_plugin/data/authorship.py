@@ -5,7 +5,8 @@ A person made a label that is a keyframe, and every other label but two kinds:
 - *untouched* ones: a tracking run wrote them (`tracked`) and nobody has changed them since;
 - *filled* ones: FiftyOne's App wrote them. Who draws or moves an object in its Annotate mode makes a keyframe, and the
   App copies the label onto the frames after it and interpolates to the keyframe before it, with `keyframe=False`. Such
-  a label lies exactly where the keyframes of its track put it; a label that lies elsewhere is somebody's.
+  a label lies exactly where the keyframes of its track put it; a label that lies elsewhere is somebody's. Of a tracked
+  mask the App may change some numbers of the box only, while the others stay as the run wrote them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.columns import read_columns
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.labels import Label, is_keyframe, is_only_moved, is_untouched
+from fiftyone_plugin.data.labels import Label, box_of_run, is_keyframe, is_only_moved, is_untouched
 
 SAME = 1e-6
 """Parts of the frame within which two outlines are the same."""
@@ -63,12 +64,13 @@ class Authors:
         """The authors of labels that were read already, with their frames."""
         return cls((frame, _place(label)) for frame, label in labels)
 
-    def fills(self, frame: int, *place: object) -> bool:
+    def fills(self, frame: int, *place: object, run: list[float] | None = None) -> bool:
         """Whether the App put a label where it is, going by the keyframes of its track.
 
         Args:
             frame: from 0.
             place: the attributes `PLACE`.
+            run: the box that a tracking run gave it, whose numbers may stand beside those of the keyframes.
         """
         keyframe, instance, name, index, where = place
         keyframes = self._keyframes.get(_track(instance, name, index), [])
@@ -81,11 +83,16 @@ class Authors:
             (low, before), (high, behind) = around
             expected.append(before + (behind - before) * ((frame - low) / (high - low)))
         outline = _outline(where)
-        return any(one.shape == outline.shape and np.allclose(one, outline, rtol=0, atol=SAME) for one in expected)
+        tracked = outline + np.inf if run is None else _outline(run)
+        return any(
+            one.shape == outline.shape and bool(np.all(_same(one, outline) | _same(tracked, outline)))
+            for one in expected
+        )
 
     def filled(self, frame: int, label: Label) -> bool:
         """Whether the App put this label where it is; it leaves the mask of a label alone when it moves its box."""
-        return self.fills(frame, *_place(label)) and is_only_moved(label) and not is_untouched(label)
+        there = self.fills(frame, *_place(label), run=box_of_run(label))
+        return there and is_only_moved(label) and not is_untouched(label)
 
     def drew(self, frame: int, label: Label) -> bool:
         """Whether a person drew or changed this label here; what a run copied from another field was not drawn here."""
@@ -112,6 +119,10 @@ def _place(label: Label) -> tuple[Any, ...]:
 
 def _track(instance: object, name: object, index: object) -> Track:
     return ("instance", str(instance)) if instance else ("index", str(name), str(index))
+
+
+def _same(one: Outline, other: Outline) -> npt.NDArray[np.bool_]:
+    return np.isclose(one, other, rtol=0, atol=SAME)
 
 
 def _outline(place: object) -> Outline:

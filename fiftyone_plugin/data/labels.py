@@ -86,10 +86,11 @@ def fingerprint(label: fo.Detection) -> str:
     """The mark `tracked` of a label that a run writes, so that it shows when somebody edits it.
 
     The part before the point changes with the box, the mask, the class, and when the label is made a keyframe; the part
-    after it with the mask and the class only.
+    after it with the mask and the class only. Behind a colon follow the numbers of the box.
     """
     whole, inside = _prints(label)
-    return f"{whole}{'k' if is_keyframe(label) else ''}.{inside}"
+    box = ",".join(f"{number:.9f}" for number in label.bounding_box)
+    return f"{whole}{'k' if is_keyframe(label) else ''}.{inside}:{box}"
 
 
 def is_untouched(label: Label) -> bool:
@@ -97,13 +98,20 @@ def is_untouched(label: Label) -> bool:
     mark = _mark(label)
     if mark is None:
         return False
-    return mark == (fingerprint(label) if "." in mark else _prints(label)[0])  # marks once had one part
+    known = mark.partition(":")[0]  # marks once had no box, and first one part
+    return known == (fingerprint(label).partition(":")[0] if "." in known else _prints(label)[0])
 
 
 def is_only_moved(label: Label) -> bool:
     """Whether nothing but the box can have changed since a run wrote this label; true of labels of no run."""
     mark = _mark(label)
-    return mark is None or mark.split(".")[1:] == [_prints(label)[1]]
+    return mark is None or mark.partition(":")[0].split(".")[1:] == [_prints(label)[1]]
+
+
+def box_of_run(label: Label) -> list[float] | None:
+    """The box that a run wrote; None for labels of no run, or of one that did not note it."""
+    numbers = (_mark(label) or "").partition(":")[2]
+    return [float(number) for number in numbers.split(",")] if numbers else None
 
 
 def _mark(label: Label) -> str | None:

@@ -20,7 +20,7 @@ from fiftyone_plugin.data.collections import unfiltered
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.identity import Name, ObjectNames, numbered
 from fiftyone_plugin.data.labels import Label, decode_label
-from fiftyone_plugin.data.progress import Progress, count
+from fiftyone_plugin.data.progress import Progress, count, listed
 from fiftyone_plugin.data.reading import labels_in, read_values
 from fiftyone_plugin.exchange.naming import folder_name
 
@@ -33,7 +33,8 @@ class Exported:
     """What was written.
 
     Attributes:
-        sequences: names of the folders.
+        folder: where it is.
+        sequences: names of the folders in it.
         frames: with masks.
         partial: frames left out because a human drew only some of their objects.
         overlapping: pixels that belong to several objects; the smallest one has them.
@@ -41,6 +42,7 @@ class Exported:
         failed: names of clips that could not be written, and why.
     """
 
+    folder: str
     sequences: list[str] = field(default_factory=list)
     frames: int = 0
     partial: int = 0
@@ -50,13 +52,15 @@ class Exported:
 
     def __str__(self) -> str:
         """The outcome in sentences."""
-        parts = [f"{count(len(self.sequences), 'sequence')} with masks on {count(self.frames, 'frame')} written."]
+        names = f" to {self.folder}: {listed(self.sequences)}" if self.sequences else ""
+        written = f"{count(len(self.sequences), 'sequence')} with masks on {count(self.frames, 'frame')} written"
+        parts = [f"{written}{names}."]
         if self.partial:
             parts.append(f"{count(self.partial, 'frame')} left out: only some of their objects were drawn by a human.")
         if self.overlapping:
             parts.append(f"{count(self.overlapping, 'pixel')} belonged to several objects and went to the smallest.")
         if self.bare:
-            parts.append(f"Nothing to write in {', '.join(self.bare[:5])}.")
+            parts.append(f"Nothing to write in {listed(self.bare)}.")
         return " ".join([*parts, *(f"Failed: {name}: {reason}" for name, reason in self.failed.items())])
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,7 +112,7 @@ class Exporter:
             raise ConfigError("no folder was given; say where to write, such as /data/export.")
         self._root, self._format = root.expanduser(), FORMATS[self._layout]
         self._collection, self._clips, self._labels, self._which = collection, clips, labels, which
-        self.exported = Exported()
+        self.exported = Exported(str(self._root))
 
     @property
     def result(self) -> dict[str, Any]:

@@ -9,8 +9,11 @@ from fiftyone_plugin.data.clips import Clip
 
 
 def folder_name(clip: Clip) -> str:
-    """A clip's name, made fit for a file system: the video's, of a part with its frames, or the images' group's."""
+    """A clip's name, made fit for a file system: the video's, of a part with its frames, or the images' group's.
+
+    Frames are counted from 1 as everywhere in FiftyOne, so that a part is found again there.
+    """
     text = Path(clip.paths[0]).stem if clip.is_video else clip.name.split("/")[0]
     if clip != clip.whole:
-        text += f" {clip.first} to {clip.last}"
+        text += f" frames {clip.first + 1} to {'end' if clip.last is None else clip.last + 1}"
     return file_name(text)

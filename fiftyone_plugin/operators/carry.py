@@ -11,8 +11,7 @@ from fiftyone.core.collections import SampleCollection
 from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.collections import readable, unfiltered
 from fiftyone_plugin.data.fields import MASKS, input_field, label_fields
-from fiftyone_plugin.operators.common import Base, Job, choose_field, chosen_order
-from fiftyone_plugin.review.scores import track_fields
+from fiftyone_plugin.operators.common import Base, Job, choose_tracks, chosen_order
 from fiftyone_plugin.track.carrying import Carrying
 
 
@@ -23,14 +22,14 @@ class ApplyToTrack(Base):
     LABEL = "Apply to the track"
     ICON = "track"
     DESCRIPTION = "Carry a changed class, index or attribute of a tracked label on to the frames after it"
+    WRITES = True
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Add the field to the form, and say what will be carried on."""
         chosen = _selected(ctx)
         known = label_fields(view, MASKS)
         field = next((one["field"].removeprefix("frames.") for one in ctx.selected_labels or []), None)
-        tracked = next(iter(track_fields(ctx.dataset)), None)
-        choose_field(inputs, view, "label_field", "Tracks", MASKS[:1], default=field if field in known else tracked)
+        choose_tracks(ctx, inputs, view, "label_field", "Tracks", field if field in known else None)
         what = "The selected labels" if chosen else "Every label that says something else than those before it"
         inputs.view(
             "what",

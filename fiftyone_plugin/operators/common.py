@@ -14,10 +14,12 @@ from fiftyone.operators.message import GeneratedMessage
 from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import AgssError
+from fiftyone_plugin import PLUGIN
 from fiftyone_plugin.data.collections import flat
-from fiftyone_plugin.data.fields import label_fields
+from fiftyone_plugin.data.fields import MASKS, label_fields
 from fiftyone_plugin.data.order import Order, order_for
 from fiftyone_plugin.data.progress import Progress
+from fiftyone_plugin.review.scores import track_fields
 
 STORE, STOP = "agss-vos", "stop"
 PAUSE = 0.5  # seconds between two reports of progress
@@ -46,6 +48,7 @@ class Base(foo.Operator):
     LABEL = ""
     ICON = ""
     DESCRIPTION = ""
+    WRITES = False  # labels, which an open video may show
 
     @property
     def config(self) -> foo.OperatorConfig:
@@ -108,7 +111,13 @@ class Base(foo.Operator):
 
     def done(self, ctx: foo.ExecutionContext, result: dict[str, Any]) -> Iterator[GeneratedMessage]:
         """What the App does afterwards."""
+        yield from self.renew(ctx)
+
+    def renew(self, ctx: foo.ExecutionContext) -> Iterator[GeneratedMessage]:
+        """Let the App read what was written."""
         yield ctx.ops.reload_dataset()
+        if self.WRITES and ctx.current_sample:
+            yield ctx.trigger(f"{PLUGIN}/reopen")
 
     def run(self, collection: SampleCollection, delegate: bool, **params: object) -> Any:  # noqa: ANN401
         """Execute from Python.
@@ -149,7 +158,7 @@ class Base(foo.Operator):
         except AgssError as error:
             # The reply has begun, so an exception would only break it off.
             yield ctx.ops.notify(str(error), variant="error")
-            yield ctx.ops.reload_dataset()
+            yield from self.renew(ctx)
             yield self._outcome(ctx, {**job.result, "summary": str(error)})
             return
         yield from self.done(ctx, job.result)
@@ -229,12 +238,28 @@ def choose_field(
     """
     known = label_fields(view, kinds)
     if not known:
-        wanted = ", ".join(kind.__name__ for kind in kinds)
+        wanted = " or ".join(kind.__name__ for kind in kinds)
         dataset = view._dataset
-        of_slice = f" in slice {dataset.group_slice!r}" if dataset.media_type == "group" else ""
-        raise AgssError(f"no label field of the kinds {wanted} is here{of_slice}; draw or import labels first.")
+        where, other = "here", ""
+        if dataset.media_type == "group":
+            where, other = f"in slice {dataset.group_slice!r}", "choose another slice, or "
+        raise AgssError(f"no label field with {wanted} is {where}; {other}draw or import labels first.")
     description = str(options.pop("description", ""))
     choose(inputs, name, known, label, description, **{"default": known[0], "required": True, **options})
+
+
+def choose_tracks(
+    ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection, name: str, label: str,
+    default: str | None = None,
+) -> str | None:  # fmt: skip
+    """A list of fields with masks that begins with a tracked one; returns the name of that.
+
+    Raises:
+        AgssError: there is no field with masks.
+    """
+    tracked = next(iter(track_fields(ctx.dataset)), None)
+    choose_field(inputs, view, name, label, MASKS[:1], default=default or tracked)
+    return tracked
 
 
 def ask_order(inputs: types.Object, view: SampleCollection) -> None:

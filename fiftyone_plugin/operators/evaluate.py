@@ -17,10 +17,18 @@ from fiftyone_plugin.data.clips import Clip, find_clips
 from fiftyone_plugin.data.collections import readable, unfiltered
 from fiftyone_plugin.data.database import guarded
 from fiftyone_plugin.data.fields import MASKS, Field, input_field, label_fields
-from fiftyone_plugin.data.progress import Progress, count
-from fiftyone_plugin.operators.common import STORE, Base, Job, ask_order, choose, choose_field, chosen_order
+from fiftyone_plugin.data.progress import Progress, count, listed
+from fiftyone_plugin.operators.common import (
+    STORE,
+    Base,
+    Job,
+    ask_order,
+    choose,
+    choose_field,
+    choose_tracks,
+    chosen_order,
+)
 from fiftyone_plugin.review.evaluation import PROTOCOLS, Evaluation, EvaluationRun, write_scores
-from fiftyone_plugin.review.scores import track_fields
 
 SAID = {"davis": "Official semi-supervised protocol of DAVIS", "all": "All frames with ground truth"}
 LAST = "evaluation"
@@ -108,10 +116,9 @@ class EvaluateTracking(Base):
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Add the fields and the key to the form."""
-        tracked = next(iter(track_fields(ctx.dataset)), None)
+        tracked = choose_tracks(ctx, inputs, view, "pred_field", "Tracked field")
         others = [name for name in label_fields(view, MASKS[:1]) if name != tracked]
         others.sort(key=lambda name: "truth" not in name and name != "gt")
-        choose_field(inputs, view, "pred_field", "Tracked field", MASKS[:1], default=tracked)
         choose_field(inputs, view, "gt_field", "Ground truth", MASKS[:1], default=others[0] if others else None)
         inputs.str("eval_key", label="Evaluation key", default="tracking", description="Names the evaluation")
         choose(
@@ -249,5 +256,5 @@ def _sentence(found: dict[str, Any], protocol: str) -> str:
         f"{count(objects, 'object')} in {count(len(found['clips']), 'clip')}; identity kept {found['identity']:.1%}, "
         f"{count(found['switches'], 'switch', 'switches')}."
     )
-    words += f" Nothing to score in {', '.join(found['bare'][:5])}." if found["bare"] else ""
+    words += f" Nothing to score in {listed(found['bare'])}." if found["bare"] else ""
     return words + "".join(f" Failed: {name}: {reason}" for name, reason in found["failed"].items())

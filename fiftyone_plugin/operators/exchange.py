@@ -16,7 +16,7 @@ from fiftyone_plugin.data.collections import readable
 from fiftyone_plugin.data.fields import MASKS, input_field
 from fiftyone_plugin.exchange.exporting import LAYOUTS, Exporter, Which
 from fiftyone_plugin.exchange.importing import FORMATS, Importer
-from fiftyone_plugin.operators.common import Base, Job, ask_order, choose, choose_field, chosen_order
+from fiftyone_plugin.operators.common import Base, Job, ask_order, choose, choose_tracks, chosen_order
 
 
 class ExportTraining(Base):
@@ -29,7 +29,7 @@ class ExportTraining(Base):
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Add field, folder and layout to the form."""
-        choose_field(inputs, view, "label_field", "Field with masks", MASKS[:1])
+        choose_tracks(ctx, inputs, view, "label_field", "Field with masks")
         inputs.str("export_dir", label="Folder", required=True, description="On the machine that runs FiftyOne")
         choose(
             inputs, "layout", LAYOUTS, "Layout", default="davis",
@@ -98,6 +98,7 @@ class ImportAnnotations(Base):
     LABEL = "Import annotations"
     ICON = "import"
     DESCRIPTION = "Exact masks of a DAVIS or YouTube-VOS folder, or of CVAT's video XML, as labels"
+    WRITES = True
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """The form; whole datasets only, as files name the clips."""

@@ -17,7 +17,7 @@ from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.evaluate import LAST
 from fiftyone_plugin.operators.review import THRESHOLD
-from fiftyone_plugin.operators.shown import Shown, shown_in
+from fiftyone_plugin.operators.shown import Shown, in_groups, shown_in
 from fiftyone_plugin.operators.step import FIELD
 from fiftyone_plugin.review.queue import Entry, doubts, entries
 from fiftyone_plugin.review.scores import read_timeline, traces, track_fields
@@ -28,6 +28,7 @@ BUTTONS = (
     ("evaluate_tracking", "Evaluate", "straighten"),
     ("export_training", "Export", "download"),
 )
+BARE = "No object with an index in this clip yet: draw objects on some frames, then press **Track**."
 LISTED = 5  # places to look at
 ROW, AROUND = 26, 90  # pixels: of an object, and above and below them all
 FEWEST = 3  # rows that the bar of colours needs
@@ -78,16 +79,23 @@ class TrackingScores(foo.Panel):
     def jump(self, ctx: foo.ExecutionContext) -> None:
         """Go to the frame that was clicked, opening the clip if it is not."""
         frame = ctx.params.get("x")
-        if isinstance(frame, int) and (shown := shown_in(ctx, ctx.panel.state.field)) is not None:
+        state = ctx.panel.state
+        if isinstance(frame, int) and (shown := shown_in(ctx, state.field, state.looked)) is not None:
             shown.go(ctx, frame)
+
+    def look(self, ctx: foo.ExecutionContext) -> None:
+        """Follow to the sample of an open group that is looked at; none once it is closed."""
+        if (sample := ctx.params.get("sample")) != ctx.panel.state.looked:
+            ctx.panel.state.looked = sample
+            self._show(ctx)
 
     def forward(self, ctx: foo.ExecutionContext) -> None:
         """Go to the next place to look at."""
-        ctx.trigger(f"{PLUGIN}/step_to_doubt", {"step": 1})
+        ctx.trigger(f"{PLUGIN}/step_to_doubt", {"step": 1, "sample": ctx.panel.state.looked})
 
     def back(self, ctx: foo.ExecutionContext) -> None:
         """Go to the place before."""
-        ctx.trigger(f"{PLUGIN}/step_to_doubt", {"step": -1})
+        ctx.trigger(f"{PLUGIN}/step_to_doubt", {"step": -1, "sample": ctx.panel.state.looked})
 
     def _show(self, ctx: foo.ExecutionContext) -> None:
         # Every assignment is a message to the App, which draws anew: each value is set once, and FiftyOne says several
@@ -95,7 +103,7 @@ class TrackingScores(foo.Panel):
         state = ctx.panel.state
         problem, shown = "", None
         try:
-            shown = shown_in(ctx, state.field)
+            shown = shown_in(ctx, state.field, state.looked)
         except AgssError as error:
             problem = str(error)
         version = [ctx.dataset.name, state.field, problem, shown and _version(ctx, shown)]
@@ -150,9 +158,11 @@ class TrackingScores(foo.Panel):
                 steps.btn("back", label="Previous", icon="navigate_before", on_click=self.back, variant="outlined")
                 steps.btn("forward", label="Next", icon="navigate_next", on_click=self.forward, variant="outlined")
         elif fields:
-            panel.md(state.problem or "This field holds no object with an index in this clip.", name="bare")
+            panel.md(state.problem or BARE, name="bare")
         if numbers := _numbers(ctx, state.sample):
             panel.md(numbers, name="numbers")
+        if in_groups(ctx):
+            panel.view("looked", types.View(component="AgssLooked", composite_view=True, on_look=self.look))
         return types.Property(panel)
 
 
@@ -190,12 +200,13 @@ def _numbers(ctx: foo.ExecutionContext, sample: str | None) -> str:
         "",
         "| | J&F | J | F |",
         "|---|---|---|---|",
-        f"| dataset | {last['JF']:.3f} | {last['J']:.3f} | {last['F']:.3f} |",
+        f"| {count(len(last['clips']), 'clip')} | {last['JF']:.3f} | {last['J']:.3f} | {last['F']:.3f} |",
     ]
-    for clip in last["clips"]:
-        if clip["sample"] == sample:
-            lines += [
-                f"| {name} | {score['JF']:.3f} | {score['J']:.3f} | {score['F']:.3f} |"
-                for name, score in clip["objects"].items()
-            ]
+    here = [clip for clip in last["clips"] if clip["sample"] == sample]
+    for clip in here:
+        part = f" ({clip['clip']})" if len(here) > 1 else ""
+        lines += [
+            f"| {name}{part} | {score['JF']:.3f} | {score['J']:.3f} | {score['F']:.3f} |"
+            for name, score in clip["objects"].items()
+        ]
     return "\n".join(lines)

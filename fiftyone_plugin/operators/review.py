@@ -16,7 +16,7 @@ from fiftyone_plugin.data.clips import Clip, find_clips
 from fiftyone_plugin.data.collections import readable, unfiltered
 from fiftyone_plugin.data.fields import MASKS, input_field
 from fiftyone_plugin.data.progress import Progress, count
-from fiftyone_plugin.operators.common import Base, Job, ask_order, choose_field, chosen_order
+from fiftyone_plugin.operators.common import Base, Job, ask_order, choose_tracks, chosen_order
 from fiftyone_plugin.review.queue import (
     Entry,
     check_review_field,
@@ -26,7 +26,6 @@ from fiftyone_plugin.review.queue import (
     review_field,
     write_queue,
 )
-from fiftyone_plugin.review.scores import track_fields
 
 THRESHOLD, LIMIT = LOW, 200
 
@@ -41,8 +40,7 @@ class ReviewQueue(Base):
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Add field, threshold and the view's name to the form."""
-        tracked = next(iter(track_fields(ctx.dataset)), None)
-        choose_field(inputs, view, "field", "Tracked field", MASKS[:1], default=tracked)
+        choose_tracks(ctx, inputs, view, "field", "Tracked field")
         inputs.float(
             "threshold", label="Scores below", default=THRESHOLD, min=0, max=1,
             description="Lost objects, jumps and disagreeing directions are listed whatever their score",

@@ -40,18 +40,30 @@ class Shown:
         if not first <= frame <= last:
             ctx.ops.notify(f"Frame {frame} is not in this clip, which shows frames {first} to {last} of the video.")
             return
-        images = {} if self.clip.is_video else {"images": True}
-        ctx.trigger(f"{PLUGIN}/go_to_frame", {"frame_number": frame, **images})
+        of_images = {} if self.clip.is_video else {"sample": self.clip.samples[frame - 1]}
+        ctx.trigger(f"{PLUGIN}/go_to_frame", {"frame_number": frame, **of_images})
 
 
-def shown_in(ctx: foo.ExecutionContext, field: str | None) -> Shown | None:
+def in_groups(ctx: foo.ExecutionContext) -> bool:
+    """Whether what is opened is a group, of which one sample is looked at."""
+    return "group" in (ctx.view.media_type, ctx.dataset.media_type)
+
+
+def shown_in(ctx: foo.ExecutionContext, field: str | None, looked: str | None = None) -> Shown | None:
     """What is open, else selected, else first; None where that is nothing, or was deleted.
+
+    Args:
+        ctx: of the App.
+        field: with the tracks.
+        looked: the sample of an open group that is looked at, which `ctx` does not know.
 
     Raises:
         AgssError: images that make no sequence.
     """
     view = ctx.view
-    shown = ctx.current_sample or next(iter(ctx.selected or ()), None) or (view.first().id if len(view) else None)
+    shown = looked or ctx.current_sample or next(iter(ctx.selected or ()), None)
+    if shown is None and len(view):
+        shown = view.first().id
     if shown is None or field is None:
         return None
     if flat(ctx.dataset).media_type == "video":

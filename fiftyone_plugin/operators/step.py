@@ -10,7 +10,7 @@ from fiftyone_plugin.data.collections import flat, unfiltered
 from fiftyone_plugin.data.fields import field_of
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.review import THRESHOLD
-from fiftyone_plugin.operators.shown import shown_in
+from fiftyone_plugin.operators.shown import in_groups, shown_in
 from fiftyone_plugin.review.queue import Entry, doubts, entries
 from fiftyone_plugin.review.scores import track_fields
 
@@ -29,12 +29,12 @@ class StepToDoubt(foo.Operator):
         )
 
     def execute(self, ctx: foo.ExecutionContext) -> None:
-        """Take a step: `step` is 1 or -1."""
+        """Take a step: `step` is 1 or -1, `sample` what is looked at, where that may be another than the open one."""
         store = ExecutionStore.create(STORE, ctx.dataset._doc.id)
         fields = track_fields(ctx.dataset)
         field = store.get(FIELD) if store.get(FIELD) in fields else next(iter(fields), None)
         try:
-            shown = shown_in(ctx, field)
+            shown = shown_in(ctx, field, ctx.params.get("sample") if in_groups(ctx) else None)
         except AgssError as error:
             ctx.ops.notify(str(error), variant="error")
             return

@@ -39,6 +39,7 @@ class TrackObjects(Base):
     LABEL = "Track objects"
     ICON = "track"
     DESCRIPTION = "Masks of every object in every frame, from the masks, polygons or boxes of some frames"
+    WRITES = True
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Add fields, direction, model and the order of images to the form."""

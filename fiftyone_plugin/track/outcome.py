@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fiftyone_plugin.data.progress import count
+from fiftyone_plugin.data.progress import count, listed
 from fiftyone_plugin.track.models import DEFAULT
 
 DIRECTIONS = ("both", "forward", "backward")
@@ -46,6 +46,7 @@ class Summary:
     """What a run came to.
 
     Attributes:
+        clips: that were to be tracked.
         tracked: clips that got masks now.
         complete: clips of which every mask was there already.
         shared: clips that other workers tracked meanwhile.
@@ -59,6 +60,7 @@ class Summary:
         stopped: whether somebody asked to stop before the end.
     """
 
+    clips: int = 0
     tracked: int = 0
     complete: int = 0
     shared: int = 0
@@ -73,25 +75,27 @@ class Summary:
 
     def __str__(self) -> str:
         """The outcome in sentences."""
-        done = "tracked to the end" if self.stopped else "tracked"
-        what = f"{count(self.objects, 'object')}, {count(self.frames, 'frame')}"
-        parts = [f"{count(self.tracked, 'clip')} {done}: {what}."]
+        parts = [self._done()]
         if self.complete:
             parts.append(f"{count(self.complete, 'clip')} had been tracked before.")
         if self.shared:
             parts.append(f"{count(self.shared, 'clip')} tracked by other workers meanwhile.")
         if self.bare:
-            parts.append(f"{count(len(self.bare), 'clip')} without a label to start from: {_some(self.bare)}.")
+            parts.append(f"{count(len(self.bare), 'clip')} without a label to start from: {listed(self.bare)}.")
         for name, reason in self.failed.items():
             parts.append(f"Failed: {name}: {reason}")
-        if self.stopped:
-            parts.append("Stopped as asked; what was tracked is kept, run it again to continue.")
         return " ".join([*parts, *self.notes])
+
+    def _done(self) -> str:
+        what = f"{count(self.objects, 'object')}, {count(self.frames, 'frame')}"
+        if not self.stopped:
+            return f"{count(self.tracked, 'clip')} tracked: {what}."
+        left = self.clips - self.tracked - self.complete - self.shared - len(self.bare) - len(self.failed)
+        return (
+            f"Stopped as asked with {left} of {count(self.clips, 'clip')} still to do. What was tracked is kept "
+            f"({what}); run it again to continue."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with the sentences as `summary`."""
         return {**self.__dict__, "summary": str(self)}
-
-
-def _some(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

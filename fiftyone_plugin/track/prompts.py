@@ -189,7 +189,7 @@ def read_prompts(
 
     Args:
         source: the clip.
-        frames: frame number from 0, value of the input field, value of the output field (None if it is the same).
+        frames: frame number from 0, value of the input field, value of the output field; one object where that is one.
         scope: of made-up instances, see `Identities`.
         authors: of the labels of the input field, and of those of the output field.
 
@@ -233,11 +233,14 @@ def _drawn_in(
         written = {*(getattr(output, "shown", None) or ()), *(getattr(output, "ended", None) or ())}
         if deleted := written - {label.instance_id for label in labels_in(output)}:
             reading.ended[number] = deleted
-    sightings = [HumanLabel(number, label, False) for label in labels_in(given) if authors[0].drew(number, label)]
+    same = given is output
+    given = None if same else given
+    # Copies of what was drawn elsewhere stand for it in tracks that are tracked from, but not in the output beside it.
+    sightings = [HumanLabel(number, label, False) for label in labels_in(given) if authors[0].by_person(number, label)]
     for label in labels_in(output):
         if label.instance_id and label.index is not None:
             reading.known.setdefault(label.instance_id, int(label.index))
-        if authors[1].drew(number, label):
+        if authors[1].by_person(number, label) if same else authors[1].drew(number, label):
             sightings.append(HumanLabel(number, label, True))
     return sightings
 
@@ -293,4 +296,4 @@ def read_frames(
             yield number, value, None
     if output is not None:
         for number, (value,) in read_values(dataset, clip.whole, output):
-            yield number, None, value
+            yield number, value if output.name == given.name else None, value

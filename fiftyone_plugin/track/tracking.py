@@ -91,7 +91,7 @@ class TrackingRun:
         self._weights = fingerprint(self._network)
         self._stop, self._asked = stop, time.monotonic()
         self._boxes = self._empty = 0
-        self.summary = Summary()
+        self.summary = Summary(len(self.clips))
 
     @property
     def result(self) -> dict[str, Any]:

@@ -158,6 +158,22 @@ def test_moving_a_tracked_mask_in_the_app_leaves_no_frozen_ones(annotated, scene
     assert found[2].bounding_box != after.tolist()
 
 
+@pytest.mark.parametrize("moved", [(0, 1), (0,), (3,)])
+def test_numbers_of_a_box_that_the_app_writes_one_by_one_are_nobodys(annotated, little_network, moved):
+    """An Annotate mode that stayed open during a run writes only what it believes to change: x and y, or less."""
+    list(TrackingRun(annotated, Settings("gt", "tracks"), little_network))
+    sample = annotated.first()
+    sample.frames[1]["tracks"].detections[0].bounding_box = [0.31, 0.32, 0.33, 0.34]
+    for number in (2, 3, 4):
+        box = sample.frames[number]["tracks"].detections[0].bounding_box
+        for place in moved:
+            box[place] = (0.31, 0.32, 0.33, 0.34)[place]
+    sample.frames[5]["tracks"].detections[0].bounding_box[0] += 0.01  # of a keyframe
+    sample.frames[7]["tracks"].detections[0].bounding_box[0] += 0.01  # by somebody else
+    sample.save()
+    assert whose(annotated, Field("tracks", True)) == [0, 4, 6]
+
+
 def test_a_mask_that_was_edited_in_its_place_is_a_persons(annotated, little_network):
     """Also of an object that stands still, whose box is that of the keyframe."""
     list(TrackingRun(annotated, Settings("gt", "tracks"), little_network))

@@ -28,7 +28,7 @@ def test_masks_survive_the_way_to_cvat_and_back(operator, data, scene, tmp_path)
     out = tmp_path / "out"
     result = operator("export_training")(data, "gt", str(out), layout="cvat")
     assert (result["sequences"], result["frames"], result["overlapping"]) == (["a", "b"], 2 * FRAMES, 0)
-    assert result["summary"] == "2 sequences with masks on 8 frames written."
+    assert result["summary"] == f"2 sequences with masks on 8 frames written to {out}: a, b."
     for name in ("a", "b"):
         assert {path.name for path in (out / name).iterdir()} == {f"{name}.mp4", "annotations.xml"}
         assert (out / name / f"{name}.mp4").read_bytes() == (tmp_path / f"{name}.mp4").read_bytes()

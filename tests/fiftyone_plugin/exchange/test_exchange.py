@@ -136,8 +136,9 @@ def test_where_objects_overlap_the_smaller_one_shows_and_it_is_told(operator, sc
 def test_parts_of_a_video_are_written_apart(operator, data, scene, tmp_path, layout):
     parts = data.limit(1).to_clips([[(1, 2), (3, 4)]])
     result = operator("export_training")(parts, "gt", str(tmp_path / "out"), layout=layout)
-    assert result["sequences"] == ["a_0_to_1", "a_2_to_3"]
+    assert result["sequences"] == ["a_frames_1_to_2", "a_frames_3_to_4"]
     assert result["frames"] == FRAMES
+    assert f"written to {tmp_path / 'out'}: a_frames_1_to_2, a_frames_3_to_4." in result["summary"]
     if layout == "davis":
         second = open_dataset(tmp_path / "out", layout)[1]
         assert [path.stem for path in second.frames] == ["00002", "00003"]

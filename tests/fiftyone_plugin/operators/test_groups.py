@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import fiftyone as fo
 import fiftyone.operators as foo
@@ -77,7 +78,9 @@ def test_forms_offer_the_fields_of_the_slice(operator, grouped, scenes, name):
 
 
 def test_a_slice_of_images_says_that_it_has_no_labels(operator, grouped):
-    assert "in slice 'front'" in form(operator, "track_objects", grouped, "front")["refusal"]["view"]["description"]
+    for name in FORMS:
+        refusal = form(operator, name, grouped, "front")["refusal"]["view"]["description"]
+        assert "in slice 'front'; choose another slice, or draw" in refusal
 
 
 def test_the_active_slice_is_tracked(operator, grouped):
@@ -112,6 +115,39 @@ def test_the_panel_shows_the_open_sample_of_any_slice(operator, grouped, active)
     result = asyncio.run(execute_or_delegate_operator(panel.uri, asked))
     result.raise_exceptions()
     assert "2 objects, 4 frames" in json.dumps(result.executor.to_json()["requests"])
+
+
+def messages(operator, name, view, group_slice, opened, **params):
+    """What the App is told: (operator, parameters) of each message."""
+    found = operator(name)
+    asked = {**request(view, group_slice, **params), "operator_uri": found.uri, "current_sample": opened}
+    result = asyncio.run(execute_or_delegate_operator(found.uri, asked))
+    result.raise_exceptions()
+    return [(call["operator_uri"], call["params"]) for call in result.executor.to_json()["requests"]]
+
+
+def test_the_panel_and_the_keys_follow_to_the_slice_that_is_looked_at(operator, grouped):
+    """FiftyOne names the sample by which a group was opened, whichever of its slices is shown."""
+    opened = grouped.first().id
+    grouped.group_slice = "right"
+    sample = grouped.first()
+    sample["name"] = "other"
+    sample.filepath = str(Path(sample.filepath).with_name("right.mp4"))
+    sample.frames[3] = fo.Frame(gt=fo.Detections(detections=[fo.Detection(label="a", index=1, confidence=0.1)]))
+    sample.save()
+    looked, grouped.group_slice = sample.id, "left"
+    panel = {"panel_id": "p", "panel_state": {"field": "gt"}, "sample": looked}
+    told = messages(operator, "tracking_scores", grouped, "left", opened, __method__="look", **panel)
+    assert {"looked": looked} in [params["state"] for name, params in told if name == "patch_panel_state"]
+    assert "**right.mp4**" in json.dumps(told)
+    assert "AgssLooked" in json.dumps(told)
+    panel["panel_state"]["looked"] = looked
+    found = dict(messages(operator, "tracking_scores", grouped, "left", opened, __method__="forward", **panel))
+    assert found["@agss/vos/step_to_doubt"] == {"step": 1, "sample": looked}
+    found = dict(messages(operator, "step_to_doubt", grouped, "left", opened, step=1, sample=looked))
+    assert found["@agss/vos/go_to_frame"] == {"frame_number": 3}
+    found = dict(messages(operator, "step_to_doubt", grouped, "left", opened, step=1))
+    assert "Nothing to look at" in found["notify"]["message"]
 
 
 def test_a_slice_is_exported_and_imported(operator, grouped, tmp_path):

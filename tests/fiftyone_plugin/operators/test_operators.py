@@ -35,9 +35,9 @@ def _small(little_network, monkeypatch):
     monkeypatch.setattr("fiftyone_plugin.track.tracking.load_network", lambda *_: little_network)
 
 
-def from_app(operator, dataset, **params):
+def from_app(operator, dataset, opened=None, **params):
     """The messages that the App gets, as (operator, parameters)."""
-    request = {"dataset_name": dataset.name, "operator_uri": operator.uri, "params": params}
+    request = {"dataset_name": dataset.name, "operator_uri": operator.uri, "params": params, "current_sample": opened}
     result = asyncio.run(execute_or_delegate_operator(operator.uri, request))
     result.raise_exceptions()
     assert result.is_generator
@@ -104,6 +104,16 @@ def test_the_app_gets_progress_a_reload_and_the_summary(operator, data):
     assert names[0] == "set_progress"
     assert names[-2:] == ["reload_dataset", "show_output"]
     assert messages[-1][1]["results"]["summary"].startswith("1 clip tracked")
+
+
+def test_what_is_open_is_opened_anew_after_its_labels_were_written(operator, data):
+    """An Annotate mode that goes on with the labels it knew undoes by their places, and so takes others away."""
+    opened = data.first().id
+    track = {"input_annotation_field": "gt", "output_annotation_field": "tracks"}
+    names = [name for name, _ in from_app(operator("track_objects"), data, opened, **track)]
+    assert names[-3:] == ["reload_dataset", "@agss/vos/reopen", "show_output"]
+    names = [name for name, _ in from_app(operator("review_queue"), data, opened, field="tracks", threshold=0)]
+    assert "@agss/vos/reopen" not in names
 
 
 def test_only_the_selected_samples(operator, data):

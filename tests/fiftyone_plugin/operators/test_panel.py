@@ -225,7 +225,7 @@ def test_of_images_in_groups_the_group_is_shown(operator, images):
         operator, images, "jump", {"field": "tracks"}, params=click, view=view._serialize(), current_sample=opened
     )
     steps = [(name, params) for name, params in messages if name != "show_panel_output"]
-    assert steps == [("@agss/vos/go_to_frame", {"frame_number": 2, "images": True})]
+    assert steps == [("@agss/vos/go_to_frame", {"frame_number": 2, "sample": one(images, "east", 1)})]
 
 
 def test_images_that_make_no_sequence_say_what_is_missing(operator, images):
@@ -245,7 +245,7 @@ def test_the_order_of_images_is_kept_with_the_field(images):
 def test_what_is_gone_is_not_shown(operator, data):
     gone = data.first().id
     data.delete_samples([gone])
-    assert "no object with an index" in shown(ask(operator, data, "on_load", current_sample=gone))
+    assert "No object with an index" in shown(ask(operator, data, "on_load", current_sample=gone))
 
 
 def test_the_numbers_of_the_last_evaluation_are_shown(operator, data):
@@ -260,7 +260,12 @@ def test_the_numbers_of_the_last_evaluation_are_shown(operator, data):
     ExecutionStore.create(STORE, data._doc.id).set(LAST, last)
     text = shown(ask(operator, data, "on_load"))
     assert "identity kept 94%" in text
+    assert "| 1 clip | 0.720 | 0.710 | 0.730 |" in text
     assert "| person 1 | 0.720 | 0.710 | 0.730 |" in text
+    parts = [{**clip, "clip": f"street.mp4, frames {part}"} for part in ("1 to 2", "3 to 6")]
+    ExecutionStore.create(STORE, data._doc.id).set(LAST, {**last, "clips": parts})
+    text = shown(ask(operator, data, "on_load"))
+    assert "| person 1 (street.mp4, frames 3 to 6) | 0.720 | 0.710 | 0.730 |" in text
 
 
 def test_a_dataset_without_tracks_says_what_to_do(operator):

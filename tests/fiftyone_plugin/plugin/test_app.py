@@ -94,6 +94,23 @@ def street(walkers, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def pair(walkers):
+    """The video in two slices of a group; one has a doubtful person, the other a doubtful dog."""
+    dataset = fo.Dataset("pair", persistent=True)
+    dataset.add_group_field("group", default="left")
+    group = fo.Group()
+    for side, label, number in (("left", "person", 3), ("right", "dog", 9)):
+        sample = fo.Sample(walkers.first().filepath, group=group.element(side))
+        box = [0.1, 0.1, 0.2, 0.2]
+        doubtful = fo.Detection(label=label, bounding_box=box, index=1, confidence=0.1)
+        sample.frames[number] = fo.Frame(tracks=fo.Detections(detections=[doubtful]))
+        dataset.add_sample(sample)
+    dataset.compute_metadata()
+    yield dataset
+    dataset.delete()
+
+
+@pytest.fixture(scope="module")
 def app(walkers):
     """Address of an App of our own."""
     port = free_port()
@@ -310,8 +327,8 @@ def test_the_numbers_of_an_evaluation_are_seen_in_the_panel(window, app, walkers
     window.get_by_text("Last evaluation").wait_for()
     window.get_by_text("person 7").last.scroll_into_view_if_needed()
     look(window, "numbers")
-    row = f"dataset {last['JF']:.3f} {last['J']:.3f} {last['F']:.3f}"
-    assert row in " ".join(window.get_by_role("row").filter(has_text="dataset").first.inner_text().split())
+    row = f"1 clip {last['JF']:.3f} {last['J']:.3f} {last['F']:.3f}"
+    assert row in " ".join(window.get_by_role("row").filter(has_text="1 clip").first.inner_text().split())
 
 
 def size_of(dataset):
@@ -331,3 +348,34 @@ def test_the_panel_shows_a_sequence_of_images_and_leads_to_the_image(window, app
     expected = street.match({"order": 10}).first().id
     wait_until(lambda: expected in window.url, window)
     look(window, "image")
+
+
+def test_in_dynamic_groups_the_panel_turns_to_the_image(window, app, street):
+    window.goto(f"{app}/street?view=sequences")
+    window.locator("[data-cy=looker]").first.wait_for()
+    window.wait_for_timeout(2000)
+    look(window, "sequences")
+    open_panel(window)
+    window.get_by_text(f"7 objects, {FRAMES} frames, 8 with a score below 0.65").wait_for()
+    window.locator(".js-plotly-plot .nsewdrag").first.wait_for(state="attached")
+    window.wait_for_timeout(2000)
+    click_frame(window, 11)
+    expected = street.match({"order": 10}).first().id
+    wait_until(lambda: expected in window.url, window)  # the number of the page alone would not be the image
+    look(window, "page")
+
+
+def test_the_keys_are_about_the_slice_that_is_looked_at(window, app, pair):
+    window.goto(f"{app}/pair?groupId={pair.first().group.id}")
+    window.locator("[data-cy=group-carousel] [data-cy=looker]").nth(1).wait_for()
+    for place, doubt in ((0, "frame 3: low score: person 1"), (1, "frame 9: low score: dog 1")):
+        window.locator("[data-cy=group-carousel] [data-cy=looker]").nth(place).click()
+        wait_until(lambda doubt=doubt: pressed(window, "]", doubt), window)
+    look(window, "slice")
+
+
+def pressed(page, key, text):
+    """Whether a key makes a text appear; the video may still be on its way."""
+    page.keyboard.press(key)
+    page.wait_for_timeout(1500)
+    return page.get_by_text(text).first.is_visible()

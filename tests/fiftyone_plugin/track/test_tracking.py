@@ -199,12 +199,15 @@ def test_somebody_can_stop_a_run(data, video, scene, little_network, monkeypatch
     monkeypatch.setattr(job, "_asked", -10.0)
     list(job)
     assert job.summary.stopped
-    assert f"0 clips tracked to the end: 2 objects, {count(job.summary.frames, 'frame')}. Stopped" in str(job.summary)
-    assert "run it again to continue" in str(job.summary)
+    assert str(job.summary) == (
+        f"Stopped as asked with 1 of 1 clip still to do. What was tracked is kept (2 objects, "
+        f"{count(job.summary.frames, 'frame')}); run it again to continue."
+    )
     assert 0 < len(plain(data, "tracks")) < 10
 
 
-def test_an_edited_prediction_is_a_keyframe_and_renews_only_what_depends_on_it(data, video, scene, track):
+@pytest.mark.parametrize("source", ["gt", "tracks"])
+def test_an_edited_prediction_is_a_keyframe_and_renews_only_what_depends_on_it(data, video, scene, track, source):
     data.add_sample(video_sample(video, {0: drawn(scene, 0), 4: drawn(scene, 4), 9: drawn(scene, 9)}))
     track(data)
     before = plain(data, "tracks")
@@ -214,7 +217,7 @@ def test_an_edited_prediction_is_a_keyframe_and_renews_only_what_depends_on_it(d
     edited.mask[:6] = False
     kept = edited.mask
     sample.save()
-    summary = track(data)
+    summary = track(data, source)
     after = plain(data, "tracks")
     label = data.first().frames[8]["tracks"].detections[0]
     assert np.array_equal(label.mask, kept)
@@ -223,6 +226,17 @@ def test_an_edited_prediction_is_a_keyframe_and_renews_only_what_depends_on_it(d
     for t in range(10):
         unchanged = before[str(video), t + 1] == after[str(video), t + 1]
         assert unchanged == (t not in range(4, 9)), t
+
+
+def test_tracks_can_be_tracked_from(data, video, scene, track):
+    """What was drawn in the field that they were tracked from stands in them as well."""
+    data.add_sample(video_sample(video, {0: drawn(scene, 0), 4: drawn(scene, 4)}))
+    track(data)
+    assert (track(data, "tracks", "others").frames, track(data, "tracks", "tracks").complete) == (10, 1)
+    sample = data.first()
+    for t in (0, 4, 9):
+        first, second = (masks_of(sample, t, field, SIZE) for field in ("tracks", "others"))
+        assert all(np.array_equal(first[index], second[index]) for index in first), t
 
 
 def test_what_is_drawn_while_a_run_goes_on_stays(data, video, scene, little_network):
