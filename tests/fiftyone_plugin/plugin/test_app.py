@@ -169,8 +169,15 @@ def open_operator(page, label):
 
 
 def open_panel(page):
-    page.get_by_title("New panel").first.click()
-    page.get_by_text("Tracking scores").first.click()
+    chosen = page.get_by_text("Tracking scores").first
+
+    def offered():
+        page.get_by_title("New panel").first.click()  # lost while the page is being loaded
+        page.wait_for_timeout(500)
+        return chosen.is_visible()
+
+    wait_until(offered, page)
+    chosen.click()
 
 
 def click_frame(page, number):
