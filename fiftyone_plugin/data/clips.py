@@ -45,6 +45,11 @@ class Clip:
         return self.samples[0]
 
     @property
+    def media_type(self) -> str:
+        """FiftyOne's name for what its samples are."""
+        return "video" if self.is_video else "image"
+
+    @property
     def whole(self) -> Clip:
         """All frames of the video."""
         return replace(self, first=0, last=None)

@@ -32,5 +32,9 @@ def readable(collection: SampleCollection) -> SampleCollection:
 
 def unfiltered(view: SampleCollection) -> SampleCollection:
     """All samples and labels of the dataset behind a readable view."""
-    dataset = view._dataset
-    return dataset if dataset.media_type != "group" else dataset.select_group_slices(media_type=view.media_type)
+    return every_slice(view._dataset, view.media_type)
+
+
+def every_slice(dataset: SampleCollection, kind: str) -> SampleCollection:
+    """All samples of a dataset, of a grouped one those of a media type."""
+    return dataset if dataset.media_type != "group" else dataset.select_group_slices(media_type=kind)

@@ -9,7 +9,7 @@ import fiftyone.operators.types as types
 from fiftyone.core.collections import SampleCollection
 
 from fiftyone_plugin.data.clips import find_clips
-from fiftyone_plugin.data.collections import readable, unfiltered
+from fiftyone_plugin.data.collections import every_slice, readable, unfiltered
 from fiftyone_plugin.data.fields import MASKS, input_field, label_fields
 from fiftyone_plugin.operators.common import Base, Job, choose_tracks, chosen_order
 from fiftyone_plugin.track.carrying import Carrying
@@ -26,7 +26,7 @@ class ApplyToTrack(Base):
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Add the field to the form, and say what will be carried on."""
-        chosen = _selected(ctx)
+        view, chosen = _looked_at(ctx, view), _selected(ctx)
         known = label_fields(view, MASKS)
         field = next((one["field"].removeprefix("frames.") for one in ctx.selected_labels or []), None)
         choose_tracks(ctx, inputs, view, "label_field", "Tracks", field if field in known else None)
@@ -41,12 +41,12 @@ class ApplyToTrack(Base):
 
     def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check; then go clip by clip."""
-        given = ctx.params
+        given, view = ctx.params, _looked_at(ctx, view)
         samples = readable(view)
         tracks = input_field(samples, given.get("label_field", ""), MASKS[:1])
         chosen = given.get("label_ids") or _selected(ctx)
         clips = find_clips(view, *chosen_order(view, given, tracks.name))
-        here = {one["sample_id"] for one in ctx.selected_labels or []} or {ctx.current_sample} - {None}
+        here = _here(ctx) or {ctx.current_sample}
         found = [clip for clip in clips if here.intersection(clip.samples)]
         return Carrying(unfiltered(samples), found or clips, tracks, chosen or None)
 
@@ -78,6 +78,19 @@ class ApplyToTrack(Base):
             AgssError: what was wrong.
         """
         return self.run(sample_collection, delegate, label_field=label_field, label_ids=label_ids)
+
+
+def _here(ctx: foo.ExecutionContext) -> set[str]:
+    """The samples of the selected labels."""
+    return {one["sample_id"] for one in ctx.selected_labels or []}
+
+
+def _looked_at(ctx: foo.ExecutionContext, view: SampleCollection) -> SampleCollection:
+    """The view, or where labels in another slice of an open group are selected, these samples."""
+    here = _here(ctx)
+    if ctx.dataset.media_type != "group" or not here.difference(readable(view).values("id")):
+        return view
+    return every_slice(ctx.dataset, ctx.dataset[next(iter(here))].media_type).select(list(here))
 
 
 def _selected(ctx: foo.ExecutionContext) -> list[str]:

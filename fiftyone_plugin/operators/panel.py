@@ -11,7 +11,7 @@ from fiftyone.operators.store import ExecutionStore
 from agss_model.errors import AgssError
 from fiftyone_plugin import PLUGIN
 from fiftyone_plugin.data.clips import Clip
-from fiftyone_plugin.data.collections import flat, unfiltered
+from fiftyone_plugin.data.collections import every_slice
 from fiftyone_plugin.data.fields import field_of
 from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.operators.common import STORE
@@ -118,7 +118,7 @@ class TrackingScores(foo.Panel):
 
     def _fill(self, ctx: foo.ExecutionContext, clip: Clip) -> None:
         state = ctx.panel.state
-        dataset = unfiltered(flat(ctx.dataset))
+        dataset = every_slice(ctx.dataset, clip.media_type)
         field = field_of(dataset, state.field)
         timeline = read_timeline(dataset, clip, field)
         state.title = (
@@ -168,7 +168,7 @@ class TrackingScores(foo.Panel):
 
 def _version(ctx: foo.ExecutionContext, shown: Shown) -> list[object]:
     """Changes with everything that is read of a clip."""
-    samples = unfiltered(flat(ctx.dataset)).select(list(shown.clip.samples))
+    samples = every_slice(ctx.dataset, shown.clip.media_type).select(list(shown.clip.samples))
     path = "frames.last_modified_at" if shown.clip.is_video else "last_modified_at"
     return [shown.clip.key, len(shown.clip.samples), str(samples.bounds(path)[1])]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import fiftyone as fo
 import fiftyone.operators as foo
 
 from fiftyone_plugin import PLUGIN
 from fiftyone_plugin.data.clips import Clip, find_clips
-from fiftyone_plugin.data.collections import flat, unfiltered
+from fiftyone_plugin.data.collections import every_slice, flat
 from fiftyone_plugin.data.order import known_order
 
 
@@ -66,14 +67,21 @@ def shown_in(ctx: foo.ExecutionContext, field: str | None, looked: str | None = 
         shown = view.first().id
     if shown is None or field is None:
         return None
-    if flat(ctx.dataset).media_type == "video":
+    if _is_video(ctx.dataset, shown):
         sample = shown
         if any(getattr(view, kind, False) for kind in ("_is_clips", "_is_frames", "_is_patches")):
             sample = next(iter(view.select(shown).values("sample_id")), None)
-        paths = unfiltered(flat(ctx.dataset)).select(sample).values("filepath") if sample else []
+        paths = every_slice(ctx.dataset, "video").select(sample).values("filepath") if sample else []
         support = view.select(shown).values("support")[0] if sample and getattr(view, "_is_clips", False) else None
         clip = Clip(Path(paths[0]).name, (sample,), (paths[0],), True) if paths else None
         return Shown(shown, clip, support=tuple(support) if support else None) if clip else None
     played = bool(getattr(view, "_is_dynamic_groups", False))
     clips = find_clips(view) if played else find_clips(ctx.dataset, *known_order(ctx.dataset, field))
     return next((Shown(shown, clip, played) for clip in clips if shown in clip.samples), None)
+
+
+def _is_video(dataset: fo.Dataset, shown: str) -> bool:
+    """Whether what is shown is of a video, also where the grid shows a slice of images."""
+    if dataset.media_type != "group":
+        return bool(dataset.media_type == "video")
+    return bool(len(every_slice(dataset, "video").select(shown)) or flat(dataset).media_type == "video")

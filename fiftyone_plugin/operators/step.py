@@ -6,7 +6,7 @@ import fiftyone.operators as foo
 from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import AgssError
-from fiftyone_plugin.data.collections import flat, unfiltered
+from fiftyone_plugin.data.collections import every_slice
 from fiftyone_plugin.data.fields import field_of
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.review import THRESHOLD
@@ -40,7 +40,7 @@ class StepToDoubt(foo.Operator):
             return
         if shown is None or field is None:
             return
-        dataset = unfiltered(flat(ctx.dataset))
+        dataset = every_slice(ctx.dataset, shown.clip.media_type)
         found = entries(doubts(dataset, shown.clip, field_of(dataset, field), THRESHOLD), joined=True)
         if shown.support:
             found = [entry for entry in found if shown.support[0] <= entry.worst + 1 <= shown.support[1]]

@@ -12,7 +12,7 @@ from fiftyone.core.collections import SampleCollection
 
 from fiftyone_plugin.data.authorship import PLACE, Authors
 from fiftyone_plugin.data.clips import Clip
-from fiftyone_plugin.data.collections import flat
+from fiftyone_plugin.data.collections import every_slice, flat
 from fiftyone_plugin.data.columns import read_columns
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.identity import ABSENT, Name, ObjectNames, lost_in
@@ -48,8 +48,17 @@ class Timeline:
 
 
 def track_fields(dataset: fo.Dataset) -> list[str]:
-    """Fields of the frames of videos, or of images, that can hold tracks; those that this plugin wrote first."""
-    collection = flat(dataset)
+    """Fields of the frames of videos, or of images, that can hold tracks; those that this plugin wrote first.
+
+    Of a grouped dataset those of the active slice, and where that is of images without any, those of the videos.
+    """
+    found = _fields(flat(dataset))
+    if not found and dataset.media_type == "group" and "video" in dataset.group_media_types.values():
+        found = _fields(every_slice(dataset, "video"))
+    return found
+
+
+def _fields(collection: SampleCollection) -> list[str]:
     if collection.media_type not in ("video", "image"):
         return []
     of_frames = collection.media_type == "video"

@@ -54,8 +54,8 @@ def request(view, group_slice=None, **params):
     return {"dataset_name": view._dataset.name, "view": stages, "group_slice": group_slice, "params": params}
 
 
-def form(operator, name, view, group_slice=None):
-    context = foo.ExecutionContext(request(view, group_slice))
+def form(operator, name, view, group_slice=None, **more):
+    context = foo.ExecutionContext(request(view, group_slice) | more)
     return operator(name).resolve_type(context, "inputs").to_json()["type"]["properties"]
 
 
@@ -104,17 +104,37 @@ def test_videos_in_dynamic_groups_are_tracked_queued_and_evaluated(operator, sce
     assert operator("evaluate_tracking")(scenes, "tracks", "truth")["JF"] == 1
 
 
-@pytest.mark.parametrize("active", ["left", "right"])
-def test_the_panel_shows_the_open_sample_of_any_slice(operator, grouped, active):
+@pytest.mark.parametrize(("active", "grid"), [("left", "left"), ("right", "right"), ("right", "front")])
+def test_the_panel_shows_the_open_sample_of_any_slice(operator, grouped, active, grid):
     run(operator, grouped, active, input_annotation_field="gt", output_annotation_field="tracks")
     grouped.group_slice = active
     panel = operator("tracking_scores")
-    asked = request(grouped, active)
+    asked = request(grouped, grid)
     asked["params"] = {"panel_id": "p", "__method__": "on_load", "panel_state": {}}
     asked |= {"operator_uri": panel.uri, "current_sample": grouped.first().id}
     result = asyncio.run(execute_or_delegate_operator(panel.uri, asked))
     result.raise_exceptions()
     assert "2 objects, 4 frames" in json.dumps(result.executor.to_json()["requests"])
+
+
+@pytest.mark.parametrize("grid", ["left", "front"])
+def test_what_is_changed_in_another_slice_than_the_grids_is_carried_on(operator, grouped, grid):
+    run(operator, grouped, "right", input_annotation_field="gt", output_annotation_field="tracks")
+    grouped.group_slice = "right"
+    sample = grouped.first()
+    changed = sample.frames[2]["tracks"].detections[0]
+    changed.label = "renamed"
+    sample.save()
+    found = operator("apply_to_track")
+    chosen = {"label_id": changed.id, "sample_id": sample.id, "frame_number": 2, "field": "frames.tracks"}
+    asked = request(grouped, grid, label_field="tracks") | {"operator_uri": found.uri, "selected_labels": [chosen]}
+    assert "refusal" not in form(operator, "apply_to_track", grouped, grid, selected_labels=[chosen])
+    result = asyncio.run(execute_or_delegate_operator(found.uri, asked))
+    result.raise_exceptions()
+    list(result.result)  # the App asks until there is no more
+    sample.reload()
+    said = [[one.label for one in sample.frames[n]["tracks"].detections].count("renamed") for n in (1, 2, 3, 4)]
+    assert said == [0, 1, 1, 1]
 
 
 def messages(operator, name, view, group_slice, opened, **params):
