@@ -157,9 +157,10 @@ def _sorted(entries: list[tuple[object, str, str]], sort_field: str | None) -> I
         raise ViewError(f"the values of {sort_field!r} cannot be ordered ({error}); use numbers or texts.") from error
     for (rank, _, path), (following, _, other) in pairwise(entries):
         if rank == following:
+            alike = f"have the same {sort_field} ({rank})" if sort_field else "are one file or have the same numbers"
             raise ViewError(
-                f"{Path(path).name} and {Path(other).name} have the same {sort_field or 'name'} ({rank}), so their "
-                "order is unknown; if they belong to different sequences, say by which field (group_field)."
+                f"{Path(path).name} and {Path(other).name} {alike}, so their order is unknown; if they belong to "
+                "different sequences, say by which field (group_field)."
             )
     return ((sample, path) for _, sample, path in entries)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import av
 import fiftyone as fo
 import numpy as np
@@ -73,6 +75,18 @@ def test_patches_and_frames_are_no_clips(data, scene, tmp_path):
     data.compute_metadata()
     frames = data.to_frames(sample_frames=True, output_dir=str(tmp_path / "frames"))
     assert "single frames of videos" in refused(frames)
+
+
+@pytest.mark.parametrize("names", ["1.png 01.png", "1.png 1.png"])
+def test_images_whose_names_do_not_tell_their_order(scene, tmp_path, names):
+    images, (path, *_) = fo.Dataset(), write_images(tmp_path / "images", scene, 1)
+    for name in names.split():
+        shutil.copy(path, tmp_path / name)
+        images.add_sample(fo.Sample(filepath=str(tmp_path / name), gt=drawn(scene, 0)))
+    first, second = names.split()
+    said = f"{first} and {second} are one file or have the same numbers, so their order is unknown"
+    assert said in refused(images)
+    images.delete()
 
 
 def test_images_in_an_unknown_order(scene, tmp_path):
