@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from agss_model.tracker import Tracker
     from agss_model.video import open_source
     from agss_model.weights.registry import load_model
+
+# torch's threads wait for each other by spinning, hundreds of times a frame. Where another process has a core, they
+# keep each other from it, and a frame takes ten times as long; so they sleep soon. This is read when torch is loaded.
+if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
+    os.environ["GOMP_SPINCOUNT"] = "2000"
 
 __version__ = "0.2.0"
 __all__ = ["FrameResult", "Tracker", "__version__", "load_model", "open_source"]

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+
+import pytest
 
 
 def test_importing_the_model_needs_torch_numpy_and_opencv_only():
@@ -27,3 +30,19 @@ print("fine")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "fine"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "2000 None"), ({"GOMP_SPINCOUNT": "7"}, "7 None"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None ACTIVE")],
+)
+def test_waiting_threads_sleep_unless_somebody_says_otherwise(given, expected):
+    """Set before torch is loaded, whose threads read it then."""
+    code = (
+        "import sys, os, agss_model\n"
+        "assert 'torch' not in sys.modules\n"
+        "print(*map(os.environ.get, ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY')))"
+    )
+    left = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=left | given)
+    assert done.stdout.strip() == expected, done.stderr
