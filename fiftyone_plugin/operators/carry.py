@@ -88,7 +88,7 @@ def _here(ctx: foo.ExecutionContext) -> set[str]:
 def _looked_at(ctx: foo.ExecutionContext, view: SampleCollection) -> SampleCollection:
     """The view, or where labels in another slice of an open group are selected, these samples."""
     here = _here(ctx)
-    if ctx.dataset.media_type != "group" or not here.difference(readable(view).values("id")):
+    if not here or ctx.dataset.media_type != "group" or len(readable(view).select(list(here))) == len(here):
         return view
     return every_slice(ctx.dataset, ctx.dataset[next(iter(here))].media_type).select(list(here))
 
