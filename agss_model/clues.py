@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from agss_model.losses import soft_iou
+from agss_model.memory import ReferenceCells, fringe, moments
 from agss_model.network.base import AGSSVOS, Features, Reference, Sighting
-from agss_model.regions import Regions, count
 
 NAMES = (
     "certainty", "unsure_inside", "unsure_outside", "outline", "agreement", "change",
@@ -40,6 +39,55 @@ _SURE, _UNSURE = 0.8, 0.2
 CONTACT = 0.3
 """Share of the mask's cells beside another object from which two meet."""
 _FAR = 3.0  # of a logarithm: beyond, more makes no difference
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The masks of N objects in one frame, at (h, w) as carried.
+
+    Attributes:
+        found: (N, h, w) float in [0, 1], the masks as far as the objects can be there.
+        moved: (N, h, w) float in [0, 1], the masks of the frame before, aligned by flow.
+        inside: (N, h, w) bool, above one half in `found`.
+        area: (N,) int32, pixels inside.
+        anywhere: (N,) int32, the same without asking whether the object can be there.
+        before: (N,) int32, pixels above one half in `moved`.
+        certainty: (N,) float in [-1, 1], how clearly the pixels inside were decided; -1 where there are none.
+        agreement: (N,) float in [0, 1], soft IoU of `found` with `moved`.
+    """
+
+    found: Tensor
+    moved: Tensor
+    inside: Tensor
+    area: Tensor
+    anywhere: Tensor
+    before: Tensor
+    certainty: Tensor
+    agreement: Tensor
+
+    @classmethod
+    def of(cls, masks: Tensor, within: Tensor, moved: Tensor) -> Regions:
+        """Count what is on the masks of a frame.
+
+        Args:
+            masks: (N, h, w) float in [0, 1], what was found.
+            within: (N, h, w) bool, where each object can be.
+            moved: (N, h, w) float in [0, 1].
+        """
+        above = masks > 0.5
+        inside = above & within
+        found = masks * within
+        area = count(inside)
+        certainty = (found * inside).sum((-2, -1)) / area.clamp_min(1) * 2 - 1
+        overlap = torch.minimum(found, moved).sum((-2, -1))
+        union = found.sum((-2, -1)) + moved.sum((-2, -1)) - overlap
+        agreement = torch.where(union > 0, overlap / union.clamp_min(1e-6), torch.ones_like(union))
+        return cls(found, moved, inside, area, count(above), count(moved > 0.5), certainty, agreement)
+
+
+def count(where: Tensor) -> Tensor:
+    """(N, h, w) bool -> (N,) int32, how many are True; as bytes, which takes a third of the time."""
+    return where.contiguous().view(torch.uint8).sum((-2, -1), dtype=torch.int32)
 
 
 @dataclass(frozen=True)
@@ -196,88 +244,3 @@ def _looks(cells: Tensor, key: Tensor, human: ReferenceCells, before: ReferenceC
         "fringe": thin,
         "motion": torch.where(before.known[0] > 0, step, 0.0).clamp_max(_FAR),
     }
-
-
-@dataclass(frozen=True)
-class ReferenceCells:
-    """R frames and N objects; every tensor is float32. What is not always needed is worked out on request.
-
-    Attributes:
-        key: (R, K, Q) unit length, of the Q cells of each frame.
-        share: (R, N, Q) in [0, 1], how much of each cell is the object's.
-        known: (R, N) 1 where the frame says something of the object and shows it, else 0.
-        area: (R, N) cells.
-        place: (R, N, 2) centre, rows and columns of cells.
-        spread: (R, N, 2) standard deviation of the object's cells around the centre, cells.
-    """
-
-    key: Tensor
-    share: Tensor
-    known: Tensor
-    area: Tensor
-    place: Tensor
-    spread: Tensor
-
-    @classmethod
-    def of(cls, references: Sequence[Reference]) -> ReferenceCells:
-        """Measure one clip's references: at least one, all for the same objects, with keys."""
-        key = torch.stack([r.key[0].float().flatten(1) for r in references])
-        share = torch.stack([_shares(r.value[0]).flatten(1) for r in references])
-        area, place, spread = moments(share, references[0].key.shape[-2:])
-        known = torch.stack([r.known[0] for r in references]) & (area > 0)
-        return cls(key, share, known.float(), area, place, spread)
-
-    @cached_property
-    def look(self) -> Tensor:
-        """(R, N, K) unit length, the mean key of the object's cells."""
-        return F.normalize(self.share @ self.key.transpose(1, 2), dim=2)
-
-    @cached_property
-    def surround(self) -> Tensor:
-        """(R, K) unit length, the mean key of the cells of no object."""
-        free = (1 - self.share.sum(1)).clamp(0, 1)
-        return F.normalize((self.key @ free[:, :, None])[:, :, 0], dim=1)
-
-    @cached_property
-    def fringe(self) -> Tensor:
-        """(R, N) in [0, 1], see `fringe`."""
-        return fringe(self.share)
-
-
-def _shares(value: Tensor) -> Tensor:
-    """(N, V, h, w) of a reference -> (N, h, w) float in [0, 1], how much of each cell is the object's."""
-    if value.dtype != torch.uint8:
-        return value.float().mean(1)
-    return value.sum(1, dtype=torch.int32) / (255 * value.shape[1])
-
-
-def fringe(share: Tensor) -> Tensor:
-    """How thin or ragged objects are for the cells they are seen in: the share that lies in cells half their own.
-
-    Args:
-        share: (..., h * w) float in [0, 1].
-
-    Returns:
-        (...,) in [0, 1].
-    """
-    return (share * (1 - share)).sum(-1) / share.sum(-1).clamp_min(0.1)
-
-
-def moments(share: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor]:
-    """Area, centre and standard deviation of what covers cells.
-
-    Args:
-        share: (..., h * w) float in [0, 1].
-        size: (h, w).
-
-    Returns:
-        (...,) cells, (..., 2) and (..., 2) in cells, rows before columns.
-    """
-    rows = torch.arange(size[0], device=share.device, dtype=torch.float32).repeat_interleave(size[1])
-    columns = torch.arange(size[1], device=share.device, dtype=torch.float32).repeat(size[0])
-    powers = torch.stack([torch.ones_like(rows), rows, columns, rows.square(), columns.square()], 1)
-    sums = share @ powers
-    area, means = sums[..., 0], sums[..., 1:] / sums[..., :1].clamp_min(1e-3)
-    place = means[..., :2]
-    variance = (means[..., 2:] - place.square()).clamp_min(0) + 1 / 12  # a cell is no point
-    return area, place, variance.sqrt()

@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from agss_model.clues import CONTACT, NAMES
+from agss_model.clues import CONTACT, NAMES, Regions
 from agss_model.errors import WeightsError
-from agss_model.regions import Regions, ends, spans
+from agss_model.intervals import ends, spans
 
 LOST = "lost"
 JUMP = "jump"

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from agss_model import tracker_state
-from agss_model.clues import Observer, TrackedFrame
+from agss_model.clues import Observer, Regions, TrackedFrame
 from agss_model.errors import MaskError, MediaError
 from agss_model.flow import FlowEstimator, build_flow
 from agss_model.flow.motion import moved
@@ -31,7 +31,6 @@ from agss_model.memory import Entry, Memory, Recalled
 from agss_model.network.base import AGSSVOS, Features, Question, Sighting
 from agss_model.parts import without_false_parts
 from agss_model.quality import Quality, Trust, assess, reach
-from agss_model.regions import Regions
 from agss_model.results import FrameResult
 from agss_model.timing import Clock
 from agss_model.tracker_state import Seen, Snapshot

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from agss_model.clues import NAMES, ReferenceCells
+from agss_model.clues import NAMES
+from agss_model.memory import ReferenceCells
 from agss_model.network.base import Reference
 from agss_model.tracker import Tracker
 

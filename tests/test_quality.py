@@ -5,7 +5,7 @@ import dataclasses
 import torch
 
 from agss_model import quality
-from agss_model.regions import Regions
+from agss_model.clues import Regions
 
 
 def square(x, y, side=8, value=0.95, size=(40, 60)):

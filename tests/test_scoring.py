@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from agss_model import quality
-from agss_model.clues import AGAINST, NAMES
+from agss_model.clues import AGAINST, NAMES, Regions
 from agss_model.config import preset
 from agss_model.errors import WeightsError
 from agss_model.network import build_network
 from agss_model.quality import HEAD, ScoreHead
-from agss_model.regions import Regions
 from agss_model.tracker import Tracker
 from agss_model.weights.files import save_weights
 from agss_model.weights.fingerprint import fingerprint

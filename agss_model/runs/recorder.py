@@ -1,17 +1,24 @@
-"""Masks and scores written in the background, while the next frame is being tracked."""
+"""What is kept of each frame of a run, and when: masks, scores and the states of the tracker."""
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
 from agss_model.errors import OutputError
+from agss_model.interruption import Interruption
 from agss_model.masks.files import encode_label_map
 from agss_model.results import FrameResult
 from agss_model.runs.scores import append_log, rows_of
+from agss_model.runs.states import States
+from agss_model.tracker import Tracker
+
+SAVE_EVERY = 50  # frames between two states of the tracker on the disk
 
 
 class RunFiles(Protocol):
@@ -26,6 +33,31 @@ class RunFiles(Protocol):
 
     def keep(self, path: Path, data: bytes) -> None:
         """Write a file of the run."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A tracker on its way along frames.
+
+    Attributes:
+        tracker: that goes it.
+        frames: it has yet to go, in its order.
+        states: where its states are kept.
+        told: frames of which a person says something.
+        begun: frames it has gone before.
+    """
+
+    tracker: Tracker
+    frames: range
+    states: States
+    told: Collection[int]
+    begun: int = 0
+
+    def pauses(self, number: int) -> bool:
+        """Whether the state after a frame is kept: every so often, at the end, and before what a person says."""
+        place = self.frames.index(number) + 1
+        following = self.frames[place : place + 1]
+        return (self.begun + place) % SAVE_EVERY == 0 or not following or following[0] in self.told
 
 
 class Recorder:
@@ -47,6 +79,32 @@ class Recorder:
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._thread.start()
+
+    def keep(
+        self, results: Iterable[FrameResult], wanted: Collection[int], stop: Interruption, way: Way | None = None
+    ) -> Iterator[int]:
+        """Hand over the frames that are wanted, as they come; yield their numbers.
+
+        Args:
+            results: tracked frames.
+            wanted: numbers of those to write.
+            stop: whether a person wants to stop; what is done by then is written.
+            way: that the results come from, whose states are kept too; None where no state could go on from here.
+
+        Raises:
+            KeyboardInterrupt: a person wants to stop.
+            OutputError: a frame could not be written.
+        """
+        for result in results:
+            number = result.frame_index
+            if number in wanted:
+                self.put(result)
+                yield number
+            if way is not None and (stop.asked or way.pauses(number)):
+                self.flush()
+                way.states.save(way.tracker, number)
+            if stop.asked:
+                raise KeyboardInterrupt
 
     def put(self, result: FrameResult) -> None:
         """Hand over a frame.

@@ -15,11 +15,11 @@ from agss_model.engines.loading import Engine
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
 from agss_model.interruption import Interruption
-from agss_model.ranges import RangePart, Route, make_route, spans
+from agss_model.ranges import Route, make_route, spans
 from agss_model.results import FrameResult
 from agss_model.runs.folder import RunFolder, Standing
 from agss_model.runs.keyframes import Keyframes
-from agss_model.runs.recorder import Recorder
+from agss_model.runs.recorder import Recorder, Way
 from agss_model.runs.reporting import Report
 from agss_model.runs.scores import Row, read_rows
 from agss_model.runs.showing import Overlay, lacking, show
@@ -29,7 +29,6 @@ from agss_model.video.source import FrameSource, IndexedFrames
 from agss_model.words import printable
 
 MaskNaming = Literal["numbers", "source"]
-SAVE_EVERY = 50  # frames between two states of the tracker on the disk
 
 
 @dataclass(frozen=True)
@@ -124,11 +123,9 @@ class Run:
                 wanted = [number for number in part.frames if number in left]
                 if not wanted:
                     continue
-                one_way = part.order is not None
-                for result in self._along(part, wanted, recorder, stop) if one_way else self._fused(wanted, stop):
-                    if result.frame_index in left:
-                        recorder.put(result)
-                        progress.advance()
+                results, way = self._fused(wanted) if part.order is None else self._along(part.order, wanted)
+                for _ in recorder.keep(results, left, stop, way):
+                    progress.advance()
         seconds = time.perf_counter() - began
         self.folder.publish_scores()
         rows = tuple(read_rows(self.folder.here.scores))
@@ -139,38 +136,25 @@ class Run:
     def _draw(self, rows: tuple[Row, ...]) -> None:
         show(self.source, self.route.frames, self.folder, rows, self.overlay, self.report)
 
-    def _fused(self, wanted: list[int], stop: Interruption) -> Iterator[FrameResult]:
+    def _fused(self, wanted: list[int]) -> tuple[Iterator[FrameResult], None]:
         """The frames from both directions; of a part that was begun, the way back to what is missing is gone again."""
         keyframes = self.keyframes
         results = propagate(
             self.source, keyframes.label_maps, self.engine.network, start=wanted[0], stop=wanted[-1] + 1,
             direction="both", absent=keyframes.absent, flow=self.engine.flow,
         )  # fmt: skip
-        for result in results:
-            yield result
-            if stop.asked:
-                raise KeyboardInterrupt
+        return results, None
 
-    def _along(
-        self, part: RangePart, wanted: list[int], recorder: Recorder, stop: Interruption
-    ) -> Iterator[FrameResult]:
-        """The frames by one tracker, from the nearest state on; states are kept as it goes."""
-        order, maps = part.order or part.frames, self.keyframes.label_maps
+    def _along(self, order: range, wanted: list[int]) -> tuple[Iterator[FrameResult], Way]:
+        """The frames by one tracker, from the nearest state on."""
+        maps, absent = self.keyframes.label_maps, self.keyframes.absent
         given = {number: partial(maps.__getitem__, number) for number in maps}
-        gone = presence_of(maps, self.keyframes.absent).gone
         states = self.folder.states(order, self.asked)
         places = sorted(map(order.index, wanted))
-        tracker, begin = states.before(places[0], self.engine)
-        left = order[begin : places[-1] + 1]
-        told = maps.keys() | self.keyframes.absent.keys()
-        for place, result in enumerate(follow(self.source, given, tracker, left, gone), begin + 1):
-            number, ahead = result.frame_index, order[place : place + 1]
-            yield result
-            if stop.asked or place % SAVE_EVERY == 0 or number == left[-1] or (ahead and ahead[0] in told):
-                recorder.flush()
-                states.save(tracker, number)
-            if stop.asked:
-                raise KeyboardInterrupt
+        tracker, begun = states.before(places[0], self.engine)
+        frames = order[begun : places[-1] + 1]
+        results = follow(self.source, given, tracker, frames, presence_of(maps, absent).gone)
+        return results, Way(tracker, frames, states, maps.keys() | absent.keys(), begun)
 
 
 def make_run(

@@ -10,7 +10,7 @@ import pytest
 from conftest import COUNT, snapshot
 
 from agss_model.masks import object_ids, read_label_map, write_label_map
-from agss_model.runs import run as run_module
+from agss_model.runs import recorder
 from agss_model.tracker import Tracker
 
 
@@ -55,7 +55,7 @@ def redraw(path):
 def test_a_changed_mask_tracks_only_what_depends_on_it(
     agss, clip, tmp_path, counted, monkeypatch, direction, given, changed, again
 ):
-    monkeypatch.setattr(run_module, "SAVE_EVERY", 3)
+    monkeypatch.setattr(recorder, "SAVE_EVERY", 3)
     masks, out, words = give(clip, tmp_path / "given", *given), tmp_path / "out", ["--direction", direction]
     assert track(agss, clip, masks, out, *words).exit_code == 0
     before = snapshot(out / "masks")
@@ -77,7 +77,7 @@ def test_a_changed_mask_tracks_only_what_depends_on_it(
 
 
 def test_a_mask_more_goes_on_from_the_nearest_state(agss, clip, tmp_path, counted, monkeypatch):
-    monkeypatch.setattr(run_module, "SAVE_EVERY", 3)
+    monkeypatch.setattr(recorder, "SAVE_EVERY", 3)
     masks, out = give(clip, tmp_path / "given", 0), tmp_path / "out"
     assert track(agss, clip, masks, out).exit_code == 0
     give(clip, masks, 7)
@@ -165,7 +165,7 @@ def test_a_longer_stretch_goes_on_where_the_shorter_ended(agss, clip, tmp_path, 
 def test_few_states_are_kept(agss, clip, tmp_path, monkeypatch, counted):
     from agss_model.runs import states
 
-    monkeypatch.setattr(run_module, "SAVE_EVERY", 1)
+    monkeypatch.setattr(recorder, "SAVE_EVERY", 1)
     monkeypatch.setattr(states, "MOST", 4)
     masks, out = give(clip, tmp_path / "given", 0), tmp_path / "out"
     assert track(agss, clip, masks, out).exit_code == 0
@@ -222,7 +222,7 @@ def test_all_objects_can_end_and_a_zero_mask_may_stand_beside_the_note(agss, cli
 
 
 def test_saying_that_an_object_is_absent_is_a_correction(agss, clip, tmp_path, counted, monkeypatch):
-    monkeypatch.setattr(run_module, "SAVE_EVERY", 3)
+    monkeypatch.setattr(recorder, "SAVE_EVERY", 3)
     masks, out = give(clip, tmp_path / "given", 0), tmp_path / "out"
     assert track(agss, clip, masks, out).exit_code == 0
     absent(masks, 6, 2)

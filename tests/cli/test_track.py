@@ -9,7 +9,7 @@ import pytest
 from conftest import COUNT, HEIGHT, WIDTH, snapshot
 
 from agss_model.masks import object_ids, read_label_map, write_label_map
-from agss_model.runs import run as job
+from agss_model.runs import recorder
 from agss_model.runs.scores import read_rows
 from agss_model.tracker import Tracker
 from agss_model.video import open_source
@@ -69,7 +69,7 @@ def test_the_given_mask_stands_as_drawn_and_the_objects_are_followed(clip, done)
 
 @pytest.mark.parametrize("kind", ["killed", "interrupted"])
 def test_an_interrupted_run_continues_with_the_same_masks(agss, clip, done, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(job, "SAVE_EVERY", 3)
+    monkeypatch.setattr(recorder, "SAVE_EVERY", 3)
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         if kind == "killed":  # without a chance to save: the state is from an earlier frame
@@ -107,7 +107,7 @@ def test_an_interrupted_run_continues_with_the_same_masks(agss, clip, done, tmp_
 def test_an_unfinished_run_with_missing_traces_goes_on_from_what_is_whole(
     agss, clip, done, tmp_path, monkeypatch, damage
 ):
-    monkeypatch.setattr(job, "SAVE_EVERY", 3)
+    monkeypatch.setattr(recorder, "SAVE_EVERY", 3)
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         break_at(patch, 7, KeyboardInterrupt())
