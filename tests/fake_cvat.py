@@ -358,8 +358,8 @@ class FakeCvat:
         return f"{text}:{hmac.new(self._key + name.encode(), text.encode(), hashlib.sha256).hexdigest()}"
 
     def _open(self, name: str, signed: str) -> Any:
-        text, _, seal = signed.rpartition(":")
-        if hmac.new(self._key + name.encode(), text.encode(), hashlib.sha256).hexdigest() != seal:
+        text, _, signature = signed.rpartition(":")
+        if hmac.new(self._key + name.encode(), text.encode(), hashlib.sha256).hexdigest() != signature:
             raise Refused(400, "Invalid or expired tracker state")
         return json.loads(text.rpartition(":")[0])
 

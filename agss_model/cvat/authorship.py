@@ -4,12 +4,12 @@ This is the one meaning of it, for the job command, the readers and the button; 
 browser, and both are held to one table of cases.
 
 What a machine of ours writes has source `auto`, which CVAT's own page turns into `semi-auto` when somebody edits the
-shape, and carries a seal over all of its content, because CVAT does not do so for attributes, and not for keyframes of
-tracks that a person drew. The seal of a mask lies in the digits of its score; that of a keyframe in the hundredths of a
-pixel of its first three points, so that it survives an export too. It is made of the names of labels and attributes,
-not of their numbers, which differ from task to task.
+shape, and carries a signature over all of its content, because CVAT does not do so for attributes, and not for
+keyframes of tracks that a person drew. The signature of a mask lies in the digits of its score; that of a keyframe in
+the hundredths of a pixel of its first three points, so that it survives an export too. It is made of the names of
+labels and attributes, not of their numbers, which differ from task to task.
 
-    score of a mask   0.ttt ssssss n cccc    confidence, seal, neighbours, check of the digits before it
+    score of a mask   0.ttt ssssss n cccc    confidence, signature, neighbours, check of the digits before it
 
 The check tells an edited shape of ours from one that another program wrote. The neighbours say beside which frames a
 mask was written as well: where one of those is gone, somebody deleted it.
@@ -29,7 +29,7 @@ Author = Literal["ours", "other", "person"]
 
 SOURCE = "auto"
 PREVIOUS, NEXT = 1, 2
-_SEALS, _CHECKS, _WHOLE = 10**6, 10**4, 10**14
+_SIGNATURES, _CHECKS, _WHOLE = 10**6, 10**4, 10**14
 _POINTS = 6  # numbers of a keyframe that carry a digit each
 
 
@@ -57,7 +57,7 @@ def author(item: Json, names: Names) -> Author:
         head = _marked(item)
         if head is None:
             return "other" if item.get("source") == SOURCE else "person"
-        fits = head // 10 % _SEALS == _number(_mask(item, names), _SEALS)
+        fits = head // 10 % _SIGNATURES == _number(_mask(item, names), _SIGNATURES)
         return "ours" if fits and item.get("source") == SOURCE else "person"
     authors = set(keyframe_authors(item, names).values())
     if authors == {"ours"}:
@@ -68,9 +68,9 @@ def author(item: Json, names: Names) -> Author:
 def keyframe_authors(track: Json, names: Names) -> dict[int, Author]:
     """Who made each keyframe of a track, by frame."""
     shapes = in_order(track)
-    sealed = {int(shape["frame"]): _is_sealed(track, shape, shape is shapes[0], names) for shape in shapes}
-    rest: Author = "other" if track.get("source") == SOURCE and not any(sealed.values()) else "person"
-    return {frame: "ours" if ours else rest for frame, ours in sealed.items()}
+    signed = {int(shape["frame"]): _is_signed(track, shape, shape is shapes[0], names) for shape in shapes}
+    rest: Author = "other" if track.get("source") == SOURCE and not any(signed.values()) else "person"
+    return {frame: "ours" if ours else rest for frame, ours in signed.items()}
 
 
 def was_ours(item: Json, names: Names) -> bool:
@@ -83,7 +83,7 @@ def was_ours(item: Json, names: Names) -> bool:
 def was_ours_as(track: Json, drawing: Json, names: Names) -> bool:
     """Whether a machine of ours made a track as the object of a drawing, before a person gave it another label.
 
-    CVAT takes all attributes of the old label away then, and with them every seal.
+    CVAT takes all attributes of the old label away then, and with them every signature.
     """
     if not drawing.get("attributes"):
         return was_ours(track, names)
@@ -94,8 +94,8 @@ def was_ours_as(track: Json, drawing: Json, names: Names) -> bool:
     return was_ours({**track, "label_id": drawing["label_id"], "attributes": fixed, "shapes": shapes}, names)
 
 
-def seal_mask(shape: Json, names: Names, near: int = 0) -> Json:
-    """A mask with its seal.
+def sign_mask(shape: Json, names: Names, near: int = 0) -> Json:
+    """A mask with its signature.
 
     Args:
         shape: as it will be sent; its score is cut to three digits.
@@ -103,12 +103,12 @@ def seal_mask(shape: Json, names: Names, near: int = 0) -> Json:
         near: `PREVIOUS` and `NEXT`, where the frames beside it hold a mask of ours of the same object.
     """
     thousandths = min(math.floor(float(shape.get("score") or 0) * 1000 + 1e-6), 999)
-    head = (thousandths * _SEALS + _number(_mask(shape, names), _SEALS)) * 10 + near
+    head = (thousandths * _SIGNATURES + _number(_mask(shape, names), _SIGNATURES)) * 10 + near
     return {**shape, "source": SOURCE, "score": (head * _CHECKS + _number(head, _CHECKS)) / _WHOLE}
 
 
-def seal_track(track: Json, names: Names, kept: Collection[int] = ()) -> Json:
-    """A track whose keyframes are sealed, except those on the frames `kept`; points move by at most 0.1 pixels."""
+def sign_track(track: Json, names: Names, kept: Collection[int] = ()) -> Json:
+    """A track whose keyframes are signed, except those on the frames `kept`; points move by at most 0.1 pixels."""
     shapes = in_order(track)
     for place, shape in enumerate(shapes):
         if shape["frame"] not in kept:
@@ -163,14 +163,14 @@ def _marked(shape: Json) -> int | None:
     return head if check == _number(head, _CHECKS) else None
 
 
-def _is_sealed(track: Json, shape: Json, first: bool, names: Names) -> bool:
+def _is_signed(track: Json, shape: Json, first: bool, names: Names) -> bool:
     count = min(_POINTS, len(shape["points"]))
     digits = [(h - 10 * _tenths(h)) % 10 for h in _hundredths(shape)[:count]]
     return count > 3 and int("".join(map(str, digits))) == _number(_keyframe(track, shape, first, names), 10**count)
 
 
 def _number(what: object, most: int) -> int:
-    """A number from 1 to `most` - 1; never 0, so that no round score or coordinate looks sealed."""
+    """A number from 1 to `most` - 1; never 0, so that no round score or coordinate looks signed."""
     text = json.dumps(what, ensure_ascii=False, separators=(",", ":"))
     return zlib.crc32(text.encode("utf-8", "surrogatepass")) % (most - 1) + 1
 
@@ -180,9 +180,10 @@ def _mask(shape: Json, names: Names) -> list[object]:
 
 
 def _keyframe(track: Json, shape: Json, first: bool, names: Names) -> list[object]:
-    """What a keyframe's seal is of; that of the first one also covers what belongs to the whole track."""
+    """What the signature of a keyframe covers; that of the first one also what belongs to the whole track."""
     points = _hundredths(shape)
-    points = [_tenths(value) for value in points[:_POINTS]] + points[_POINTS:]  # the seal must not depend on itself
+    # The signature must not depend on itself.
+    points = [_tenths(value) for value in points[:_POINTS]] + points[_POINTS:]
     return [*_form(shape, names, points), *([_about(track, names)] if first else [])]
 
 

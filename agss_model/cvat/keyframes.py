@@ -29,8 +29,8 @@ MOST = 20.0
 """Largest tolerance in pixels."""
 TOLERANCE = 2.0
 """What is taken where nobody asks for another, in pixels; the button has all three in `cvat_ui/src/settings.js`."""
-SEAL = 0.1
-"""Pixels by which the seal of a keyframe can move a point, which has at most one decimal."""
+SIGNATURE_SHIFT = 0.1
+"""Pixels by which the signature of a keyframe can move a point, which has at most one decimal."""
 LONGEST = 64  # frames of a stretch, which bounds memory
 _SHARES = (1.0, 0.7)  # of the tolerance that leaving out corners may use up; few corners are paired for longer
 _ROUNDS = 20
@@ -65,7 +65,7 @@ def thin(frames: Sequence[int], outlines: Sequence[Ring], tolerance: float) -> l
     Raises:
         ConfigError: a tolerance outside these bounds.
     """
-    tolerance = _checked(tolerance) - SEAL
+    tolerance = _checked(tolerance) - SIGNATURE_SHIFT
     keys: list[Key] = []
     place = 0
     while place < len(frames):
@@ -193,7 +193,7 @@ def thin_boxes(
     Raises:
         ConfigError: a tolerance outside these bounds.
     """
-    tolerance = _checked(tolerance) - SEAL
+    tolerance = _checked(tolerance) - SIGNATURE_SHIFT
     sides = np.asarray(boxes, np.float64)
     within = np.asarray([fitting(tolerance, _corners(*box)) for box in boxes])
     at = np.asarray(frames, np.float64)

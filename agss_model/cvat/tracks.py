@@ -160,14 +160,14 @@ def group_of(attributes: Mapping[str, str], what: str) -> int:
 
 
 def _keyframe(frame: int, attributes: Mapping[str, str], outside: bool) -> dict[str, Any]:
-    """A keyframe as the server has it, of the frame of that number in the whole task: seals are of this."""
+    """A keyframe as the server has it, of the frame of that number in the whole task, which its signature covers."""
     points = numbers_in(attributes.get("points", ""), "points").tolist()
     flags = {"occluded": attributes.get("occluded") == "1", "outside": outside}
     return {"frame": frame, "type": "polygon", "points": points, "z_order": int(attributes.get("z_order", 0)), **flags}
 
 
 def _judged(track: _Track) -> dict[int, Appearance]:
-    """Appearances by who made the keyframes, which seals tell; where there are none, the source of the track does.
+    """Appearances by who made the keyframes, which signatures tell; where there are none, the source of the track does.
 
     The numbers of attributes are not in an export, so tracks whose label has attributes go by their source.
     """

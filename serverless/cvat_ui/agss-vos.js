@@ -3,7 +3,7 @@
   var SOURCE = "auto";
   var PREVIOUS = 1;
   var NEXT = 2;
-  var SEALS = 1e6;
+  var SIGNATURES = 1e6;
   var CHECKS = 1e4;
   var WHOLE = 1e14;
   var POINTS = 6;
@@ -17,7 +17,7 @@
     if (!item.shapes) {
       const head = marked(item);
       if (head === null) return item.source === SOURCE ? "other" : "person";
-      const fits2 = Math.floor(head / 10) % SEALS === number(mask(item, names), SEALS);
+      const fits2 = Math.floor(head / 10) % SIGNATURES === number(mask(item, names), SIGNATURES);
       return fits2 && item.source === SOURCE ? "ours" : "person";
     }
     const authors = new Set(keyframeAuthors(item, names).values());
@@ -26,9 +26,9 @@
     return authors.has("other") ? "other" : "person";
   }
   function keyframeAuthors(track, names) {
-    const sealed = inOrder(track).map((shape, place) => [shape.frame, isSealed(track, shape, place === 0, names)]);
-    const rest = track.source === SOURCE && !sealed.some(([, ours]) => ours) ? "other" : "person";
-    return new Map(sealed.map(([frame, ours]) => [frame, ours ? "ours" : rest]));
+    const signed = inOrder(track).map((shape, place) => [shape.frame, isSigned(track, shape, place === 0, names)]);
+    const rest = track.source === SOURCE && !signed.some(([, ours]) => ours) ? "other" : "person";
+    return new Map(signed.map(([frame, ours]) => [frame, ours ? "ours" : rest]));
   }
   function wasOurs(item, names) {
     if (!item.shapes) return marked(item) !== null;
@@ -40,12 +40,12 @@
     const shapes = track.shapes.map((shape) => ({ ...shape, attributes: part(true) }));
     return wasOurs({ ...track, label_id: drawing.label_id, attributes: part(false), shapes }, names);
   }
-  function sealMask(shape, names, near = 0) {
+  function signMask(shape, names, near = 0) {
     const thousandths = Math.min(Math.floor((shape.score || 0) * 1e3 + 1e-6), 999);
-    const head = (thousandths * SEALS + number(mask(shape, names), SEALS)) * 10 + near;
+    const head = (thousandths * SIGNATURES + number(mask(shape, names), SIGNATURES)) * 10 + near;
     return { ...shape, source: SOURCE, score: (head * CHECKS + number(head, CHECKS)) / WHOLE };
   }
-  function sealTrack(item, names, kept = /* @__PURE__ */ new Set()) {
+  function signTrack(item, names, kept = /* @__PURE__ */ new Set()) {
     const shapes = inOrder(item).map((shape, place) => {
       if (kept.has(shape.frame)) return shape;
       const value = number(keyframe(item, shape, place === 0, names), 10 ** Math.min(POINTS, shape.points.length));
@@ -78,7 +78,7 @@
     const head = Math.floor(digits / CHECKS);
     return digits % CHECKS === number(head, CHECKS) ? head : null;
   }
-  function isSealed(track, shape, first, names) {
+  function isSigned(track, shape, first, names) {
     const { points } = shape;
     const count2 = Math.min(POINTS, points.length);
     const digits = points.slice(0, count2).map(hundredths).map((value) => (value - 10 * tenths(value) + 10) % 10);
@@ -835,14 +835,14 @@
   }
 
   // src/keyframes.js
-  var SEAL = 0.1;
+  var SIGNATURE_SHIFT = 0.1;
   var LONGEST = 64;
   var SHARES = [1, 0.7];
   var ROUNDS = 20;
   var PATIENCE = 2;
   function* thinning(frames, rings, tolerance) {
     const keys = [];
-    const within = tolerance - SEAL;
+    const within = tolerance - SIGNATURE_SHIFT;
     for (let place = 0; place < frames.length; ) {
       let best = [];
       for (const share of SHARES) {
@@ -986,7 +986,7 @@
     return masks.map((mask2) => {
       const sides = beside(mask2.frame, numbers).filter(([, at]) => settled2.has(at));
       const near = sides.reduce((bits, [bit, at]) => there.has(at) ? bits | bit : bits & ~bit, nearOf(mask2));
-      return [mask2, near === nearOf(mask2) ? mask2 : sealMask(mask2, names, near)];
+      return [mask2, near === nearOf(mask2) ? mask2 : signMask(mask2, names, near)];
     }).filter(([before, after]) => before !== after);
   }
 
@@ -1010,7 +1010,7 @@
   }
   function maskShape(object, { frame, points, score }, there, { numbers, names }) {
     const { label_id, z_order = 0 } = object.source;
-    return sealMask({
+    return signMask({
       type: "mask",
       frame,
       points,
@@ -1096,7 +1096,7 @@
     const { label_id, group: group2 = 0 } = object.source;
     const [fixed] = attributesAt(object, object.first);
     const track = { label_id, group: group2, source: SOURCE, frame: shapes[0].frame, attributes: fixed, elements: [], shapes };
-    return sealTrack(track, names, new Set(object.given.keys()));
+    return signTrack(track, names, new Set(object.given.keys()));
   }
   function continuedTrack(object, run) {
     const { names } = run;
@@ -1110,7 +1110,7 @@
     const fresh = trackShapes(object, { ...run, later }).filter(({ frame }) => !taken.has(frame));
     const merged = inOrder({ shapes: [...kept, ...fresh] }).map(({ id, ...shape }) => shape);
     const track = copyOf(object.source, { frame: merged[0].frame, shapes: merged });
-    return sealTrack(track, names, taken);
+    return signTrack(track, names, taken);
   }
   function assemble(objects, run) {
     const { done, now, names } = run;
@@ -1591,7 +1591,7 @@
     if (moves && !stays.has(frozen.frame)) ended = withKeyframe(ended, frozen.frame, { points: frozen.points, outside: false });
     if (before) ended = withKeyframe(ended, frame, { outside: true });
     const shapes = ended.shapes.map(({ id: old, ...shape }) => shape);
-    return { created: [sealTrack({ ...ended, shapes }, names, stays.add(frame))], deleted: [track], next };
+    return { created: [signTrack({ ...ended, shapes }, names, stays.add(frame))], deleted: [track], next };
   }
   async function endAll(job, items, frame, numbers, names) {
     const all = await job.annotations.export();

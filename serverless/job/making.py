@@ -1,4 +1,4 @@
-"""Masks and tracks as CVAT takes them, sealed."""
+"""Masks and tracks as CVAT takes them, signed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agss_model.cvat.authorship import SOURCE, in_order, keyframe_authors, seal_mask, seal_track
+from agss_model.cvat.authorship import SOURCE, in_order, keyframe_authors, sign_mask, sign_track
 from agss_model.cvat.pairing import between
 from serverless.job.objects import Target
 from serverless.job.read import JobInfo, Label
@@ -41,7 +41,7 @@ class Maker:
         self._info, self._backward = info, backward
 
     def mask(self, target: Target, frame: int, points: Sequence[int], score: float, near: int = 0) -> Json:
-        """A mask of one frame; `near` as in `seal_mask`."""
+        """A mask of one frame; `near` as in `sign_mask`."""
         shape = {
             **_form("mask", frame, points, target.z_order),
             "label_id": target.label_id,
@@ -51,7 +51,7 @@ class Maker:
             "attributes": _values(target.values(frame, self._label(target).mutable, self._backward)),
             "elements": [],
         }
-        return seal_mask(shape, self._info.names, near)
+        return sign_mask(shape, self._info.names, near)
 
     def track(self, target: Target, kind: str, keys: Sequence[Keyframe]) -> Json:
         """A track of an object."""
@@ -59,7 +59,7 @@ class Maker:
         fixed = {spec: value for spec, value in target.attributes.items() if spec not in mutable}
         about = {"label_id": target.label_id, "group": target.group, "source": SOURCE, "frame": keys[0].frame}
         shapes = [self._keyframe(target, self._label(target), kind, key, target.z_order) for key in keys]
-        return seal_track({**about, "shapes": shapes, "attributes": _values(fixed), "elements": []}, self._info.names)
+        return sign_track({**about, "shapes": shapes, "attributes": _values(fixed), "elements": []}, self._info.names)
 
     def continued(self, track: Json, target: Target, keys: Sequence[Keyframe], frames: Sequence[int]) -> Json:
         """A person's track with other keyframes of ours on the frames that were tracked.
@@ -85,7 +85,7 @@ class Maker:
         ]
         shapes = sorted([*kept, *made], key=lambda shape: int(shape["frame"]))
         whole = {**track, "shapes": shapes, "frame": int(shapes[0]["frame"])}
-        return seal_track(whole, self._info.names, stays)
+        return sign_track(whole, self._info.names, stays)
 
     def _frozen(self, track: Json, low: int, high: int) -> list[Keyframe]:
         """Keyframes just beside the tracked frames, where CVAT shows something between two keyframes now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from agss_model.cvat.authorship import NEXT, PREVIOUS, near_of, seal_mask
+from agss_model.cvat.authorship import NEXT, PREVIOUS, near_of, sign_mask
 from serverless.job.objects import Key, Place, place_of
 from serverless.job.plan import JobPlan
 
@@ -37,7 +37,7 @@ class Neighbours:
         self._there.update(masks)
 
     def near(self, frame: int, key: Key) -> int:
-        """What a mask of an object says, see `seal_mask`."""
+        """What a mask of an object says, see `sign_mask`."""
         return sum(bit for bit, beside in self._beside(frame) if self._is_told(beside, key))
 
     def restated(self, block: Iterable[int], keys: Collection[Key]) -> Callable[[Json], Json]:
@@ -60,7 +60,7 @@ class Neighbours:
             before = near = near_of(mask)
             for bit, beside in sides:
                 near = near | bit if self._is_told(beside, key) else near & ~bit
-            return mask if near == before else seal_mask(mask, self._names, near)
+            return mask if near == before else sign_mask(mask, self._names, near)
 
         return restated
 

@@ -152,11 +152,11 @@ def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: L
         gone,
         (*notes, *limits, *alone),
     )
-    _refuse_unsealed(plan)
+    _refuse_unsigned(plan)
     return plan
 
 
-def _refuse_unsealed(plan: JobPlan) -> None:
+def _refuse_unsigned(plan: JobPlan) -> None:
     if any("score" not in shape for shape in plan.annotations.shapes) and "mask" in map(plan.form, plan.targets()):
         raise CvatError(
             "This CVAT keeps no scores of shapes, by which the masks of an earlier run are known again; that needs "

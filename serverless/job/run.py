@@ -196,13 +196,13 @@ class _Runner:
         self.tracked.update(frames)
         if frames and self._masked:
             masks = self._remember(found)
-            sealed = [self._sealed(one) for one in masks]
+            signed = [self._signed(one) for one in masks]
             # The frame after the last one is not known yet, so its masks do not say whether another follows.
             restated = self._neighbours.restated(frames, self._masked)
-            self.writer.put_shapes(frames, sealed, restated, open_end=frames[-1])
+            self.writer.put_shapes(frames, signed, restated, open_end=frames[-1])
         self.ledger.note(found)
 
-    def _sealed(self, one: TrackedMask) -> dict[str, Any]:
+    def _signed(self, one: TrackedMask) -> dict[str, Any]:
         target, row = self.targets[one.row.object_id], one.row
         near = self._neighbours.near(row.frame, target.key)
         return self.maker.mask(target, row.frame, one.points or (), row.score, near)

@@ -59,7 +59,7 @@ class Writer:
 
         Args:
             frames: of the job.
-            wanted: sealed masks.
+            wanted: signed masks.
             restated: what a mask of ours in another frame is then, because it says what is beside it.
             open_end: the frame beyond which is not known yet; what is there may say more of its neighbours.
 

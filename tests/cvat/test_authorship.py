@@ -16,8 +16,8 @@ from agss_model.cvat.authorship import (
     emptied,
     keyframe_authors,
     near_of,
-    seal_mask,
-    seal_track,
+    sign_mask,
+    sign_track,
     was_ours,
     was_ours_as,
 )
@@ -29,11 +29,11 @@ NAMES = Names(
 )
 
 
-@pytest.mark.parametrize("entry", TABLE["seal"])
-def test_seals_are_those_of_the_table(entry):
+@pytest.mark.parametrize("entry", TABLE["sign"])
+def test_signatures_are_those_of_the_table(entry):
     item = entry["item"]
-    made = seal_track(item, NAMES, entry["kept"]) if "shapes" in item else seal_mask(item, NAMES, entry["near"])
-    assert made == entry["sealed"]
+    made = sign_track(item, NAMES, entry["kept"]) if "shapes" in item else sign_mask(item, NAMES, entry["near"])
+    assert made == entry["signed"]
 
 
 @pytest.mark.parametrize("entry", TABLE["author"], ids=lambda entry: entry["case"])
@@ -86,8 +86,8 @@ keyframes = st.lists(keyframe, min_size=1, max_size=4, unique_by=lambda shape: s
 tracks = st.fixed_dictionaries({**owner, "frame": st.integers(0, 9), "attributes": attributes, "shapes": keyframes})
 
 
-def sealed(item):
-    return seal_track(item, NAMES) if "shapes" in item else seal_mask(item, NAMES)
+def signed(item):
+    return sign_track(item, NAMES) if "shapes" in item else sign_mask(item, NAMES)
 
 
 def through_the_server(item):
@@ -104,8 +104,8 @@ def through_the_server(item):
 
 @settings(max_examples=150, deadline=None)
 @given(item=masks | tracks)
-def test_a_seal_survives_the_server_and_changes_hardly_anything(item):
-    ours = sealed(item)
+def test_a_signature_survives_the_server_and_changes_hardly_anything(item):
+    ours = signed(item)
     assert author(through_the_server(ours), NAMES) == "ours"
     if "score" in item:
         assert 0 < ours["score"] < 1
@@ -121,7 +121,7 @@ def test_a_seal_survives_the_server_and_changes_hardly_anything(item):
 @settings(max_examples=150, deadline=None)
 @given(item=masks | tracks, data=st.data())
 def test_any_edit_makes_it_a_persons(item, data):
-    ours = through_the_server(sealed(item))
+    ours = through_the_server(signed(item))
     part = data.draw(st.sampled_from(ours.get("shapes") or [ours]))
     change = data.draw(st.sampled_from(["points", "occluded", "outside", "z_order", "attributes", "label_id", "group"]))
     if change == "points":

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agss_model.cvat import Names, Task, from_cvat_api, read_cvat_xml
-from agss_model.cvat.authorship import seal_track
+from agss_model.cvat.authorship import sign_track
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks.polygons import Polygon, polygons_to_mask
 from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
@@ -281,14 +281,14 @@ def test_encodings_that_no_export_has_are_named(tmp_path, encoding):
         read_cvat_xml(path)
 
 
-def test_in_an_export_seals_tell_which_keyframes_of_a_track_people_made(tmp_path):
+def test_in_an_export_signatures_tell_which_keyframes_of_a_track_people_made(tmp_path):
     """A track of ours whose second of three keyframes a person corrected; CVAT changed its source."""
     square = np.array([2, 2, 12, 2, 12, 12, 2, 12], float)
     shapes = [
         {"frame": frame, "type": "polygon", "points": (square + frame).tolist(), "outside": False, "z_order": 0}
         for frame in (1, 3, 5)
     ]
-    track = seal_track({"label_id": "dog", "group": 4, "source": "auto", "frame": 1, "shapes": shapes}, Names())
+    track = sign_track({"label_id": "dog", "group": 4, "source": "auto", "frame": 1, "shapes": shapes}, Names())
     track["shapes"][1]["points"] = (square + 9).tolist()
     rows = [
         (shape["frame"], True, False, ";".join(f"{x:.2f},{y:.2f}" for x, y in np.reshape(shape["points"], (-1, 2))))

@@ -10,7 +10,7 @@ from test_cvat import CONTRACT, SQUARE, mask_of, mask_track, polygon_track, rle
 from test_cvat import export as export_video
 
 from agss_model.cvat import read_cvat_xml
-from agss_model.cvat.authorship import Names, seal_track
+from agss_model.cvat.authorship import Names, sign_track
 from agss_model.errors import MediaError
 
 MASK = mask_of(1, 1)
@@ -118,13 +118,13 @@ def test_the_export_of_a_job_in_the_middle_of_its_task_counts_from_its_first_fra
         assert read.frames("human") == (1, 2)
 
 
-def test_seals_hold_in_the_export_of_a_job_in_the_middle_of_its_task(tmp_path):
+def test_signatures_hold_in_the_export_of_a_job_in_the_middle_of_its_task(tmp_path):
     square = np.array([2, 2, 12, 2, 12, 12, 2, 12], float)
     shapes = [
         {"frame": frame, "type": "polygon", "points": (square + frame - 20).tolist(), "outside": False, "z_order": 0}
         for frame in (20, 24, 26)
     ]
-    track = seal_track(
+    track = sign_track(
         {"label_id": "dog", "group": 4, "source": "manual", "frame": 20, "shapes": shapes}, Names(), {20}
     )
     rows = [

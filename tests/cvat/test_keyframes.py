@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from thinning_cases import CASES, check
 
-from agss_model.cvat.keyframes import LEAST, SEAL, TOLERANCE, thin, thin_boxes
+from agss_model.cvat.keyframes import LEAST, SIGNATURE_SHIFT, TOLERANCE, thin, thin_boxes
 from agss_model.errors import ConfigError
 from agss_model.masks.cvat_shapes import largest_part
 from agss_model.masks.polygons import Polygon, polygons_to_mask
@@ -93,7 +93,9 @@ def test_every_frame_keeps_within_the_tolerance(seed, count, speed, change, tole
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.kind}-{case.tolerance}")
 def test_what_kinds_of_movement_need(case):
-    keys = thin(range(case.frames), [largest_part(mask).outer for mask in case.masks()], case.tolerance + SEAL)
+    keys = thin(
+        range(case.frames), [largest_part(mask).outer for mask in case.masks()], case.tolerance + SIGNATURE_SHIFT
+    )
     check(case, {key.frame: key.points for key in keys})
 
 

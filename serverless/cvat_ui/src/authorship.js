@@ -11,7 +11,7 @@
 export const SOURCE = 'auto';
 export const PREVIOUS = 1;
 export const NEXT = 2;
-const SEALS = 1e6;
+const SIGNATURES = 1e6;
 const CHECKS = 1e4;
 const WHOLE = 1e14;
 const POINTS = 6; // numbers of a keyframe that carry a digit each
@@ -35,7 +35,7 @@ export function author(item, names) {
     if (!item.shapes) {
         const head = marked(item);
         if (head === null) return item.source === SOURCE ? 'other' : 'person';
-        const fits = Math.floor(head / 10) % SEALS === number(mask(item, names), SEALS);
+        const fits = Math.floor(head / 10) % SIGNATURES === number(mask(item, names), SIGNATURES);
         return fits && item.source === SOURCE ? 'ours' : 'person';
     }
     const authors = new Set(keyframeAuthors(item, names).values());
@@ -50,9 +50,9 @@ export function author(item, names) {
  */
 export function keyframeAuthors(track, names) {
     /** @type {Array<[number, boolean]>} */
-    const sealed = inOrder(track).map((shape, place) => [shape.frame, isSealed(track, shape, place === 0, names)]);
-    const rest = track.source === SOURCE && !sealed.some(([, ours]) => ours) ? 'other' : 'person';
-    return new Map(sealed.map(([frame, ours]) => [frame, ours ? 'ours' : rest]));
+    const signed = inOrder(track).map((shape, place) => [shape.frame, isSigned(track, shape, place === 0, names)]);
+    const rest = track.source === SOURCE && !signed.some(([, ours]) => ours) ? 'other' : 'person';
+    return new Map(signed.map(([frame, ours]) => [frame, ours ? 'ours' : rest]));
 }
 
 /** Whether a machine of ours made a shape or a part of a track, whoever edited it since. */
@@ -63,7 +63,7 @@ export function wasOurs(item, names) {
 
 /**
  * Whether a machine of ours made a track as the object of a drawing, before a person gave it another label: CVAT takes all
- * attributes of the old label away then, and with them every seal.
+ * attributes of the old label away then, and with them every signature.
  */
 export function wasOursAs(track, drawing, names) {
     if (!drawing.attributes?.length) return wasOurs(track, names);
@@ -72,15 +72,15 @@ export function wasOursAs(track, drawing, names) {
     return wasOurs({ ...track, label_id: drawing.label_id, attributes: part(false), shapes }, names);
 }
 
-/** A mask with its seal; `near` says beside which frames the run wrote a mask of the object too. */
-export function sealMask(shape, names, near = 0) {
+/** A mask with its signature; `near` says beside which frames the run wrote a mask of the object too. */
+export function signMask(shape, names, near = 0) {
     const thousandths = Math.min(Math.floor((shape.score || 0) * 1000 + 1e-6), 999);
-    const head = (thousandths * SEALS + number(mask(shape, names), SEALS)) * 10 + near;
+    const head = (thousandths * SIGNATURES + number(mask(shape, names), SIGNATURES)) * 10 + near;
     return { ...shape, source: SOURCE, score: (head * CHECKS + number(head, CHECKS)) / WHOLE };
 }
 
-/** A track whose keyframes are sealed, except those on the frames `kept`; points move by at most 0.1 pixels. */
-export function sealTrack(item, names, kept = new Set()) {
+/** A track whose keyframes are signed, except those on the frames `kept`; points move by at most 0.1 pixels. */
+export function signTrack(item, names, kept = new Set()) {
     const shapes = inOrder(item).map((shape, place) => {
         if (kept.has(shape.frame)) return shape;
         const value = number(keyframe(item, shape, place === 0, names), 10 ** Math.min(POINTS, shape.points.length));
@@ -128,14 +128,14 @@ function marked({ score }) {
     return digits % CHECKS === number(head, CHECKS) ? head : null;
 }
 
-function isSealed(track, shape, first, names) {
+function isSigned(track, shape, first, names) {
     const { points } = shape;
     const count = Math.min(POINTS, points.length);
     const digits = points.slice(0, count).map(hundredths).map((value) => (value - 10 * tenths(value) + 10) % 10);
     return count > 3 && Number(digits.join('')) === number(keyframe(track, shape, first, names), 10 ** count);
 }
 
-/** A number from 1 to `most` - 1; never 0, so that no round score or coordinate looks sealed. */
+/** A number from 1 to `most` - 1; never 0, so that no round score or coordinate looks signed. */
 function number(what, most) {
     return (crc32(new TextEncoder().encode(JSON.stringify(what))) % (most - 1)) + 1;
 }
@@ -151,9 +151,9 @@ function crc32(bytes) {
 
 const mask = (shape, names) => [...owner(shape, names), ...form(shape, names, shape.points.map(hundredths))];
 
-/** What a keyframe's seal is of; that of the first one also covers what belongs to the whole track. */
+/** What the signature of a keyframe covers; that of the first one also what belongs to the whole track. */
 function keyframe(track, shape, first, names) {
-    // The seal must not depend on itself.
+    // The signature must not depend on itself.
     const points = shape.points.map(hundredths).map((value, i) => (i < POINTS ? tenths(value) : value));
     return [...form(shape, names, points), ...(first ? [about(track, names)] : [])];
 }

@@ -1,6 +1,6 @@
 /* "Not here any more": objects that end on a frame. */
 import {
-    author, inOrder, keyframeAuthors, sealTrack,
+    author, inOrder, keyframeAuthors, signTrack,
 } from './authorship.js';
 import { isOutline, isShown, sameObject } from './identity.js';
 import { shownPoints, withKeyframe } from './keying.js';
@@ -45,7 +45,7 @@ function endOfTrack(track, frame, names, frozen) {
     if (moves && !stays.has(frozen.frame)) ended = withKeyframe(ended, frozen.frame, { points: frozen.points, outside: false });
     if (before) ended = withKeyframe(ended, frame, { outside: true });
     const shapes = ended.shapes.map(({ id: old, ...shape }) => shape);
-    return { created: [sealTrack({ ...ended, shapes }, names, stays.add(frame))], deleted: [track], next };
+    return { created: [signTrack({ ...ended, shapes }, names, stays.add(frame))], deleted: [track], next };
 }
 
 /** All of it for several objects: {created, deleted} as CVAT takes them, and where each goes on. */

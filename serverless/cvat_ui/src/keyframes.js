@@ -8,7 +8,7 @@ import {
 import { bestStart, paired } from './pairing.js';
 import { fits, settled } from './settling.js';
 
-const SEAL = 0.1; // pixels by which the seal of a keyframe can move a point
+const SIGNATURE_SHIFT = 0.1; // pixels by which the signature of a keyframe can move a point
 const LONGEST = 64; // frames of a stretch, which bounds memory
 const SHARES = [1.0, 0.7]; // of the tolerance that leaving out corners may use up; few corners are paired for longer
 const ROUNDS = 20;
@@ -23,7 +23,7 @@ const PATIENCE = 2; // frames that may fail before no further one is tried
  */
 export function* thinning(frames, rings, tolerance) {
     const keys = [];
-    const within = tolerance - SEAL;
+    const within = tolerance - SIGNATURE_SHIFT;
     for (let place = 0; place < frames.length;) {
         let best = [];
         for (const share of SHARES) {

@@ -1,6 +1,6 @@
 /* What masks say of the frames beside theirs: where one of ours was written too, so that its absence is a deletion. */
 import {
-    NEXT, PREVIOUS, author, nearOf, sealMask,
+    NEXT, PREVIOUS, author, nearOf, signMask,
 } from './authorship.js';
 import { sameObject } from './identity.js';
 
@@ -27,6 +27,6 @@ export function told(masks, there, { done, numbers, names }) {
     return masks.map((mask) => {
         const sides = beside(mask.frame, numbers).filter(([, at]) => settled.has(at));
         const near = sides.reduce((bits, [bit, at]) => (there.has(at) ? bits | bit : bits & ~bit), nearOf(mask));
-        return [mask, near === nearOf(mask) ? mask : sealMask(mask, names, near)];
+        return [mask, near === nearOf(mask) ? mask : signMask(mask, names, near)];
     }).filter(([before, after]) => before !== after);
 }

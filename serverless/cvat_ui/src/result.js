@@ -1,6 +1,6 @@
 /* What a run commits, and what it says. */
 import {
-    SOURCE, author, content, inOrder, keyframeAuthors, nearOf, sealMask, sealTrack,
+    SOURCE, author, content, inOrder, keyframeAuthors, nearOf, signMask, signTrack,
 } from './authorship.js';
 import { thinning } from './keyframes.js';
 import { decodeMask } from './masks.js';
@@ -36,7 +36,7 @@ function attributesAt(object, at) {
 
 function maskShape(object, { frame, points, score }, there, { numbers, names }) {
     const { label_id, z_order = 0 } = object.source;
-    return sealMask({
+    return signMask({
         type: 'mask', frame, points, label_id, group: object.group, source: SOURCE, z_order, rotation: 0,
         occluded: false, outside: false, elements: [], attributes: attributesAt(object, frame).flat(),
         score: Number.isFinite(score) ? score : 1,
@@ -117,7 +117,7 @@ function newTrack(object, shapes, { names }) {
     const { label_id, group = 0 } = object.source;
     const [fixed] = attributesAt(object, object.first);
     const track = { label_id, group, source: SOURCE, frame: shapes[0].frame, attributes: fixed, elements: [], shapes };
-    return sealTrack(track, names, new Set(object.given.keys()));
+    return signTrack(track, names, new Set(object.given.keys()));
 }
 
 /** An existing track: keyframes of ours on the tracked frames are new, all others stay as they are. */
@@ -133,7 +133,7 @@ function continuedTrack(object, run) {
     const fresh = trackShapes(object, { ...run, later }).filter(({ frame }) => !taken.has(frame));
     const merged = inOrder({ shapes: [...kept, ...fresh] }).map(({ id, ...shape }) => shape);
     const track = copyOf(object.source, { frame: merged[0].frame, shapes: merged });
-    return sealTrack(track, names, taken);
+    return signTrack(track, names, taken);
 }
 
 /** What is committed: {created, deleted}. `run.now` is everything in the job, as CVAT exports it at this moment. */

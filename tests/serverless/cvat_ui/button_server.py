@@ -108,15 +108,15 @@ class ButtonServer:
 
     def sign(self, state: dict) -> str:
         value = f"{json.dumps(state)}:{int(time.time())}"
-        return f"{value}:{self._seal(value)}"
+        return f"{value}:{self._signature(value)}"
 
     def open(self, signed: str) -> dict:
-        value, _, seal = signed.rpartition(":")
-        if not hmac.compare_digest(seal, self._seal(value)):
+        value, _, signature = signed.rpartition(":")
+        if not hmac.compare_digest(signature, self._signature(value)):
             raise ValueError(signed)
         return json.loads(value.rpartition(":")[0])
 
-    def _seal(self, value: str) -> str:
+    def _signature(self, value: str) -> str:
         return hmac.new(self._key, value.encode(), hashlib.sha256).hexdigest()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

@@ -6,7 +6,7 @@ import numpy as np
 from button_page import mask_shape, polygon_shape, rectangle
 from test_button_tracks import NAMES, SQUARE, keys, track_object
 
-from agss_model.cvat.authorship import keyframe_authors, seal_mask, seal_track
+from agss_model.cvat.authorship import keyframe_authors, sign_mask, sign_track
 
 BOX = rectangle(4, 6, 13, 15)
 RIGHT = rectangle(34, 6, 43, 15)
@@ -40,7 +40,7 @@ def test_between_two_drawings_each_half_follows_the_nearer_one(annotation, serve
 def test_a_correction_on_the_current_frame_is_kept_and_both_sides_are_tracked_anew(annotation, server):
     server.track = still
     ours = [
-        seal_mask(mask_shape(BELOW, frame=frame, group=1, source="auto", score=0.9), NAMES, 3) for frame in (3, 4, 6, 7)
+        sign_mask(mask_shape(BELOW, frame=frame, group=1, source="auto", score=0.9), NAMES, 3) for frame in (3, 4, 6, 7)
     ]
     annotation.open([*drawn(2), *drawn(5, mask=RIGHT), *drawn(8), *ours], frame=5)
     annotation.track_both()
@@ -180,7 +180,7 @@ def test_only_the_selected_object_and_run_actions(annotation, server):
 
 
 def test_an_earlier_track_is_not_cut(annotation):
-    ours = seal_track(track_object({0: SQUARE, 12: SQUARE}, group=1), NAMES)
+    ours = sign_track(track_object({0: SQUARE, 12: SQUARE}, group=1), NAMES)
     annotation.open(drawn(5), tracks=[ours])
     annotation.track(8)
     alert = annotation.page.get_by_role("alert")
@@ -189,7 +189,7 @@ def test_an_earlier_track_is_not_cut(annotation):
 
 
 def test_an_earlier_track_elsewhere_stays(annotation):
-    ours = seal_track(track_object({0: SQUARE, 3: None}, group=1), NAMES)
+    ours = sign_track(track_object({0: SQUARE, 3: None}, group=1), NAMES)
     annotation.open(drawn(5), tracks=[ours])
     annotation.track(8)
     annotation.finished()

@@ -6,14 +6,14 @@ import pytest
 from button_page import mask_shape, rectangle
 from test_button_tracks import NAMES, SQUARE, box_of, keys, track_object
 
-from agss_model.cvat.authorship import keyframe_authors, seal_mask, seal_track
+from agss_model.cvat.authorship import keyframe_authors, sign_mask, sign_track
 
 BOX = rectangle(4, 6, 13, 15)
 RIGHT = [24, 6, 34, 6, 34, 16, 24, 16]
 
 
 def ours(*frames: int, group: int = 1) -> list[dict]:
-    return [seal_mask(mask_shape(BOX, frame=f, group=group, source="auto", score=0.9), NAMES, 3) for f in frames]
+    return [sign_mask(mask_shape(BOX, frame=f, group=group, source="auto", score=0.9), NAMES, 3) for f in frames]
 
 
 def end(annotation, *names: str) -> str:
@@ -98,7 +98,7 @@ def test_what_a_person_drew_later_stays_and_is_named(annotation):
 
 
 def test_a_track_goes_outside_and_shows_before_what_it_showed(annotation):
-    track = seal_track(track_object({2: SQUARE, 12: RIGHT}, group=4), NAMES, kept=[2])
+    track = sign_track(track_object({2: SQUARE, 12: RIGHT}, group=4), NAMES, kept=[2])
     annotation.open(tracks=[track], frame=7)
     end(annotation, "car (group 4)")
     [after] = annotation.tracks

@@ -7,7 +7,7 @@ import pytest
 from button_page import mask_shape, polygon_shape, rectangle
 from test_button_masks import shifted
 
-from agss_model.cvat.authorship import Names, author, keyframe_authors, seal_track
+from agss_model.cvat.authorship import Names, author, keyframe_authors, sign_track
 
 BOX = rectangle(4, 6, 13, 15)
 NAMES = Names({1: "car", 2: "dog", 3: "road"}, {7: "colour", 8: "state"})
@@ -109,7 +109,7 @@ def test_a_corrected_track_is_continued_from_its_keyframe(annotation):
     """Keyframes before it and after the target stay; what an earlier run left between is replaced."""
     elsewhere = [30, 6, 40, 6, 40, 16, 30, 16]
     track = track_object({2: elsewhere, 5: SQUARE, 7: elsewhere, 15: elsewhere})
-    annotation.open(tracks=[seal_track(track, NAMES, kept=[5])])
+    annotation.open(tracks=[sign_track(track, NAMES, kept=[5])])
     annotation.track(10)
     annotation.finished()
     [track] = annotation.tracks
@@ -149,7 +149,7 @@ def test_holes_and_smaller_parts_are_left_out_of_tracks(annotation, server):
     assert (shifted(ring, 0) == ring).all()
 
 
-def test_keyframes_are_sealed_and_the_drawn_one_stays_a_persons(annotation):
+def test_keyframes_are_signed_and_the_drawn_one_stays_a_persons(annotation):
     annotation.open([polygon_shape(SQUARE, group=2)])
     annotation.track(12)
     annotation.finished()
@@ -159,7 +159,7 @@ def test_keyframes_are_sealed_and_the_drawn_one_stays_a_persons(annotation):
 def test_a_corrected_keyframe_of_our_track_is_not_moved_back(annotation):
     """A person moved the keyframe on frame 8, CVAT or not changing the source, and tracks again from frame 5."""
     by_hand = [30, 20, 40, 20, 40, 30, 30, 30]
-    track = seal_track(track_object({5: SQUARE, 8: SQUARE, 12: SQUARE}), NAMES, kept=[5])
+    track = sign_track(track_object({5: SQUARE, 8: SQUARE, 12: SQUARE}), NAMES, kept=[5])
     track["shapes"][1]["points"] = by_hand
     annotation.open(tracks=[track])
     annotation.track(12)

@@ -471,7 +471,7 @@ def test_old_servers_are_refused(cvat):
     assert "need 2.40" in track(cvat, code=2)
 
 
-def test_masks_are_refused_where_their_seals_would_be_dropped(cvat, clip):
+def test_masks_are_refused_where_their_signatures_would_be_dropped(cvat, clip):
     """Before 2.56 CVAT keeps no scores: a second run could not tell its own masks, and a correction led nowhere."""
     cvat.version, cvat.scores = "2.48.2", False
     cvat.draw(1, "mask", 0, encode_cvat_mask(clip.mask(1, 0)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fake_cvat import TOKEN, FakeCvat, Function, colours
 
-from agss_model.cvat.authorship import Names, author, seal_mask, was_ours
+from agss_model.cvat.authorship import Names, author, sign_mask, was_ours
 from agss_model.cvat.server import connect
 from serverless.job.objects import Groups, make_targets, name_first
 from serverless.job.read import read_drawings, shown
@@ -50,9 +50,9 @@ def test_recorded_shapes_of_others_are_not_taken_for_own_ones(recorded):
         assert author(item, NAMES) == "person"
         assert not was_ours(item, NAMES)
     for shape in data["shapes"]:
-        sealed = seal_mask(shape, NAMES)
-        assert author(sealed, NAMES) == "ours"
-        assert abs(sealed["score"] - shape["score"]) < 0.0011
+        signed = sign_mask(shape, NAMES)
+        assert author(signed, NAMES) == "ours"
+        assert abs(signed["score"] - shape["score"]) < 0.0011
 
 
 def keys(item):

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import test from 'node:test';
 
 import {
-    author, emptied, keyframeAuthors, nearOf, sealMask, sealTrack, wasOurs,
+    author, emptied, keyframeAuthors, nearOf, signMask, signTrack, wasOurs,
     wasOursAs,
 } from '../../../../serverless/cvat_ui/src/authorship.js';
 
@@ -11,8 +11,8 @@ const table = JSON.parse(readFileSync(new URL('../../../cvat/cases/authorship.js
 const byNumber = (entries) => new Map(Object.entries(entries).map(([id, name]) => [Number(id), name]));
 const names = { labels: byNumber(table.names.labels), attributes: byNumber(table.names.attributes), mutable: new Set(table.names.mutable) };
 
-table.seal.forEach(({ item, near, kept, sealed }, row) => test(`seal ${row}`, () => {
-    assert.deepEqual(item.shapes ? sealTrack(item, names, new Set(kept)) : sealMask(item, names, near), sealed);
+table.sign.forEach(({ item, near, kept, signed }, row) => test(`sign ${row}`, () => {
+    assert.deepEqual(item.shapes ? signTrack(item, names, new Set(kept)) : signMask(item, names, near), signed);
 }));
 
 table.author.forEach((entry) => test(entry.case, () => {
