@@ -19,13 +19,15 @@ from agss_model.cli.main import app
 from agss_model.engines.loading import set_threads
 from agss_model.errors import ConfigError, MaskError
 from agss_model.masks.files import write_label_map
+from agss_model.results import FrameResult
 from agss_model.weights.files import read_weights
 from training.loop.trainer import Trainer
 from training.synthesis.own_frames import filled, pool_of_frames
 from training.team import adapt as adapting
+from training.team import guesses
 from training.team.adapt import AdaptConfig, adapt
 from training.team.clip_lessons import read_lessons
-from training.team.round_trip import round_trip
+from training.team.round_trip import round_trip, share_of
 
 CONFIG = AdaptConfig(steps=4, size=64)
 
@@ -50,6 +52,9 @@ class Clip:
         picture = np.random.default_rng(0).integers(0, 60, (*self.size[::-1], 3)).astype(np.uint8)
         picture[self.truth(number) > 0] += 150
         return picture
+
+    def frames(self, start, stop, step):
+        return map(self.read, range(start, -1 if stop is None else stop, step))
 
 
 class Silent:
@@ -85,7 +90,7 @@ def improving(monkeypatch):
     """What is held out gets better each time it is looked at."""
     scores = iter(np.linspace(0.5, 0.9, 100).tolist())
     monkeypatch.setattr(adapting, "mean_iou", lambda loss, clips: next(scores))
-    monkeypatch.setattr(adapting, "_trips", lambda *arguments: (0.5, 0.9))
+    monkeypatch.setattr(adapting, "_trips", lambda *arguments: (0.5, 0.7, 0.9))
 
 
 def learn(start, folder, numbers=(0,), config=CONFIG, clip=None):
@@ -122,13 +127,78 @@ def test_what_is_not_better_is_not_used(start, tmp_path, monkeypatch):
 
 
 def test_what_does_not_hold_on_the_clip_itself_is_not_used(start, tmp_path, improving, monkeypatch):
-    monkeypatch.setattr(adapting, "_trips", lambda *arguments: (0.8, 0.84))
+    monkeypatch.setattr(adapting, "_trips", lambda *arguments: (0.8, 0.79, 0.84))
     adapted = learn(start, tmp_path / "one")
-    assert (adapted.weights, adapted.learned, adapted.there_and_back) == (start, False, (0.8, 0.84))
-    assert "0.840 tracked there and back" in adapted.sentence()
-    assert learn(start, tmp_path / "two", numbers=(0, 5)).learned  # a human frame speaks for it, too
-    monkeypatch.setattr(adapting, "_trips", lambda *arguments: (0.8, 0.79))
+    assert (adapted.weights, adapted.learned, adapted.there_and_back) == (start, False, (0.8, 0.79, 0.84))
+    assert "0.840" in adapted.sentence()
+    assert learn(start, tmp_path / "one") == adapted
+    assert learn(start, tmp_path / "two", numbers=(0, 5)).share == 1  # a human frame speaks for it, too
+    monkeypatch.setattr(adapting, "_trips", lambda *arguments: (0.8, 0.78, 0.79))
     assert not learn(start, tmp_path / "three", numbers=(0, 5)).learned
+
+
+def test_half_of_the_change_is_used_where_all_of_it_is_not_clearly_better(start, tmp_path, improving, monkeypatch):
+    whole = learn(start, tmp_path / "whole")
+    monkeypatch.setattr(adapting, "_trips", lambda *arguments: (0.8, 0.8, 0.84))
+    half = learn(start, tmp_path / "half")
+    assert (whole.share, half.share) == (1, 0.5)
+    assert "half" in half.sentence()
+    first, middle, last = tensors(start), tensors(half.weights), tensors(whole.weights)
+    for name, tensor in middle.items():
+        expected = (first[name].float() + last[name].float()) / 2
+        torch.testing.assert_close(tensor.float(), expected, atol=2e-3, rtol=2e-3)  # written as float16
+    assert any(not torch.equal(middle[name], last[name]) for name in middle)
+
+
+@pytest.mark.parametrize(
+    ("trips", "sure", "share"),
+    [
+        ((0.6, 0.5, 0.7), False, 1.0),
+        ((0.6, 0.5, 0.69), False, 0.0),
+        ((0.6, 0.6, 0.69), False, 0.5),
+        ((0.6, 0.6, 0.6), True, 1.0),
+        ((0.6, 0.7, 0.59), True, 0.5),
+    ],
+)
+def test_the_share_that_is_used_follows_the_error_that_is_left(trips, sure, share):
+    assert share_of(trips, sure=sure) == share
+
+
+def test_only_masks_that_are_sure_are_learned_from(lite, monkeypatch):
+    clip = Clip(frames=9)
+    maps = {2: clip.truth(2) + clip.truth(18, 2)}
+    results = [
+        FrameResult(number, (1, 2), clip.truth(number) + clip.truth(18, 2), {1: 0.9, 2: 0.5 + 0.1 * number})
+        for number in range(9)
+    ]
+    asked = []
+
+    def propagate(source, keyframes, network, *, start, stop):
+        asked.append((list(keyframes), start, stop))
+        return iter(results[start:stop])
+
+    monkeypatch.setattr(guesses, "propagate", propagate)
+    (video,) = guesses.guess(clip, maps, lite, 48)
+    assert asked == [([2], 0, 9)]
+    assert video.numbers == video.annotated == (0, 2, 4, 6, 8)
+    assert [video.truth(number)[1] for number in video.numbers] == [{1}, None, {1, 2}, {1, 2}, {1, 2}]
+    assert video.picture(4).shape == (32, 48, 3)
+    monkeypatch.setattr(guesses, "SURE", 2.0)
+    assert guesses.guess(clip, maps, lite, 48) == []
+
+
+def test_the_surroundings_of_all_human_frames_are_bounded_together(lite, monkeypatch):
+    clip, asked = Clip(frames=5000), []
+
+    def propagate(source, keyframes, network, *, start, stop):
+        asked.append(stop - start)
+        return iter(())
+
+    monkeypatch.setattr(guesses, "propagate", propagate)
+    monkeypatch.setattr(clip, "read", lambda number: np.zeros((64, 96, 3), np.uint8))
+    guesses.guess(clip, dict.fromkeys(range(0, 4800, 300), clip.truth(0)), lite, 48)
+    assert len(asked) == 16
+    assert sum(asked) <= guesses.TRACKED + 16
 
 
 @pytest.mark.parametrize("start_frame", [0, 5, 3])
@@ -205,6 +275,7 @@ def test_an_interrupt_uses_what_has_been_learned(start, tmp_path, improving, mon
 def test_steps_fit_into_the_minutes(start, tmp_path, monkeypatch):
     monkeypatch.setattr(adapting, "mean_iou", lambda loss, clips: 0.5)
     monkeypatch.setattr(adapting, "seconds_per_step", lambda trainer: 4.0)
+    monkeypatch.setattr(adapting.time, "monotonic", lambda: 0.0)
     report, clip = Silent(), Clip()
     adapt(start, clip, {0: clip.truth(0)}, tmp_path, report, AdaptConfig(minutes=2.4, size=64))
     assert "12 steps" in report.notes[0]  # (144 s - 24 looks at 4 s) / 4 s
@@ -224,7 +295,7 @@ def test_what_cannot_be_learned_from_is_said(start, tmp_path):
 
 def test_many_objects_two_frames_and_a_narrow_clip(start, tmp_path, improving):
     clip = Clip(frames=2, height=32, width=320)
-    many = np.repeat(np.arange(1, 321, dtype=np.uint16)[None], 32, 0)
+    many = np.repeat(np.arange(320, dtype=np.uint16)[None].clip(0, 255), 32, 0)
     pool = pool_of_frames([clip.read(0)], [many], 320)
     assert len(pool.instances) == 254
     adapted = adapt(start, clip, {0: many}, tmp_path, Silent(), AdaptConfig(steps=1, size=64))

@@ -7,7 +7,7 @@ The loss is taken only where something is known.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -93,17 +93,19 @@ class VideoOfFiles:
 
 @dataclass(frozen=True)
 class VideoInMemory:
-    """A `SparseVideo` of which everything is known on its annotated frames.
+    """A `SparseVideo` that is held as a whole.
 
     Attributes:
         name: see `SparseVideo`.
         pictures: by frame number.
         label_maps: by frame number, of some of them.
+        known: ids by frame number, where not all are known.
     """
 
     name: str
     pictures: Mapping[int, Image]
     label_maps: Mapping[int, LabelMap]
+    known: Mapping[int, frozenset[int]] = field(default_factory=dict)
 
     @property
     def numbers(self) -> tuple[int, ...]:
@@ -121,7 +123,7 @@ class VideoInMemory:
 
     def truth(self, number: int) -> tuple[npt.NDArray[Any], frozenset[int] | None]:
         """See `SparseVideo`."""
-        return self.label_maps[number], None
+        return self.label_maps[number], self.known.get(number)
 
 
 def open_sparse(root: Path) -> list[VideoOfFiles]:

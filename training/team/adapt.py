@@ -2,9 +2,10 @@
 
 Synthetic clips whose objects and scenes are those of the human frames teach a network what these objects look like when
 they move, turn and hide one another (after Khoreva et al., Lucid Data Dreaming, 2017); where there are several human
-frames the real change between them does so too. What is learned is used only where it is better: on other
-synthetic clips or, with several human frames, on one that was held out; and on the clip itself, tracked away from a
-human mask and back to it.
+frames the real change between them does so too, and frames that nobody drew on keep what the weights can do already
+(`training.team.guesses`). What is learned is used only where it is better: on other synthetic clips or, with several
+human frames, on one that was held out; and on the clip itself, tracked away from a human mask and back to it. That
+also says whether all of the change is used or half of it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +22,6 @@ from pathlib import Path
 import torch
 
 from agss_model.bounded_json import read_json
-from agss_model.engines import use_engine
-from agss_model.engines.loading import pick_device
 from agss_model.errors import ConfigError
 from agss_model.files import opened, remove_leftovers, write_json
 from agss_model.interruption import Interruption
@@ -29,8 +29,10 @@ from agss_model.masks.labels import LabelMap
 from agss_model.runs.reporting import Report
 from agss_model.video.source import FrameSource
 from agss_model.weights.files import read_weights, save_weights
-from agss_model.weights.registry import digest_of, load_model, locate
+from agss_model.weights.registry import digest_of, locate
+from training.annotations.prepare import TRAIN_SIDE
 from training.data.clips import ClipSource
+from training.data.sparse import VideoInMemory
 from training.data.stills import load_stills
 from training.loop import checkpoints
 from training.loop.monitor import Every
@@ -39,8 +41,10 @@ from training.loop.settings import RunConfig, Stage
 from training.loop.timing import seconds_per_step
 from training.loop.trainer import Trainer
 from training.loop.validation import clips_of, mean_iou
+from training.team.adapted import HALF, AdaptConfig, Adapted, read_adapted
 from training.team.clip_lessons import Lessons, read_lessons
-from training.team.round_trip import round_trip
+from training.team.guesses import guess
+from training.team.round_trip import Trips, ready, round_trip, share_of
 
 STEPS = 80
 FEWEST = 10
@@ -54,65 +58,6 @@ OTHER_STILLS = 400
 """Photographs of other things to paste in, at most: what hides objects and must not be taken for them."""
 SAVE_SECONDS = 20
 FIRST = "first.json"
-CLEARLY = 0.75
-"""Share of the round trip's error that may be left where only synthetic clips speak for what was learned. Without it
-some clips lose much: a scooter that comes nearer fell from J 0.81 to 0.66, while its synthetic clips got better."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdaptConfig:
-    """How a clip is learned.
-
-    Attributes:
-        minutes: that it may take on this machine.
-        steps: optimiser steps, exactly so many; 0 for 80, or what fits in the minutes.
-        seed: of everything random.
-        size: longest side of the clips that are learned from, pixels; 0 for 448 on a CPU, 640 on a GPU.
-        stills: folder of photographs with masks that hide the objects, None for the clip's own objects only.
-    """
-
-    minutes: float = 2.0
-    steps: int = 0
-    seed: int = 0
-    size: int = 0
-    stills: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.minutes <= 0 or self.steps < 0:
-            raise ConfigError(f"minutes = {self.minutes} and steps = {self.steps} leave nothing to be learned in.")
-
-
-@dataclass(frozen=True)
-class Adapted:
-    """What was learned.
-
-    Attributes:
-        weights: to track with: a new file, or those it began with where nothing better was found.
-        learned: whether it is a new file.
-        steps: optimiser steps behind it.
-        before: mean IoU on what was held out, with the weights it began with.
-        after: likewise, with what was learned.
-        held_out: what that was, in words.
-        there_and_back: IoU after a round trip from a human mask, with the weights it began with and with what was
-            learned, see `training.team.round_trip`; zeros where the first weights had been the best before.
-    """
-
-    weights: str
-    learned: bool
-    steps: int
-    before: float
-    after: float
-    held_out: str
-    there_and_back: tuple[float, float] = (0.0, 0.0)
-
-    def sentence(self) -> str:
-        """The outcome in a sentence."""
-        change = f"IoU {self.before:.3f} before, {self.after:.3f} after, on {self.held_out}"
-        if any(self.there_and_back):
-            change += "; {:.3f} and {:.3f} tracked there and back".format(*self.there_and_back)
-        if self.learned:
-            return f"learned from the clip's own masks in {self.steps} steps ({change})."
-        return f"nothing better was learned from the clip's own masks ({change}); the weights stay as they were."
 
 
 def adapt(
@@ -141,43 +86,63 @@ def adapt(
         WeightsError: the weights cannot be had.
     """
     config = config or AdaptConfig()
-    start, lessons = _start(weights), read_lessons(source, label_maps)
-    name = _name(digest_of(weights), lessons, config)
+    _start(weights)
+    lessons = read_lessons(source, label_maps)
+    name = _name(digest_of(weights), lessons, len(source), config)
     record = folder / f"adapted-{name}.json"
-    work = folder / f"adapting-{name}"
     remove_leftovers(folder)
+    clip = _Clip(weights, source, label_maps, lessons, folder / f"adapting-{name}", report)
     if record.is_file():
-        shutil.rmtree(work, ignore_errors=True)  # killed before the end
-        return _recorded(record)
-    with opened(work), Interruption() as stop:
-        found = _learn(start, lessons, work, report, config, stop)
+        shutil.rmtree(clip.work, ignore_errors=True)  # killed before the end
+        return read_adapted(record)
+    with opened(clip.work), Interruption() as stop:
+        found = _learn(clip, config, stop)
     adapted = Adapted(weights, False, found.steps, found.before, found.after, found.held_out)
     if found.file is not None:
-        adapted = dataclasses.replace(adapted, there_and_back=_trips(weights, found.file, source, label_maps))
-    if found.file is not None and _holds(adapted, sure=len(lessons.label_maps) > 1):
-        file = folder / f"adapted-{name}.safetensors"
-        state, network, _ = read_weights(found.file)
-        about = {"adapted_from": weights, "adapted_from_sha256": digest_of(weights), "steps": str(found.steps)}
-        about["frames"] = " ".join(map(str, sorted(lessons.label_maps)))
-        save_weights(file, state, network, about, torch.float16)
-        adapted = dataclasses.replace(adapted, weights=str(file), learned=True)
+        adapted = _used(clip, adapted, found.file, folder / f"adapted-{name}.safetensors")
     write_json(record, dataclasses.asdict(adapted))
-    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree(clip.work, ignore_errors=True)
     return adapted
 
 
-def _trips(weights: str, learned: Path, source: FrameSource, maps: Mapping[int, LabelMap]) -> tuple[float, float]:
-    device = pick_device("auto")
-    networks = load_model(weights, device), load_model(str(learned), device)
-    for network in networks:
-        use_engine(network, "auto")
-    return round_trip(source, maps, networks[0]), round_trip(source, maps, networks[1])
+@dataclass(frozen=True)
+class _Clip:
+    """What is learned from, with which weights, and the folder for what is not kept."""
+
+    weights: str
+    source: FrameSource
+    label_maps: Mapping[int, LabelMap]
+    lessons: Lessons
+    work: Path
+    report: Report
+
+    def guesses(self, lessons: Lessons) -> list[VideoInMemory]:
+        """Around the human frames of the lessons."""
+        maps = {number: self.label_maps[number] for number in lessons.label_maps}
+        return guess(self.source, maps, ready(self.weights), TRAIN_SIDE)
 
 
-def _holds(adapted: Adapted, *, sure: bool) -> bool:
-    """Whether the round trip speaks for what was learned; it must do so clearly unless a human frame does already."""
-    old, new = (1 - iou for iou in adapted.there_and_back)
-    return new <= old * (1.0 if sure else CLEARLY)
+def _used(clip: _Clip, adapted: Adapted, learned: Path, file: Path) -> Adapted:
+    """All, half or nothing of the change, as tracking there and back has it; what is used is written to `file`."""
+    first, config, _ = read_weights(_start(clip.weights))
+    last, _, _ = read_weights(learned)
+    half = {name: first[name].float().lerp(tensor.float(), HALF) for name, tensor in last.items()}
+    middle = clip.work / "half.safetensors"
+    save_weights(middle, half, config, {})
+    trips = _trips((clip.weights, str(middle), str(learned)), clip.source, clip.label_maps)
+    share = share_of(trips, sure=len(clip.lessons.label_maps) > 1)
+    adapted = dataclasses.replace(adapted, share=share, there_and_back=trips)
+    if not share:
+        return adapted
+    about = {"adapted_from": clip.weights, "adapted_from_sha256": digest_of(clip.weights), "share": str(share)}
+    about |= {"steps": str(adapted.steps), "frames": " ".join(map(str, sorted(clip.lessons.label_maps)))}
+    save_weights(file, half if share == HALF else last, config, about, torch.float16)
+    return dataclasses.replace(adapted, weights=str(file), learned=True)
+
+
+def _trips(weights: tuple[str, str, str], source: FrameSource, maps: Mapping[int, LabelMap]) -> Trips:
+    first, half, last = (round_trip(source, maps, ready(name)) for name in weights)
+    return first, half, last
 
 
 def adapted_weights(
@@ -202,20 +167,9 @@ def _start(weights: str) -> Path:
     return path
 
 
-def _name(digest: str, lessons: Lessons, config: AdaptConfig) -> str:
-    asked = json.dumps([digest, lessons.digest(), {**dataclasses.asdict(config), "stills": str(config.stills)}])
-    return hashlib.sha256(asked.encode()).hexdigest()[:16]
-
-
-def _recorded(record: Path) -> Adapted:
-    try:
-        values = read_json(record)
-        found = Adapted(**values | {"there_and_back": tuple(values["there_and_back"])})
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ConfigError(f"{record} is damaged ({error!r}); remove it, and the clip is learned again") from error
-    if found.learned and not Path(found.weights).is_file():
-        raise ConfigError(f"{found.weights} is gone; remove {record} too, and the clip is learned again")
-    return found
+def _name(digest: str, lessons: Lessons, frames: int, config: AdaptConfig) -> str:
+    about = {**dataclasses.asdict(config), "stills": str(config.stills), "frames": frames}
+    return hashlib.sha256(json.dumps([digest, lessons.digest(), about]).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -229,33 +183,35 @@ class _Found:
     held_out: str
 
 
-def _learn(
-    start: Path, lessons: Lessons, work: Path, report: Report, config: AdaptConfig, stop: Interruption
-) -> _Found:
+def _learn(clip: _Clip, config: AdaptConfig, stop: Interruption) -> _Found:
     """With several human frames first from all but one, which says how many steps are good; then from all."""
+    began, lessons = time.monotonic(), clip.lessons
     side = config.size or (640 if torch.cuda.is_available() else 448)
     others = None if config.stills is None else load_stills(config.stills, shards=1, size=side, limit=OTHER_STILLS)
     spared = lessons.held_out()
     trial = lessons if spared is None else spared[0]
-    run = _settings(start, trial, side, config)
-    clips = trial.clips(side, others)
-    exam, words = (clips, "other clips made of the same masks") if spared is None else spared[1:]
+    run = _settings(_start(clip.weights), trial, side, config)
+    own = trial.clips(side, others)
+    exam, words = (own, "other clips made of the same masks") if spared is None else spared[1:]
+    clips = trial.clips(side, others, clip.guesses(trial))
     passes = 1 if spared is None else 2
-    steps = config.steps or _affordable(run, clips, work, config.minutes / passes)
+    left = config.minutes / passes - (time.monotonic() - began) / 60
+    steps = config.steps or _affordable(run, clips, clip.work, left)
     run = dataclasses.replace(run, stages=(dataclasses.replace(run.stages[0], steps=steps),))
-    report.note(f"learning from the clip's own masks, at most {passes} x {steps} steps; Ctrl-C uses what there is")
-    trainer = _run(Trainer(run, clips), exam, work / "trial", report, stop)
-    before = _first_score(work / "trial")
-    best = _Found(work / "trial" / "best.safetensors", trainer.best_step, before, trainer.best, words)
+    clip.report.note(f"learning from the clip's own masks, at most {passes} x {steps} steps; Ctrl-C uses what there is")
+    trainer = _run(Trainer(run, clips), exam, clip.work / "trial", clip.report, stop)
+    before = _first_score(clip.work / "trial")
+    best = _Found(clip.work / "trial" / "best.safetensors", trainer.best_step, before, trainer.best, words)
     if trainer.best_step == 0:
         return dataclasses.replace(best, file=None)
     if spared is None or stop.asked:
         return best
     last = dataclasses.replace(run, stages=(dataclasses.replace(run.stages[0], steps=trainer.best_step),))
-    final = _run(Trainer(last, lessons.clips(side, others)), None, work / "final", report, stop)
+    every = lessons.clips(side, others, clip.guesses(lessons))
+    final = _run(Trainer(last, every), None, clip.work / "final", clip.report, stop)
     if final.step < trainer.best_step:
         return best
-    return dataclasses.replace(best, file=work / "final" / "latest.safetensors")
+    return dataclasses.replace(best, file=clip.work / "final" / "latest.safetensors")
 
 
 def _settings(start: Path, lessons: Lessons, side: int, config: AdaptConfig) -> RunConfig:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -15,7 +15,7 @@ from agss_model.masks.labels import LabelMap, object_ids
 from agss_model.video.source import FrameSource, Image
 from training.annotations.prepare import TRAIN_SIDE, scaled
 from training.data.clips import ClipSource
-from training.data.sparse import SparseClips, VideoInMemory
+from training.data.sparse import SparseClips, SparseVideo, VideoInMemory
 from training.data.stills import StillPool
 from training.data.video_config import VideoConfig
 from training.loop.settings import clip_size
@@ -32,6 +32,8 @@ MOST_OBJECTS = 6
 """Objects tracked in one clip to learn from: time and memory grow with them."""
 REAL_SHARE = 0.3
 """Share of the steps on the real change, where there is any."""
+GUESSED = 0.5
+"""Steps on what was tracked, for each step on clips that are made of the human frames."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,13 @@ class Lessons:
         height, width = next(iter(self.label_maps.values())).shape
         return clip_size(height, width, longest)
 
-    def clips(self, side: int, others: StillPool | None = None) -> ClipSource:
+    def clips(self, side: int, others: StillPool | None = None, guesses: Sequence[SparseVideo] = ()) -> ClipSource:
         """Clips to learn from: synthetic ones, and of the real change where there is any.
 
         Args:
             side: longest side of the pictures that clips are made of.
             others: photographs of `side` pixels whose objects are pasted in too.
+            guesses: frames that nobody drew on, with masks that can be believed.
 
         Raises:
             MaskError: no object is large enough to be cut out.
@@ -82,10 +85,14 @@ class Lessons:
             mixed = replace(own, smallest=usual.smallest, largest=usual.largest)
             sources.append(StillClips(pool.with_cuts_of(others), mixed))
         weights = [1.0] * len(sources)
+        video_config = VideoConfig(max_objects=MOST_OBJECTS, minimum=own.minimum)
+        if guesses:
+            weights.append(len(sources) * GUESSED)
+            sources.append(SparseClips(guesses, video_config))
         if self._pairs():
             video = VideoInMemory("the clip", self.pictures, self.label_maps)
-            sources.append(SparseClips([video], VideoConfig(max_objects=MOST_OBJECTS, minimum=own.minimum)))
-            weights.append(len(sources) * REAL_SHARE)
+            weights.append(sum(weights) * REAL_SHARE / (1 - REAL_SHARE))
+            sources.append(SparseClips([video], video_config))
         return Mixture(sources, weights)
 
     def held_out(self) -> tuple[Lessons, ClipSource, str] | None:

@@ -1,6 +1,7 @@
 """Forward and back again: how much of a human mask is found again after tracking away from it and back.
 
-It needs no truth but the mask itself, and it is real footage: what synthetic clips teach wrongly shows here.
+It needs no truth but the mask itself, and it is real footage: what synthetic clips teach wrongly shows here. So it
+decides how much of what was learned is used.
 """
 
 from __future__ import annotations
@@ -11,12 +12,21 @@ from functools import partial
 import numpy as np
 
 from agss_model.clips import follow
+from agss_model.engines import use_engine
+from agss_model.engines.loading import pick_device
 from agss_model.evaluation import region_similarity
 from agss_model.masks.labels import LabelMap, object_ids
 from agss_model.network.base import AGSSVOS
 from agss_model.tracker import Tracker
 from agss_model.video.source import FrameSource
+from agss_model.weights.registry import load_model
+from training.team.adapted import HALF
 
+Trips = tuple[float, float, float]
+"""IoU with the first weights, with half of the change, and with all of it."""
+CLEARLY = 0.75
+"""Share of the error that may be left for all of the change to be used, where only synthetic clips speak for it; half
+of it must only not be worse."""
 FRAMES = 24
 """Frames of the way there."""
 FURTHEST = 3
@@ -58,3 +68,23 @@ def _way(start: int, count: int) -> range:
     if after >= before:
         return range(start, min(count, start + FRAMES * step + 1), step)
     return range(start, max(-1, start - FRAMES * step - 1), -step)
+
+
+def share_of(trips: Trips, *, sure: bool) -> float:
+    """Of the change that is used: 1, 0.5 or 0.
+
+    Args:
+        trips: what came back.
+        sure: a human frame that was held out speaks for the change already.
+    """
+    first, half, last = (1 - iou for iou in trips)
+    if last <= first * (1.0 if sure else CLEARLY):
+        return 1.0
+    return HALF if half <= first else 0.0
+
+
+def ready(weights: str) -> AGSSVOS:
+    """The network of these weights, to track with on this machine."""
+    network = load_model(weights, pick_device("auto"))
+    use_engine(network, "auto")
+    return network
