@@ -10,7 +10,7 @@ import numpy as np
 
 from agss_model.errors import MaskError, MediaError
 from agss_model.flow import FlowEstimator
-from agss_model.fusing import ObjectKeyframes, Packed, fuse, without
+from agss_model.fusing import ObjectKeyframes, PackedResult, fuse, without
 from agss_model.masks.labels import LabelMap, object_ids, to_masks
 from agss_model.network.base import AGSSVOS
 from agss_model.ranges import NONE, Block, Direction, Ids, Presence, blocks
@@ -208,10 +208,10 @@ def _block(
     # Nothing needs to be tracked back into a keyframe that shows every object.
     begun = numbers.start >= first and drawn[first] | gone(first) >= Ids().union(*drawn.values())
     lowest = max(numbers.start, first + 1) if begun else numbers.start
-    packed: list[Packed] = []
+    packed: list[PackedResult] = []
     if lowest < last:
         packed.extend(
-            Packed(r)
+            PackedResult(r)
             for r in run(keyframes, range(last, lowest - 1, -1), first if first in keyframes else None)
             if r.frame_index in numbers and r.frame_index < last
         )

@@ -41,7 +41,7 @@ class ObjectKeyframes:
         return between
 
 
-class Packed:
+class PackedResult:
     """A result with its label map compressed."""
 
     def __init__(self, result: FrameResult) -> None:

@@ -21,7 +21,7 @@ LASTING = 0.9
 
 
 @dataclass(frozen=True)
-class Stretch:
+class DoubtfulStretch:
     """A stretch of frames in which one object is doubtful.
 
     Attributes:
@@ -62,7 +62,7 @@ class Stretch:
         return f"{frames}: {name} doubtful ({', '.join(parts)})"
 
 
-def look_first(rows: Iterable[Row], limit: int | None = 20) -> list[Stretch]:
+def look_first(rows: Iterable[Row], limit: int | None = 20) -> list[DoubtfulStretch]:
     """Stretches and events, those first where a correction mends most; each frame of an object is in one at most.
 
     Args:
@@ -140,12 +140,12 @@ def _events(by_object: dict[int, list[Row]], covered: set[tuple[int, int]]) -> l
     return list(chosen.values())
 
 
-def _entry(stretch: list[Row], mends: Mapping[int, float], worth: Mapping[int, float]) -> Stretch:
+def _entry(stretch: list[Row], mends: Mapping[int, float], worth: Mapping[int, float]) -> DoubtfulStretch:
     words = [word for row in stretch for word in row.reasons]
     reasons = sorted(set(words), key=lambda word: (-words.count(word), word))
     worst = min(stretch, key=lambda row: row.score)
     best = max(stretch, key=lambda row: worth[row.frame]).frame
-    return Stretch(
+    return DoubtfulStretch(
         first=stretch[0].frame,
         last=stretch[-1].frame,
         object_id=stretch[0].object_id,

@@ -26,10 +26,10 @@ import numpy as np
 from agss_model.engines.loading import default_weights, pick_device
 from agss_model.errors import AgssError, ConfigError
 from agss_model.masks.cvat_shapes import SHAPE_TYPES
-from serverless.function.contract import MAX_OBJECTS, Shape
-from serverless.function.scenes import Followed, Frame, Scenes
+from serverless.function.contract import MAX_OBJECTS, ShapeMessage
+from serverless.function.scenes import FollowedObject, Frame, Scenes
 from serverless.function.service import build_scenes
-from serverless.function.settings import Settings
+from serverless.function.settings import FunctionSettings
 from serverless.function.state import ObjectState
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class RequestPicture:
     """The picture of one request; its identity is what joins the calls of that request.
 
     Attributes:
@@ -54,7 +54,7 @@ class Picture:
 
 
 @dataclass(eq=False)
-class Tracked:
+class TrackedObject:
     """One object between two requests, as the agent keeps it.
 
     Attributes:
@@ -78,10 +78,10 @@ class AgssFunction:
         if max_states < 1:
             raise ConfigError(f"max_states is {max_states}; it must be at least 1.")
         self._scenes, self._max_states = scenes, max_states
-        self._kept: deque[weakref.ref[Tracked]] = deque()
-        self._picture: Picture | None = None
+        self._kept: deque[weakref.ref[TrackedObject]] = deque()
+        self._picture: RequestPicture | None = None
         self._request = object()
-        self._found: dict[Tracked, Followed] = {}
+        self._found: dict[TrackedObject, FollowedObject] = {}
 
     @cached_property
     def spec(self) -> TrackingFunctionSpec:
@@ -90,13 +90,13 @@ class AgssFunction:
 
         return TrackingFunctionSpec(supported_shape_types=SHAPE_TYPES)
 
-    def preprocess_image(self, context: TrackingFunctionContext, image: Image) -> Picture:
+    def preprocess_image(self, context: TrackingFunctionContext, image: Image) -> RequestPicture:
         """Pixels of a picture; the agent calls this for every request, though the protocol calls it optional."""
-        return Picture(np.asarray(image.convert("RGB"), dtype=np.uint8))
+        return RequestPicture(np.asarray(image.convert("RGB"), dtype=np.uint8))
 
     def init_tracking_state(
-        self, context: TrackingFunctionShapeContext, pp_image: Picture, shape: TrackableShape
-    ) -> Tracked:
+        self, context: TrackingFunctionShapeContext, pp_image: RequestPicture, shape: TrackableShape
+    ) -> TrackedObject:
         """Start an object.
 
         Raises:
@@ -104,13 +104,15 @@ class AgssFunction:
         """
         self._enter(pp_image)
         with _told():
-            drawn = Shape(type=shape.type, points=[float(value) for value in shape.points])
+            drawn = ShapeMessage(type=shape.type, points=[float(value) for value in shape.points])
             state = self._scenes.start(pp_image.frame, [drawn])[0]
-        tracked = Tracked(state, self._request)
+        tracked = TrackedObject(state, self._request)
         self._keep(tracked)
         return tracked
 
-    def track(self, context: TrackingFunctionShapeContext, pp_image: Picture, state: Tracked) -> TrackableShape | None:
+    def track(
+        self, context: TrackingFunctionShapeContext, pp_image: RequestPicture, state: TrackedObject
+    ) -> TrackableShape | None:
         """Find an object in the next picture.
 
         Returns:
@@ -131,12 +133,12 @@ class AgssFunction:
             return None
         return TrackableShape(type=followed.state.kind, points=followed.points)
 
-    def _enter(self, picture: Picture) -> None:
+    def _enter(self, picture: RequestPicture) -> None:
         """A picture not seen in the call before begins a request; it is held, so that its identity stays its own."""
         if picture is not self._picture:
             self._picture, self._request, self._found = picture, object(), {}
 
-    def _follow(self, picture: Picture, asked: Tracked) -> None:
+    def _follow(self, picture: RequestPicture, asked: TrackedObject) -> None:
         """Follow the asked object and those that were asked for together with it before."""
         if asked.state is None:
             raise ConfigError("There are too many objects; start tracking this one again.")
@@ -151,7 +153,7 @@ class AgssFunction:
         states = [tracked.state for tracked in cast if tracked.state is not None]
         self._found.update(zip(cast, self._scenes.follow(picture.frame, states), strict=True))
 
-    def _keep(self, tracked: Tracked) -> None:
+    def _keep(self, tracked: TrackedObject) -> None:
         """Count a state; the agent itself lets go of states after eight hours."""
         self._kept.append(weakref.ref(tracked))
         if len(self._kept) > self._max_states:
@@ -198,5 +200,5 @@ def create(
         ConfigError: a setting out of bounds, or a device or engine that is not there.
         WeightsError: weights that cannot be used.
     """
-    settings = Settings(weights or default_weights(), pick_device(device), engine, int(threads), int(cache_mib))
+    settings = FunctionSettings(weights or default_weights(), pick_device(device), engine, int(threads), int(cache_mib))
     return AgssFunction(build_scenes(settings, logging.getLogger(__name__).info), int(max_states))

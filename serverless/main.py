@@ -13,7 +13,7 @@ import torch
 from agss_model.errors import AgssError, MaskError, MediaError
 from serverless.function.contract import RequestError
 from serverless.function.service import answer, build_scenes, rest
-from serverless.function.settings import Settings
+from serverless.function.settings import FunctionSettings
 
 
 def init_context(context: Any) -> None:  # noqa: ANN401 - nuclio_sdk.Context, which has no types
@@ -23,7 +23,7 @@ def init_context(context: Any) -> None:  # noqa: ANN401 - nuclio_sdk.Context, wh
         AgssError: settings, weights or device cannot be used.
     """
     try:
-        context.user_data.scenes = build_scenes(Settings.from_environment(), context.logger.info)
+        context.user_data.scenes = build_scenes(FunctionSettings.from_environment(), context.logger.info)
     except AgssError as error:
         context.logger.error(f"The function cannot start: {error}")
         raise

@@ -18,6 +18,7 @@ PACKAGES = {  # what each may import beside itself
     "training": {"agss_model", "fiftyone_plugin"},  # it learns from FiftyOne's datasets
     "fiftyone_plugin": {"agss_model"},
 }
+PARTS_OF_BOTH_NETWORKS = {"AgnosticModule", "InstanceModule", "Decoder"}  # called so in the paper, made anew for `lite`
 TRAINING = ["data", "synthesis", "scores", "loop", "annotations", "release", "team"]  # each may import those before it
 
 
@@ -101,6 +102,17 @@ def test_what_one_module_takes_from_another_is_there():
             has |= lazy if node.module == "agss_model" else set()
             lacking |= {(str(path.relative_to(ROOT)), node.module, name) for name in names - has}
     assert not lacking
+
+
+def test_no_two_classes_have_one_name():
+    """In all packages together; whether a name begins with an underscore makes no difference."""
+    homes: dict[str, list[str]] = {}
+    for package in PACKAGES:
+        for module, path in modules(package).items():
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ClassDef):
+                    homes.setdefault(node.name.lstrip("_"), []).append(module)
+    assert {name: where for name, where in homes.items() if len(where) > 1}.keys() == PARTS_OF_BOTH_NETWORKS
 
 
 def test_no_two_files_of_tests_have_one_name():

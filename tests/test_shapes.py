@@ -10,7 +10,7 @@ from agss_model.cvat.checks import checked_shape
 from agss_model.cvat.records import SHAPE_KINDS
 from agss_model.errors import MaskError
 from agss_model.masks import decode_cvat_mask, encode_cvat_mask, mask_to_shape, shape_to_mask
-from agss_model.masks.cvat_shapes import KINDS, SHAPE_TYPES, kind_of, largest_part
+from agss_model.masks.cvat_shapes import CODECS, SHAPE_TYPES, codec_of, largest_part
 from serverless.job.tracks import _thinned
 
 masks = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))).filter(lambda m: m.any())
@@ -91,16 +91,16 @@ def test_nothing_is_no_shape():
 
 
 def test_the_table_of_kinds_is_complete():
-    assert tuple(KINDS) == SHAPE_TYPES
+    assert tuple(CODECS) == SHAPE_TYPES
     assert set(SHAPE_KINDS) <= set(SHAPE_TYPES)
-    assert len({kind_of(name).written for name in SHAPE_TYPES}) == len(SHAPE_TYPES)
+    assert len({codec_of(name).written for name in SHAPE_TYPES}) == len(SHAPE_TYPES)
 
 
 @pytest.mark.parametrize("name", ["ellipse", "skeleton", "Mask", "", "__class__"])
 def test_a_kind_that_is_none_is_named_and_never_taken_for_another(name):
     mask, points = np.ones((4, 4), bool), [0.0, 0.0, 3.0, 0.0, 3.0, 3.0]
     for ask in (
-        lambda: kind_of(name),
+        lambda: codec_of(name),
         lambda: shape_to_mask(name, points, width=4, height=4),
         lambda: mask_to_shape(name, mask),
         lambda: checked_shape(name, points, width=4, height=4),

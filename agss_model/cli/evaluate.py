@@ -32,7 +32,7 @@ from agss_model.evaluation import (
     write_results,
 )
 from agss_model.evaluation.corrections import STRATEGIES, Strategy, curve
-from agss_model.evaluation.trust import Judged, judged, together
+from agss_model.evaluation.trust import JudgedMasks, judged, together
 from agss_model.files import check_writable, scratch, write_json
 from agss_model.masks.labels import LabelMap
 from agss_model.results import FrameResult
@@ -80,7 +80,7 @@ def evaluate(
 
     loaded = load(weights)
     clock = Stopwatch()
-    judgements = list[Judged]()
+    judgements = list[JudgedMasks]()
     chosen_engine = loaded if adapt is None else _learning(loaded, load, adapt)
     scores = score_sequences(chosen, chosen_engine, clock, out, judgements)
     mean, trust = mean_score(scores), together(judgements)
@@ -134,7 +134,7 @@ def score_sequences(
     engine: Engine | Callable[[Sequence], Engine],
     clock: Stopwatch,
     out: Path | None = None,
-    judgements: list[Judged] | None = None,
+    judgements: list[JudgedMasks] | None = None,
 ) -> list[SequenceScore]:
     """Track and score, and say so after each sequence.
 
@@ -159,7 +159,9 @@ def score_sequences(
     return scores
 
 
-def _evaluate(sequence: Sequence, engine: Engine, clock: Stopwatch, out: Path | None) -> tuple[SequenceScore, Judged]:
+def _evaluate(
+    sequence: Sequence, engine: Engine, clock: Stopwatch, out: Path | None
+) -> tuple[SequenceScore, JudgedMasks]:
     given, rows = sequence.first_masks, list[Row]()
     numbers = range(min(given), len(sequence.frames))
     scorer = SequenceScorer(sequence)

@@ -23,7 +23,7 @@ COMMANDS = "agss.commands"
 """Entry points of the packages that build on this one; each is a function `register(app)` that adds its commands."""
 
 
-class _Reporting(TyperGroup):
+class _CommandGroup(TyperGroup):
     """Prints errors that a user can act on as one message, with a traceback only under --debug."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as typer declares it
@@ -47,7 +47,7 @@ class _Reporting(TyperGroup):
 
 app = typer.Typer(
     name="agss",
-    cls=_Reporting,
+    cls=_CommandGroup,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,

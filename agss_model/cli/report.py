@@ -12,7 +12,7 @@ from rich.table import Table
 
 from agss_model.cli.console import stdout
 from agss_model.ranges import spans
-from agss_model.review import Stretch, look_first
+from agss_model.review import DoubtfulStretch, look_first
 from agss_model.runs.keyframes import SUFFIXES
 from agss_model.runs.run import Run, RunOutcome
 from agss_model.runs.scores import Row
@@ -54,7 +54,7 @@ def print_report(run: Run, outcome: RunOutcome, masks: Path | None = None, words
         console.print(_next_step(stretches[0], run, masks, words))
 
 
-def _next_step(stretch: Stretch, run: Run, masks: Path | None, command: Sequence[str]) -> str:
+def _next_step(stretch: DoubtfulStretch, run: Run, masks: Path | None, command: Sequence[str]) -> str:
     """One line: the mask to draw, and the command that takes it in."""
     words, settled, prepare = [word for word in command if word != "--overwrite"], run.folder.settled, ""
     folder = masks if masks is not None and masks.is_dir() and _holds_images(masks) else None

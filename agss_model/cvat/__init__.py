@@ -8,9 +8,9 @@ from agss_model.cvat.meta import Task
 from agss_model.cvat.records import (
     AnnotatedObject,
     Appearance,
+    CvatShape,
     Include,
     Problem,
-    Shape,
     VideoAnnotations,
 )
 from agss_model.cvat.writer import CvatXmlWriter
@@ -19,11 +19,11 @@ from agss_model.cvat.xml import read_cvat_xml
 __all__ = [
     "AnnotatedObject",
     "Appearance",
+    "CvatShape",
     "CvatXmlWriter",
     "Include",
     "Names",
     "Problem",
-    "Shape",
     "Task",
     "VideoAnnotations",
     "from_cvat_api",

@@ -14,10 +14,10 @@ import numpy as np
 
 from agss_model.cvat.authorship import Names, author, in_order, keyframe_authors
 from agss_model.cvat.checks import checked_shape
-from agss_model.cvat.identity import Loose, Piece
+from agss_model.cvat.identity import LooseShape, Piece
 from agss_model.cvat.meta import Task, recorded
 from agss_model.cvat.pairing import paired
-from agss_model.cvat.records import SHAPE_KINDS, Appearance, Problem, Shape, VideoAnnotations
+from agss_model.cvat.records import SHAPE_KINDS, Appearance, CvatShape, Problem, VideoAnnotations
 from agss_model.errors import AgssError, MediaError
 
 
@@ -57,7 +57,7 @@ class _Reply:
     def __init__(self, task: Task, names: Names) -> None:
         self.task, self.names = task, names
         self.pieces: list[Piece] = []
-        self.loose: list[Loose] = []
+        self.loose: list[LooseShape] = []
         self._ignored: Counter[str] = Counter()
         self._found: list[Problem] = []
 
@@ -66,7 +66,9 @@ class _Reply:
         label = self._label(entry, what)
         shape = self._checked(entry, what)
         if shape is not None:
-            self.loose.append(Loose(self._frame(entry, what), label, _group(entry, what), shape, self._human(entry)))
+            self.loose.append(
+                LooseShape(self._frame(entry, what), label, _group(entry, what), shape, self._human(entry))
+            )
 
     def track(self, entry: Mapping[str, Any]) -> None:
         what = f"track {entry.get('id', '?')}"
@@ -85,7 +87,9 @@ class _Reply:
         appearances = self._filled(drawn, what)
         visible = [index for index, appearance in appearances.items() if not appearance.outside]
         if len(visible) == 1 and group == 0 and drawn[visible[0]].shapes[0].kind == "mask":
-            self.loose.append(Loose(visible[0], label, group, drawn[visible[0]].shapes[0], drawn[visible[0]].human))
+            self.loose.append(
+                LooseShape(visible[0], label, group, drawn[visible[0]].shapes[0], drawn[visible[0]].human)
+            )
         elif visible:
             self.pieces.append(Piece(label, group, appearances))
 
@@ -114,7 +118,7 @@ class _Reply:
             )
         return frame
 
-    def _checked(self, entry: Mapping[str, Any], what: str) -> Shape | None:
+    def _checked(self, entry: Mapping[str, Any], what: str) -> CvatShape | None:
         kind = str(entry.get("type"))
         if kind not in SHAPE_KINDS:
             self._ignored[kind] += 1
@@ -164,7 +168,7 @@ def _between(one: Appearance, two: Appearance, share: float) -> Appearance | Non
     ):
         return None
     points = first.points + share * (second.points - first.points)
-    shape = Shape("polygon", np.asarray(points), first.z_order)
+    shape = CvatShape("polygon", np.asarray(points), first.z_order)
     return Appearance((shape,), one.human and two.human, interpolated=True)
 
 

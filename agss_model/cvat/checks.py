@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.cvat.records import SHAPE_KINDS, Shape, ShapeKind
+from agss_model.cvat.records import SHAPE_KINDS, CvatShape, ShapeKind
 from agss_model.errors import MaskError
 
 MAX_NUMBERS = 4_000_000  # in one shape
@@ -41,11 +41,11 @@ def checked_shape(
     width: int,
     height: int,
     z_order: int = 0,
-) -> Shape | None:
+) -> CvatShape | None:
     """A shape that is known to fit its image, without expanding it; None for a mask of background only.
 
     Args:
-        kind: one of `SHAPE_KINDS`: what the numbers mean, see `Shape`.
+        kind: one of `SHAPE_KINDS`: what the numbers mean, see `CvatShape`.
         points: run lengths and box, or x and y in turn.
         width: of the image, pixels.
         height: of the image, pixels.
@@ -64,7 +64,7 @@ def checked_shape(
         raise MaskError(f"the points of a {kind} are no numbers") from error
     if flat.ndim != 1 or flat.size > MAX_NUMBERS or not np.isfinite(flat).all():
         raise MaskError(f"the points of a {kind} must be a flat list of at most {MAX_NUMBERS} finite numbers")
-    return Shape(read, flat, z_order) if filled(flat, width, height) else None
+    return CvatShape(read, flat, z_order) if filled(flat, width, height) else None
 
 
 def _check_polygon(flat: npt.NDArray[np.float64], _width: int, _height: int) -> bool:

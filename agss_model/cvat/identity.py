@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from agss_model.cvat.records import AnnotatedObject, Appearance, Problem, Shape
+from agss_model.cvat.records import AnnotatedObject, Appearance, CvatShape, Problem
 from agss_model.masks.labels import MAX_OBJECT_ID, BoolMask
 
 SAME_AT_BORDER = 0.3  # IoU at which two pieces on both sides of a job border are one object
@@ -24,7 +24,7 @@ LONGEST_GAP = 10  # frames over which a shape without a group is sought
 
 
 @dataclass(frozen=True)
-class Loose:
+class LooseShape:
     """A shape of one frame, as CVAT keeps masks.
 
     Attributes:
@@ -39,7 +39,7 @@ class Loose:
     frame: int
     label: str
     group: int
-    shape: Shape
+    shape: CvatShape
     human: bool = True
     interpolated: bool = False
 
@@ -71,7 +71,7 @@ class Piece:
 
 
 @dataclass
-class _Case:
+class _VideoContext:
     """What all steps of sorting out one video share."""
 
     width: int
@@ -103,7 +103,7 @@ class _Case:
 
 def sort_out(
     tracks: Iterable[Piece],
-    loose: Iterable[Loose],
+    loose: Iterable[LooseShape],
     *,
     width: int,
     height: int,
@@ -122,7 +122,7 @@ def sort_out(
         Objects ascending by id, and what was guessed or dropped. A group keeps its number as the object's id where no
         other object has it.
     """
-    case = _Case(width, height, segments)
+    case = _VideoContext(width, height, segments)
     pieces = [piece for piece in tracks if piece.visible]
     for piece in pieces:
         piece.segment = case.segment_of(piece.span()[0])
@@ -133,9 +133,9 @@ def sort_out(
     return _numbered(pieces, chains, case), tuple(case.problems)
 
 
-def _without_repeats(shapes: list[Loose], case: _Case) -> list[Loose]:
+def _without_repeats(shapes: list[LooseShape], case: _VideoContext) -> list[LooseShape]:
     """Masks of frames that two jobs share come once per job."""
-    seen: dict[tuple[int, str, int, bytes], Loose] = {}
+    seen: dict[tuple[int, str, int, bytes], LooseShape] = {}
     repeats = 0
     for shape in shapes:
         key = (shape.frame, shape.label, shape.group, shape.shape.points.tobytes())
@@ -146,7 +146,7 @@ def _without_repeats(shapes: list[Loose], case: _Case) -> list[Loose]:
     return list(seen.values())
 
 
-def _grouped(shapes: list[Loose], case: _Case) -> list[Piece]:
+def _grouped(shapes: list[LooseShape], case: _VideoContext) -> list[Piece]:
     found: dict[tuple[int, str, int], Piece] = {}
     for shape in shapes:
         segment = case.segment_of(shape.frame)
@@ -197,7 +197,7 @@ def _together(one: Appearance, other: Appearance) -> Appearance:
     return Appearance((*one.shapes, *other.shapes), one.human, one.interpolated)
 
 
-def _joined_at_borders(pieces: list[Piece], case: _Case) -> list[Piece]:
+def _joined_at_borders(pieces: list[Piece], case: _VideoContext) -> list[Piece]:
     """Join what the borders of jobs cut."""
     if len(case.segments) < 2:
         return pieces
@@ -215,7 +215,7 @@ def _joined_at_borders(pieces: list[Piece], case: _Case) -> list[Piece]:
     return kept
 
 
-def _continues(before: Piece, piece: Piece, case: _Case) -> bool:
+def _continues(before: Piece, piece: Piece, case: _VideoContext) -> bool:
     """Whether a piece goes on where another ended, on two sides of a job's border."""
     if before.label != piece.label or before.track != piece.track or before.segment >= piece.segment:
         return False
@@ -245,11 +245,11 @@ def _continues(before: Piece, piece: Piece, case: _Case) -> bool:
     return False
 
 
-def _chained(shapes: list[Loose], case: _Case) -> list[Piece]:
+def _chained(shapes: list[LooseShape], case: _VideoContext) -> list[Piece]:
     """Shapes without a group, joined by overlap."""
     chains: list[Piece] = []
     last: dict[int, BoolMask] = {}  # of each chain
-    by_frame: dict[int, list[Loose]] = {}
+    by_frame: dict[int, list[LooseShape]] = {}
     for shape in shapes:
         by_frame.setdefault(shape.frame, []).append(shape)
     for frame, here in sorted(by_frame.items()):
@@ -267,7 +267,7 @@ def _chained(shapes: list[Loose], case: _Case) -> list[Piece]:
 
 
 def _best_pairs(
-    here: list[Loose], masks: list[BoolMask], chains: list[Piece], last: dict[int, BoolMask], case: _Case
+    here: list[LooseShape], masks: list[BoolMask], chains: list[Piece], last: dict[int, BoolMask], case: _VideoContext
 ) -> list[tuple[int, int]]:
     """(shape, chain) that overlap enough, the best first, each used once."""
     ranked = [
@@ -285,7 +285,7 @@ def _best_pairs(
     return pairs
 
 
-def _numbered(pieces: list[Piece], chains: list[Piece], case: _Case) -> tuple[AnnotatedObject, ...]:
+def _numbered(pieces: list[Piece], chains: list[Piece], case: _VideoContext) -> tuple[AnnotatedObject, ...]:
     """Ids: a group keeps its number where it can, the others get the free ones in order of appearance."""
     counts: dict[int, int] = {}
     for piece in pieces:

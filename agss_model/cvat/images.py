@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from agss_model.cvat.checks import HUMAN_SOURCES
-from agss_model.cvat.identity import Loose
+from agss_model.cvat.identity import LooseShape
 from agss_model.cvat.meta import Task
 from agss_model.cvat.records import SHAPE_KINDS, Problem, VideoAnnotations
-from agss_model.cvat.tracks import MAX_SHAPES, Collected, group_of, owner_of, shape_of, video_of, whole
+from agss_model.cvat.tracks import MAX_SHAPES, TaskContent, group_of, owner_of, shape_of, video_of, whole
 from agss_model.errors import AgssError, MediaError
 
 
@@ -25,7 +25,7 @@ class ImageReader:
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
-        self._tasks = [Collected(task) for task in tasks]
+        self._tasks = [TaskContent(task) for task in tasks]
         self._owner = self._tasks[0]
         self._frame = self._shapes = 0
         self._computed: dict[int, int] = {}
@@ -77,7 +77,7 @@ class ImageReader:
         place = self._tasks.index(owner)
         self._computed[place] = self._computed.get(place, 0) + computed
         human = attributes.get("source", "manual") in HUMAN_SOURCES
-        owner.loose.append(Loose(self._frame, attributes["label"], group, shape, human, computed))
+        owner.loose.append(LooseShape(self._frame, attributes["label"], group, shape, human, computed))
 
     def end(self) -> None:
         """The image is complete."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from agss_model.cvat.identity import Loose, Piece, sort_out, without_frames
+from agss_model.cvat.identity import LooseShape, Piece, sort_out, without_frames
 from agss_model.cvat.records import Problem, VideoAnnotations
 from agss_model.errors import MediaError
 from agss_model.pictures import MAX_SIDE
@@ -65,7 +65,7 @@ class Task:
 def recorded(
     task: Task,
     pieces: Iterable[Piece],
-    loose: Iterable[Loose],
+    loose: Iterable[LooseShape],
     *,
     deleted: frozenset[int] = frozenset(),
     before: Iterable[Problem] = (),

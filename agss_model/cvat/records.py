@@ -22,7 +22,7 @@ Include = Literal["human", "interpolated", "all"]
 
 
 @dataclass(frozen=True, eq=False)
-class Shape:
+class CvatShape:
     """A region of a frame in CVAT's form, expanded only when asked for.
 
     Attributes:
@@ -55,7 +55,7 @@ class Appearance:
         interpolated: computed between two keyframes.
     """
 
-    shapes: tuple[Shape, ...] = ()
+    shapes: tuple[CvatShape, ...] = ()
     human: bool = True
     interpolated: bool = False
 
@@ -193,7 +193,7 @@ class VideoAnnotations:
             mask |= self._expanded(shape, index, object_id)
         return mask
 
-    def _expanded(self, shape: Shape, index: int, object_id: int) -> BoolMask:
+    def _expanded(self, shape: CvatShape, index: int, object_id: int) -> BoolMask:
         try:
             return shape.mask(self.width, self.height)
         except MaskError as error:

@@ -13,21 +13,21 @@ import numpy as np
 
 from agss_model.cvat.authorship import Names, keyframe_authors
 from agss_model.cvat.checks import HUMAN_SOURCES, checked_shape, numbers_in
-from agss_model.cvat.identity import Loose, Piece
+from agss_model.cvat.identity import LooseShape, Piece
 from agss_model.cvat.meta import Task, recorded
-from agss_model.cvat.records import SHAPE_KINDS, Appearance, Problem, Shape, VideoAnnotations
+from agss_model.cvat.records import SHAPE_KINDS, Appearance, CvatShape, Problem, VideoAnnotations
 from agss_model.errors import AgssError, MaskError, MediaError
 
 MAX_SHAPES = 5_000_000
 
 
 @dataclass
-class Collected:
+class TaskContent:
     """What was read of a task."""
 
     task: Task
     pieces: list[Piece] = field(default_factory=list)
-    loose: list[Loose] = field(default_factory=list)
+    loose: list[LooseShape] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     ignored: Counter[str] = field(default_factory=Counter)
 
@@ -36,7 +36,7 @@ class Collected:
 class _Track:
     """The track being read."""
 
-    owner: Collected
+    owner: TaskContent
     number: str
     label: str
     group: int
@@ -62,7 +62,7 @@ class TrackReader:
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
-        self._tasks = [Collected(task) for task in tasks]
+        self._tasks = [TaskContent(task) for task in tasks]
         self._track: _Track | None = None
         self._shapes = 0
 
@@ -122,7 +122,7 @@ class TrackReader:
         if len(visible) == 1:
             found = track.appearances[visible[0]]
             track.owner.loose += [
-                Loose(visible[0], track.label, track.group, shape, found.human) for shape in found.shapes
+                LooseShape(visible[0], track.label, track.group, shape, found.human) for shape in found.shapes
             ]
         elif visible:
             track.owner.pieces.append(Piece(track.label, track.group, _judged(track)))
@@ -132,7 +132,7 @@ class TrackReader:
         return [video_of(task) for task in self._tasks]
 
 
-def owner_of(tasks: Sequence[Collected], task_id: str | None, what: str) -> Collected:
+def owner_of(tasks: Sequence[TaskContent], task_id: str | None, what: str) -> TaskContent:
     """The task that something in the file belongs to.
 
     Raises:
@@ -185,7 +185,7 @@ def _judged(track: _Track) -> dict[int, Appearance]:
     return judged
 
 
-def video_of(collected: Collected) -> VideoAnnotations:
+def video_of(collected: TaskContent) -> VideoAnnotations:
     """The record of a task."""
     ignored = [
         Problem("ignored", f"{count} shapes of kind <{kind}> have no mask and were left out")
@@ -194,7 +194,7 @@ def video_of(collected: Collected) -> VideoAnnotations:
     return recorded(collected.task, collected.pieces, collected.loose, before=collected.problems, after=ignored)
 
 
-def shape_of(kind: str, attributes: Mapping[str, str], task: Task) -> Shape | None:
+def shape_of(kind: str, attributes: Mapping[str, str], task: Task) -> CvatShape | None:
     """A shape as XML writes it; None for a mask of background only."""
     z_order = attributes.get("z_order", "0")
     if not re.fullmatch(r"-?[0-9]{1,9}", z_order):

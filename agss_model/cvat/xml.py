@@ -49,7 +49,7 @@ def read_cvat_xml(path: str | Path) -> list[VideoAnnotations]:
     path = Path(path)
     refuse_pipe(path)
     try:
-        reader = _Reader(path)
+        reader = _XmlReader(path)
         with _opened(path) as file:
             while block := file.read(_BLOCK):
                 reader.feed(block)
@@ -78,7 +78,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         yield file
 
 
-class _Reader:
+class _XmlReader:
     """Walks through the file; what a place means depends on the elements around it."""
 
     def __init__(self, path: Path) -> None:

@@ -30,7 +30,7 @@ def quantised(graph: bytes, examples: Iterable[dict[str, Array]]) -> bytes:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class CalibrationReader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             self._examples: Iterator[dict[str, Array]] = iter(examples)
 
@@ -48,7 +48,7 @@ def quantised(graph: bytes, examples: Iterable[dict[str, Array]]) -> bytes:
             quantize_static(
                 str(prepared),
                 str(target),
-                Reader(),
+                CalibrationReader(),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 reduce_range=True,  # without VNNI a processor adds pairs of products in 16 bits: 8 bits overflow

@@ -15,7 +15,7 @@ Values = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedMasks:
     """M masks with a truth.
 
     Attributes:
@@ -80,7 +80,7 @@ def _share(named: npt.NDArray[np.bool_], of: npt.NDArray[np.bool_]) -> float | N
     return float(named[of].mean()) if of.any() else None
 
 
-def judged(rows: Iterable[Row], ious: Mapping[tuple[int, int], float]) -> Judged:
+def judged(rows: Iterable[Row], ious: Mapping[tuple[int, int], float]) -> JudgedMasks:
     """The masks of one run that have a truth.
 
     Args:
@@ -92,14 +92,14 @@ def judged(rows: Iterable[Row], ious: Mapping[tuple[int, int], float]) -> Judged
     named = {(stretch.object_id, frame) for stretch in stretches for frame in range(stretch.first, stretch.last + 1)}
     here = [row for row in rows if (row.object_id, row.frame) in ious and not row.human]
     places = [(row.object_id, row.frame) for row in here]
-    return Judged(
+    return JudgedMasks(
         np.array([row.score for row in here], np.float64),
         np.array([ious[place] for place in places], np.float64),
         np.array([place in named for place in places], np.bool_),
     )
 
 
-def together(parts: Iterable[Judged]) -> Trustworthiness | None:
+def together(parts: Iterable[JudgedMasks]) -> Trustworthiness | None:
     """Compare the scores of all masks of several runs with the truth; None without a mask."""
     parts = list(parts)
     if not parts:

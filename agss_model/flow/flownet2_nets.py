@@ -25,7 +25,7 @@ Pyramid = list[Tensor]
 """Flows (B, 2, h, w) at 1/4, 1/8, 1/16, 1/32 and 1/64 of the input, finest first: what a multi-scale loss needs."""
 
 
-class _Decoder(nn.Module):
+class _FlowDecoder(nn.Module):
     """The coarse-to-fine flow decoder shared by FlowNetC, S and SD.
 
     Attributes:
@@ -73,7 +73,7 @@ class _Decoder(nn.Module):
         return flows
 
 
-class _DeepEncoder(_Decoder):
+class _DeepEncoder(_FlowDecoder):
     """The layers at 1/16 and below, which FlowNetC, S and SD share."""
 
     def __init__(self, flow_bias: bool = True, smooth: bool = False) -> None:

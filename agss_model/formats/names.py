@@ -19,7 +19,7 @@ FILES = ("meta.json", "objects.json")
 
 
 @dataclass(frozen=True)
-class Named:
+class ObjectLabel:
     """An object.
 
     Attributes:
@@ -52,7 +52,7 @@ def write_names(path: Path, clip: MaskedClip, frames: Mapping[int, list[str]] | 
     write_json(path, {"videos": {clip.name: {"objects": objects}}})
 
 
-def read_names(root: Path) -> dict[str, dict[int, Named]]:
+def read_names(root: Path) -> dict[str, dict[int, ObjectLabel]]:
     """Objects of each clip by id, where a file in the folder says so.
 
     Raises:
@@ -71,8 +71,11 @@ def read_names(root: Path) -> dict[str, dict[int, Named]]:
         ) from error
 
 
-def _named(objects: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[int, Named]]:
+def _named(objects: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[int, ObjectLabel]]:
     for object_id, known in objects.items():
         if "category" in known or "index" in known:
             index = known.get("index")
-            yield int(object_id), Named(str(known.get("category", UNNAMED)), None if index is None else int(index))
+            yield (
+                int(object_id),
+                ObjectLabel(str(known.get("category", UNNAMED)), None if index is None else int(index)),
+            )

@@ -16,12 +16,12 @@ from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
 
 ShapeType = Literal["mask", "polygon", "rectangle"]
 SHAPE_TYPES: tuple[ShapeType, ...] = get_args(ShapeType)
-"""What function, job command and button take and give; another one is added here and in `KINDS` below."""
+"""What function, job command and button take and give; another one is added here and in `CODECS` below."""
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of CVAT's shapes.
+class ShapeCodec:
+    """How shapes of one type are read and written.
 
     Attributes:
         to_mask: from points, width, height and whether to cut what reaches beyond, see `shape_to_mask`.
@@ -34,15 +34,15 @@ class Kind:
     written: str
 
 
-def kind_of(name: str) -> Kind:
-    """A kind by the name that CVAT gives it.
+def codec_of(name: str) -> ShapeCodec:
+    """The codec of a type of shapes, by CVAT's name for it.
 
     Raises:
         MaskError: it is none of `SHAPE_TYPES`.
     """
-    if name not in KINDS:
+    if name not in CODECS:
         raise MaskError(f"a shape of type {name!r} cannot be tracked; use {', '.join(SHAPE_TYPES)}")
-    return KINDS[name]
+    return CODECS[name]
 
 
 def shape_to_mask(kind: str, points: Sequence[float], *, width: int, height: int, clip: bool = False) -> BoolMask:
@@ -62,7 +62,7 @@ def shape_to_mask(kind: str, points: Sequence[float], *, width: int, height: int
     Raises:
         MaskError: another type, or points that break its rules.
     """
-    return kind_of(kind).to_mask(points, width, height, clip)
+    return codec_of(kind).to_mask(points, width, height, clip)
 
 
 def mask_to_shape(kind: str, mask: BoolMask, *, tolerance: float = 1.0) -> list[float]:
@@ -77,7 +77,7 @@ def mask_to_shape(kind: str, mask: BoolMask, *, tolerance: float = 1.0) -> list[
     Raises:
         MaskError: no pixel, or another type.
     """
-    to_points = kind_of(kind).to_points
+    to_points = codec_of(kind).to_points
     if not mask.any():
         raise MaskError("an empty mask cannot be a shape; send no shape for this object instead")
     return to_points(mask, tolerance)
@@ -130,18 +130,18 @@ def _centres(low: float, high: float, size: int) -> slice:
     return slice(first, last) if first < last else slice(middle, middle + 1)
 
 
-KINDS: dict[str, Kind] = {
-    "mask": Kind(
+CODECS: dict[str, ShapeCodec] = {
+    "mask": ShapeCodec(
         lambda points, width, height, clip: decode_cvat_mask(points, width=width, height=height, clip=clip),
         lambda mask, _: [float(value) for value in encode_cvat_mask(mask)],
         "masks",
     ),
-    "polygon": Kind(
+    "polygon": ShapeCodec(
         lambda points, width, height, _: polygons_to_mask([Polygon.from_flat(points)], width=width, height=height),
         lambda mask, tolerance: largest_part(mask, tolerance).to_flat(),
         "polygon tracks",
     ),
-    "rectangle": Kind(
+    "rectangle": ShapeCodec(
         lambda points, width, height, _: _box_mask(points, width, height),
         lambda mask, _: _box_around(mask),
         "tracks of boxes",

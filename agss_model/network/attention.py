@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from agss_model.network.base import Reference
-from agss_model.network.readout import OUTSIDE, Attended, DenseValues, lay_out, readout
+from agss_model.network.readout import OUTSIDE, AttentionOutput, DenseValues, lay_out, readout
 
 CHUNK = 256  # target cells compared at a time: what they are compared with then stays in the cache
 
@@ -104,7 +104,9 @@ def read_twice(
     return _finish(query, everything, temperature, found), nearby
 
 
-def _finish(query: Tensor, references: Sequence[Reference], temperature: Tensor | float, found: Attended) -> Reading:
+def _finish(
+    query: Tensor, references: Sequence[Reference], temperature: Tensor | float, found: AttentionOutput
+) -> Reading:
     """Average over the references that know an object only."""
     batch, _, height, width = query.shape
     value = found.value
@@ -128,7 +130,7 @@ def _all(
     windows: Sequence[Tensor | None],
     cutoff: float,
     near: Tensor | None = None,
-) -> tuple[Attended, Tensor]:
+) -> tuple[AttentionOutput, Tensor]:
     """Weights over every cell; also (B, N, V, Q) of the last reference alone within `near`, empty without."""
     cells, keys = _cells(query, references, temperature)
     counts, together = [key.shape[2] for key in keys], torch.cat(keys, 2)
@@ -169,7 +171,7 @@ def _best(
     temperature: Tensor | float,
     windows: Sequence[Tensor | None],
     top_k: int,
-) -> Attended:
+) -> AttentionOutput:
     """Weights over the `top_k` best only, a chunk of target cells at a time, so that little memory is needed."""
     cells, keys = _cells(query, references, temperature)
     batch, objects, channels = references[0].value.shape[:3]
@@ -188,7 +190,7 @@ def _best(
         share = [(weights * (owner[index] == r)).sum(2) for r in range(len(keys))]
         parts.append((best[..., 0], value, torch.stack(share, 1)))
     match, value, weight = (torch.cat(part, -1) for part in zip(*parts, strict=True))
-    return Attended(match, value, weight)
+    return AttentionOutput(match, value, weight)
 
 
 def _strongest(

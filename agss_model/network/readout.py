@@ -129,7 +129,7 @@ def _blocks(values: Tensor, count: Tensor, object_of: Tensor, cell: Tensor) -> B
 
 
 @dataclass(frozen=True)
-class Attended:
+class AttentionOutput:
     """What Q target cells read from R references.
 
     Attributes:
@@ -161,7 +161,7 @@ class Readout(ABC):
         """(B, q, M) scores of the next target cells; they may be overwritten."""
 
     @abstractmethod
-    def found(self) -> Attended:
+    def found(self) -> AttentionOutput:
         """What all target cells taken so far read, in their order."""
 
 
@@ -188,10 +188,10 @@ class DenseReadout(Readout):
         shares = torch.stack([part.sum(2) for part in torch.split(weights, self._counts, 2)], 1)
         self._parts.append((best, self._held.average(weights), shares))
 
-    def found(self) -> Attended:
+    def found(self) -> AttentionOutput:
         """See `Readout.found`."""
         match, value, weight = (torch.cat(part, -1) for part in zip(*self._parts, strict=True))
-        return Attended(match, value, weight)
+        return AttentionOutput(match, value, weight)
 
 
 class SparseReadout(Readout):
@@ -218,7 +218,7 @@ class SparseReadout(Readout):
         self._scores.append(array.reshape(-1)[places] - best.numpy()[rows])
         self._best.append(best)
 
-    def found(self) -> Attended:
+    def found(self) -> AttentionOutput:
         """See `Readout.found`."""
         best = torch.cat(self._best)
         rows, cells = np.concatenate(self._rows), np.concatenate(self._cells)
@@ -236,7 +236,7 @@ class SparseReadout(Readout):
         owner = np.searchsorted(list(accumulate(self._counts)), cells, side="right")
         shares = np.bincount(owner * len(best) + rows, weights, len(self._counts) * len(best)).astype(np.float32)
         objects, channels = self._values[0].shape[1:3]
-        return Attended(
+        return AttentionOutput(
             best[None],
             value.t().reshape(1, objects, channels, -1),
             torch.from_numpy(shares).reshape(1, len(self._counts), -1),

@@ -90,7 +90,7 @@ def read_keyframes(path: Path, source: FrameSource, frame: int | None = None) ->
             return keyframes_of(drawn, str(path))
     files = _folder(path, frame, names) if path.is_dir() else _single(path, frame, names)
     maps = PackedMaps()
-    told = {number: _Told(number, found, source, maps) for number, found in sorted(files.items())}
+    told = {number: _FrameFiles(number, found, source, maps) for number, found in sorted(files.items())}
     return _checked(
         str(path),
         Keyframes(
@@ -136,7 +136,7 @@ def _checked(path: str, keyframes: Keyframes) -> Keyframes:
     return replace(keyframes, ids=tuple(sorted(drawn)))
 
 
-class _Told:
+class _FrameFiles:
     """What the files of one frame say; the label map goes into `maps`."""
 
     def __init__(self, number: int, files: list[Path], source: FrameSource, maps: PackedMaps) -> None:

@@ -13,7 +13,7 @@ _OWN = frozenset(fo.Detection().field_names) | {"keyframe", "tracked", "reasons"
 
 
 @dataclass(frozen=True)
-class Said:
+class LabelContent:
     """What one label says.
 
     Attributes:
@@ -27,7 +27,7 @@ class Said:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, label: fo.Detection) -> Said:
+    def of(cls, label: fo.Detection) -> LabelContent:
         """Read a label."""
         names = [name for name in label.field_names if name not in _OWN and not name.startswith("_")]
         given = {name: label[name] for name in names if label[name] is not None}
@@ -41,7 +41,7 @@ class Said:
     def put(self, label: fo.Detection) -> None:
         """Let a label say the same."""
         label.label, label.index = self.label, self.index
-        for name in Said.of(label).attributes.keys() - self.attributes.keys():
+        for name in LabelContent.of(label).attributes.keys() - self.attributes.keys():
             label[name] = None
         for name, value in self.attributes.items():
             label[name] = value

@@ -29,7 +29,7 @@ Which = Literal["human", "all"]
 
 
 @dataclass
-class Exported:
+class ExportSummary:
     """What was written.
 
     Attributes:
@@ -112,7 +112,7 @@ class Exporter:
             raise ConfigError("no folder was given; say where to write, such as /data/export.")
         self._root, self._format = root.expanduser(), FORMATS[self._layout]
         self._collection, self._clips, self._labels, self._which = collection, clips, labels, which
-        self.exported = Exported(str(self._root))
+        self.exported = ExportSummary(str(self._root))
 
     @property
     def result(self) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from agss_model.cvat import Include, VideoAnnotations, read_cvat_xml
 from agss_model.errors import AgssError, ConfigError
 from agss_model.evaluation import Layout, Sequence, open_dataset
 from agss_model.formats.clip import FrameMasks
-from agss_model.formats.names import Named, read_names
+from agss_model.formats.names import ObjectLabel, read_names
 from agss_model.formats.tracked import masks_of
 from agss_model.masks.labels import to_masks
 from fiftyone_plugin.data.clips import Clip
@@ -35,7 +35,7 @@ FORMATS = (*get_args(Layout), "cvat")
 
 
 @dataclass
-class Imported:
+class ImportSummary:
     """What was read.
 
     Attributes:
@@ -104,14 +104,14 @@ class Importer:
         self._matching = Matching(dataset, sort_field, group_field)
         path = path.expanduser()
         self._items: list[Sequence | Path]
-        self._named: dict[str, dict[int, Named]] = {}
+        self._named: dict[str, dict[int, ObjectLabel]] = {}
         if form == "cvat":
             self._items = list(xml_files(path))
         else:
             self._items = list(open_dataset(path, form))  # type: ignore[arg-type]
             self._named = read_names(path)
         field_of(dataset, name)
-        self.imported = Imported()
+        self.imported = ImportSummary()
 
     @property
     def result(self) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class Importer:
             clip = self._matching.of_task(task, Path(str(item)))
             frames = _of_cvat(task, self._include, clip)
             known = read_names(Path(str(item)).parent).get(task.name, {})
-            nobody = Named("")
+            nobody = ObjectLabel("")
             names = {entry.id: Name(entry.label, known.get(entry.id, nobody).index) for entry in task.objects}
             self.imported.notes += [f"{task.name}: {problem.text}" for problem in task.problems]
         view = unfiltered(flat(self._dataset))

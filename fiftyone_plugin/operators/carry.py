@@ -12,7 +12,7 @@ from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.collections import every_slice, readable, unfiltered
 from fiftyone_plugin.data.fields import MASKS, input_field, label_fields
 from fiftyone_plugin.operators.common import Base, Job, choose_tracks, chosen_order
-from fiftyone_plugin.track.carrying import Carrying
+from fiftyone_plugin.track.carrying import LabelCarrier
 
 
 class ApplyToTrack(Base):
@@ -48,7 +48,7 @@ class ApplyToTrack(Base):
         clips = find_clips(view, *chosen_order(view, given, tracks.name))
         here = _here(ctx) or {ctx.current_sample}
         found = [clip for clip in clips if here.intersection(clip.samples)]
-        return Carrying(unfiltered(samples), found or clips, tracks, chosen or None)
+        return LabelCarrier(unfiltered(samples), found or clips, tracks, chosen or None)
 
     def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
         """A button over the open clip."""

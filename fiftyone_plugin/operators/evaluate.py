@@ -139,7 +139,7 @@ class EvaluateTracking(Base):
 
     def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check; then score clip by clip and register the evaluation."""
-        return _Scoring(view, ctx.params)
+        return _EvaluationJob(view, ctx.params)
 
     def __call__(
         self,
@@ -178,7 +178,7 @@ class EvaluateTracking(Base):
         )  # fmt: skip
 
 
-class _Scoring:
+class _EvaluationJob:
     """The work, clip by clip."""
 
     def __init__(self, collection: SampleCollection, params: dict[str, Any]) -> None:

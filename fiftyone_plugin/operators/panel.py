@@ -17,9 +17,9 @@ from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.evaluate import LAST
 from fiftyone_plugin.operators.review import THRESHOLD
-from fiftyone_plugin.operators.shown import Shown, in_groups, shown_in
+from fiftyone_plugin.operators.shown import ShownClip, in_groups, shown_in
 from fiftyone_plugin.operators.step import FIELD
-from fiftyone_plugin.review.queue import Entry, doubts, entries
+from fiftyone_plugin.review.queue import QueueEntry, doubts, entries
 from fiftyone_plugin.review.scores import read_timeline, traces, track_fields
 
 BUTTONS = (
@@ -166,14 +166,14 @@ class TrackingScores(foo.Panel):
         return types.Property(panel)
 
 
-def _version(ctx: foo.ExecutionContext, shown: Shown) -> list[object]:
+def _version(ctx: foo.ExecutionContext, shown: ShownClip) -> list[object]:
     """Changes with everything that is read of a clip."""
     samples = every_slice(ctx.dataset, shown.clip.media_type).select(list(shown.clip.samples))
     path = "frames.last_modified_at" if shown.clip.is_video else "last_modified_at"
     return [shown.clip.key, len(shown.clip.samples), str(samples.bounds(path)[1])]
 
 
-def _first(found: list[Entry]) -> str:
+def _first(found: list[QueueEntry]) -> str:
     """The worst places of a clip, in words."""
     worst = sorted(found, key=lambda entry: entry.score)[:LISTED]
     lines = [f"- frame {e.worst + 1} ({e.score:.2f}): {e.reason}" for e in worst]

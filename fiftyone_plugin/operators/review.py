@@ -18,7 +18,7 @@ from fiftyone_plugin.data.fields import MASKS, input_field
 from fiftyone_plugin.data.progress import Progress, count
 from fiftyone_plugin.operators.common import Base, Job, ask_order, choose_tracks, chosen_order
 from fiftyone_plugin.review.queue import (
-    Entry,
+    QueueEntry,
     check_review_field,
     doubts,
     entries,
@@ -51,7 +51,7 @@ class ReviewQueue(Base):
 
     def job(self, ctx: foo.ExecutionContext, view: SampleCollection) -> Job:
         """Check; then read clip by clip and save the view at the end."""
-        return _Queue(view, ctx.params)
+        return _ReviewJob(view, ctx.params)
 
     def done(self, ctx: foo.ExecutionContext, result: dict[str, Any]) -> Iterator[GeneratedMessage]:
         """Show the queue."""
@@ -97,7 +97,7 @@ class ReviewQueue(Base):
         )  # fmt: skip
 
 
-class _Queue:
+class _ReviewJob:
     """The work, clip by clip."""
 
     def __init__(self, collection: SampleCollection, params: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ class _Queue:
         self.result: dict[str, Any] = {}
 
     def __iter__(self) -> Iterator[Progress]:
-        queue: dict[Clip, list[Entry]] = {}
+        queue: dict[Clip, list[QueueEntry]] = {}
         for place, clip in enumerate(self._clips):
             yield Progress(place / len(self._clips), clip.name)
             found = doubts(self._dataset, clip, self._field, self._threshold)
@@ -125,7 +125,7 @@ class _Queue:
         write_queue(self._dataset, self._name, queue)
         self.result = self._save(queue)
 
-    def _save(self, queue: dict[Clip, list[Entry]]) -> dict[str, Any]:
+    def _save(self, queue: dict[Clip, list[QueueEntry]]) -> dict[str, Any]:
         total = sum(map(len, queue.values()))
         if total == 0:
             words = f"Nothing to look at: no score below {self._threshold}, nothing lost."

@@ -15,7 +15,7 @@ from fiftyone_plugin.data.order import known_order
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownClip:
     """What the panel is about.
 
     Attributes:
@@ -50,7 +50,7 @@ def in_groups(ctx: foo.ExecutionContext) -> bool:
     return "group" in (ctx.view.media_type, ctx.dataset.media_type)
 
 
-def shown_in(ctx: foo.ExecutionContext, field: str | None, looked: str | None = None) -> Shown | None:
+def shown_in(ctx: foo.ExecutionContext, field: str | None, looked: str | None = None) -> ShownClip | None:
     """What is open, else selected, else first; None where that is nothing, or was deleted.
 
     Args:
@@ -74,10 +74,10 @@ def shown_in(ctx: foo.ExecutionContext, field: str | None, looked: str | None = 
         paths = every_slice(ctx.dataset, "video").select(sample).values("filepath") if sample else []
         support = view.select(shown).values("support")[0] if sample and getattr(view, "_is_clips", False) else None
         clip = Clip(Path(paths[0]).name, (sample,), (paths[0],), True) if paths else None
-        return Shown(shown, clip, support=tuple(support) if support else None) if clip else None
+        return ShownClip(shown, clip, support=tuple(support) if support else None) if clip else None
     played = bool(getattr(view, "_is_dynamic_groups", False))
     clips = find_clips(view) if played else find_clips(ctx.dataset, *known_order(ctx.dataset, field))
-    return next((Shown(shown, clip, played) for clip in clips if shown in clip.samples), None)
+    return next((ShownClip(shown, clip, played) for clip in clips if shown in clip.samples), None)
 
 
 def _is_video(dataset: fo.Dataset, shown: str) -> bool:

@@ -11,7 +11,7 @@ from fiftyone_plugin.data.fields import field_of
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.review import THRESHOLD
 from fiftyone_plugin.operators.shown import in_groups, shown_in
-from fiftyone_plugin.review.queue import Entry, doubts, entries
+from fiftyone_plugin.review.queue import QueueEntry, doubts, entries
 from fiftyone_plugin.review.scores import track_fields
 
 FIELD, PLACE = "panel field", "place"
@@ -54,7 +54,7 @@ class StepToDoubt(foo.Operator):
         ctx.ops.notify(f"Place {_rank(found, place)} of {len(found)}, frame {entry.worst + 1}: {entry.reason}")
 
 
-def next_place(found: list[Entry], last: object, clip: str, step: int) -> int:
+def next_place(found: list[QueueEntry], last: object, clip: str, step: int) -> int:
     """Which entry comes next, worst first, round and round.
 
     Args:
@@ -70,5 +70,5 @@ def next_place(found: list[Entry], last: object, clip: str, step: int) -> int:
     return order[(order.index(known[0]) + step) % len(order)]
 
 
-def _rank(found: list[Entry], place: int) -> int:
+def _rank(found: list[QueueEntry], place: int) -> int:
     return sorted(range(len(found)), key=lambda other: (found[other].score, other)).index(place) + 1

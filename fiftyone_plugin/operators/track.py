@@ -26,10 +26,10 @@ from fiftyone_plugin.operators.common import (
     suggest,
 )
 from fiftyone_plugin.track.models import DEFAULT
-from fiftyone_plugin.track.outcome import DIRECTIONS, Settings
+from fiftyone_plugin.track.outcome import DIRECTIONS, TrackSettings
 from fiftyone_plugin.track.tracking import TrackingRun
 
-PARAMETERS = tuple(Settings.__dataclass_fields__)
+PARAMETERS = tuple(TrackSettings.__dataclass_fields__)
 
 
 class TrackObjects(Base):
@@ -52,7 +52,7 @@ class TrackObjects(Base):
         suggest(
             inputs, "output_annotation_field", label_fields(view, MASKS), "Write to",
             description="A new field, or one with masks; what humans drew in it stays as it is and is tracked from too",
-            default=Settings(given).output,
+            default=TrackSettings(given).output,
         )  # fmt: skip
         choose(
             inputs, "direction", DIRECTIONS, "Direction", default="both",
@@ -75,7 +75,7 @@ class TrackObjects(Base):
         if ctx.delegated:
             _queue_more(ctx, self.uri, self.LABEL)
         chosen = {name: ctx.params[name] for name in PARAMETERS if ctx.params.get(name) not in (None, "")}
-        return TrackingRun(view, Settings(**chosen), stop=stop_requested(ctx))
+        return TrackingRun(view, TrackSettings(**chosen), stop=stop_requested(ctx))
 
     def report(self, ctx: foo.ExecutionContext, progress: Progress) -> Iterator[GeneratedMessage]:
         """How far it is, and a button that ends it."""
@@ -127,7 +127,7 @@ class TrackObjects(Base):
         Raises:
             AgssError: nothing could be tracked; the message says why.
         """
-        settings = Settings(
+        settings = TrackSettings(
             input_annotation_field, output_annotation_field, sort_field, group_field, direction, model, device, adapt
         )
         return self.run(sample_collection, delegate, workers=workers, **asdict(settings))

@@ -44,7 +44,7 @@ class Doubt:
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueueEntry:
     """Frames that follow each other.
 
     Attributes:
@@ -98,7 +98,7 @@ def _why(score: float, reasons: tuple[str, ...], threshold: float) -> tuple[str,
     return tuple(reason for reason in reasons if reason in DOUBTS)
 
 
-def entries(found: list[Doubt], *, joined: bool) -> list[Entry]:
+def entries(found: list[Doubt], *, joined: bool) -> list[QueueEntry]:
     """Doubts as entries of the queue, in the order of frames.
 
     Args:
@@ -115,7 +115,7 @@ def entries(found: list[Doubt], *, joined: bool) -> list[Entry]:
     return [_entry(numbers, [doubt for number in numbers for doubt in by_frame[number]]) for numbers in runs]
 
 
-def _entry(numbers: list[int], found: list[Doubt]) -> Entry:
+def _entry(numbers: list[int], found: list[Doubt]) -> QueueEntry:
     worst = min(found, key=lambda doubt: doubt.score)
     why: dict[str, list[str]] = {}
     for doubt in sorted(found, key=lambda doubt: doubt.score):
@@ -123,7 +123,7 @@ def _entry(numbers: list[int], found: list[Doubt]) -> Entry:
         if doubt.name not in names:
             names.append(doubt.name)
     reason = "; ".join(f"{reasons}: {', '.join(names)}" for reasons, names in why.items())
-    return Entry(numbers[0], numbers[-1], worst.frame, worst.score, reason)
+    return QueueEntry(numbers[0], numbers[-1], worst.frame, worst.score, reason)
 
 
 def review_field(field: Field) -> str:
@@ -143,7 +143,7 @@ def check_review_field(dataset: fo.Dataset, name: str) -> None:
         raise AgssError(f"field {name!r} holds something else than a review queue; rename it and try again.")
 
 
-def write_queue(dataset: SampleCollection, name: str, queue: dict[Clip, list[Entry]]) -> None:
+def write_queue(dataset: SampleCollection, name: str, queue: dict[Clip, list[QueueEntry]]) -> None:
     """Put the entries on their samples, in place of those of an earlier queue.
 
     Args:
@@ -171,7 +171,7 @@ def write_queue(dataset: SampleCollection, name: str, queue: dict[Clip, list[Ent
     guarded(lambda: dataset.set_values(name, values, key_field="id"))
 
 
-def _event(entry: Entry) -> fo.TemporalDetection:
+def _event(entry: QueueEntry) -> fo.TemporalDetection:
     event = fo.TemporalDetection(label=entry.reason, support=[entry.first + 1, entry.last + 1], confidence=entry.score)
     event["worst_frame"] = entry.worst + 1
     return event

@@ -87,7 +87,7 @@ def evaluate_clip(
     """
     with clip.open() as source:
         size, last = source.size, len(source) - 1
-    reader = _Reader(collection, clip, truth, predicted)
+    reader = _LabelReader(collection, clip, truth, predicted)
     frames: dict[int, _Frame] = {}
     ids: dict[int, _Ids] = {}
     for number, (true, found) in read_values(collection, clip, truth, predicted):
@@ -112,7 +112,7 @@ def evaluate_clip(
 
 
 @dataclass(frozen=True)
-class _Read:
+class _FrameLabels:
     """The labels of one frame that count, with their names.
 
     Attributes:
@@ -139,24 +139,24 @@ class _Ids:
     filled: list[str]
 
     @classmethod
-    def of(cls, read: _Read) -> _Ids:
+    def of(cls, read: _FrameLabels) -> _Ids:
         return cls([(n, x.id) for n, x in read.true], [(n, x.id) for n, x in read.found], read.filled)
 
 
-class _Reader:
+class _LabelReader:
     """Tells whose the labels of either field are."""
 
     def __init__(self, collection: SampleCollection, clip: Clip, truth: Field, predicted: Field) -> None:
         self._truth, self._predicted = (Authors.read(collection, clip, field) for field in (truth, predicted))
         self._names = ObjectNames.read(collection, clip, predicted, truth)
 
-    def read(self, number: int, true: Container, found: Container) -> _Read:
+    def read(self, number: int, true: Container, found: Container) -> _FrameLabels:
         """Those that count."""
         given = [(self._names.of(label), label) for label in labels_in(true)]
         filled = {label.id for _, label in given if self._truth.filled(number, label)}
         tracks = [(self._names.of(x), x) for x in labels_in(found) if not self._predicted.filled(number, x)]
         counted = {label.id for _, label in tracks}
-        return _Read(
+        return _FrameLabels(
             [(name, label) for name, label in given if label.id not in filled],
             tracks,
             {name for name, label in given if label.id in filled},
@@ -173,7 +173,7 @@ def _masks(labels: Iterable[tuple[Name, Label]], size: tuple[int, int]) -> dict[
     return found
 
 
-def _frame(read: _Read, size: tuple[int, int]) -> _Frame:
+def _frame(read: _FrameLabels, size: tuple[int, int]) -> _Frame:
     masks, tracks = _masks(read.true, size), _masks(read.found, size)
     overlaps = {
         (one, two): overlap

@@ -17,12 +17,12 @@ from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.labels import fingerprint
 from fiftyone_plugin.data.progress import Progress, count
 from fiftyone_plugin.data.reading import labels_in, read_values
-from fiftyone_plugin.data.saying import Said
+from fiftyone_plugin.data.saying import LabelContent
 from fiftyone_plugin.data.storing import store
 
 
 @dataclass
-class Carried:
+class CarrySummary:
     """What came of it.
 
     Attributes:
@@ -40,7 +40,7 @@ class Carried:
         return f"{count(self.changes, 'change')} carried on to {count(self.labels, 'label')} on later frames."
 
 
-class Carrying:
+class LabelCarrier:
     """Carries changes on, clip by clip, when iterated."""
 
     def __init__(
@@ -56,7 +56,7 @@ class Carrying:
         """
         self._dataset, self._clips, self._tracks = dataset, clips, tracks
         self._chosen = None if chosen is None else frozenset(chosen)
-        self.carried = Carried()
+        self.carried = CarrySummary()
 
     @property
     def result(self) -> dict[str, Any]:
@@ -97,16 +97,16 @@ class _Tracks:
 
     authors: Authors
     chosen: frozenset[str] | None
-    carried: Carried
-    first: dict[str, Said] = field(default_factory=dict)
-    now: dict[str, Said] = field(default_factory=dict)
+    carried: CarrySummary
+    first: dict[str, LabelContent] = field(default_factory=dict)
+    now: dict[str, LabelContent] = field(default_factory=dict)
 
     def changed(self, number: int, labels: list[Any]) -> bool:
         """Look at a frame, in order; whether a label of it was changed."""
         return any([self._label(number, label) for label in labels])  # all of them
 
     def _label(self, number: int, label: Any) -> bool:  # noqa: ANN401 - FiftyOne has no types
-        instance, said = label.instance_id, Said.of(label)
+        instance, said = label.instance_id, LabelContent.of(label)
         if instance is None:
             if self.chosen and label.id in self.chosen:
                 raise AgssError(f"{label.label!r} in frame {number + 1} is on no track; track it first.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agss_model.network.base import AGSSVOS
 
 
-class Heeding:
+class StoppableReport:
     """A `agss_model.runs.reporting.Report` that asks after every step whether to stop.
 
     Args:
@@ -30,13 +30,18 @@ class Heeding:
         self.note, self.advance = note, heed
 
     @contextmanager
-    def progress(self, what: str, total: int, done: int = 0) -> Iterator[Heeding]:
+    def progress(self, what: str, total: int, done: int = 0) -> Iterator[StoppableReport]:
         """See `Report`."""
         yield self
 
 
 def learned_network(
-    weights: str, device: str, source: FrameSource, keyframes: Mapping[int, LabelMap], minutes: float, report: Heeding
+    weights: str,
+    device: str,
+    source: FrameSource,
+    keyframes: Mapping[int, LabelMap],
+    minutes: float,
+    report: StoppableReport,
 ) -> AGSSVOS:
     """A network that has learned from a clip, or the one it began with where that is not better.
 

@@ -12,7 +12,7 @@ DIRECTIONS = ("both", "forward", "backward")
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrackSettings:
     """What to track and how.
 
     Attributes:

@@ -25,12 +25,12 @@ from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.labels import decode_label, has_region
 from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.data.reading import Container, labels_in, read_values
-from fiftyone_plugin.data.saying import Said
+from fiftyone_plugin.data.saying import LabelContent
 from fiftyone_plugin.track.objects import ClipObject, HumanLabel, Identities
 
 
 @dataclass(frozen=True)
-class Drawn:
+class HumanMask:
     """One object in one frame as a human drew it, compressed.
 
     Attributes:
@@ -47,10 +47,10 @@ class Drawn:
     label: str | None
     label_id: str
     in_output: bool
-    said: Said | None = None
+    said: LabelContent | None = None
 
     @classmethod
-    def of(cls, mask: BoolMask, sighting: HumanLabel) -> Drawn | None:
+    def of(cls, mask: BoolMask, sighting: HumanLabel) -> HumanMask | None:
         """Compress a (H, W) bool mask; None where it is empty."""
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if rows.size == 0:
@@ -58,7 +58,7 @@ class Drawn:
         top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
         data = zlib.compress(np.packbits(mask[top:bottom, left:right]).tobytes(), 1)
         label = sighting.label
-        said = Said.of(label) if sighting.in_output and isinstance(label, fo.Detection) else None
+        said = LabelContent.of(label) if sighting.in_output and isinstance(label, fo.Detection) else None
         return cls((top, bottom, left, right), data, label.label, label.id, sighting.in_output, said)
 
     @property
@@ -84,7 +84,7 @@ class Drawn:
 class PromptMaps(Mapping[int, LabelMap]):
     """Label maps by frame number, painted when asked for; where objects overlap the smaller one shows."""
 
-    def __init__(self, drawn: Mapping[int, Mapping[int, Drawn]], size: tuple[int, int]) -> None:
+    def __init__(self, drawn: Mapping[int, Mapping[int, HumanMask]], size: tuple[int, int]) -> None:
         self._drawn, self._size = drawn, size
 
     def __getitem__(self, number: int) -> LabelMap:
@@ -118,7 +118,7 @@ class Prompts:
     """
 
     objects: Mapping[int, ClipObject]
-    drawn: Mapping[int, Mapping[int, Drawn]]
+    drawn: Mapping[int, Mapping[int, HumanMask]]
     size: tuple[int, int]
     runs: Mapping[int, str]
     boxes: int = 0
@@ -141,7 +141,7 @@ class Prompts:
             gone -= self.drawn.get(frame, {}).keys()
         return frozenset(gone)
 
-    def said(self, number: int) -> dict[int, Said]:
+    def said(self, number: int) -> dict[int, LabelContent]:
         """What people said last of objects, by id, in the output field up to a frame."""
         return {
             object_id: found[place - 1][1]
@@ -150,8 +150,8 @@ class Prompts:
         }
 
     @cached_property
-    def _said(self) -> dict[int, list[tuple[int, Said]]]:
-        found: dict[int, list[tuple[int, Said]]] = {}
+    def _said(self) -> dict[int, list[tuple[int, LabelContent]]]:
+        found: dict[int, list[tuple[int, LabelContent]]] = {}
         for number in sorted(self.drawn):
             for object_id, drawn in self.drawn[number].items():
                 if drawn.said is not None and drawn.said.index is not None:
@@ -170,7 +170,7 @@ class Prompts:
 
 
 @dataclass
-class _Reading:
+class _PromptParts:
     """What is collected frame by frame."""
 
     sightings: list[HumanLabel] = field(default_factory=list)
@@ -196,8 +196,8 @@ def read_prompts(
     Raises:
         MaskError: labels that contradict each other or cannot be read; the message names the frame.
     """
-    reading = _Reading()
-    masks: list[Drawn | None] = []
+    reading = _PromptParts()
+    masks: list[HumanMask | None] = []
     boxes = 0
     for number, given, output in frames:
         for sighting in _drawn_in(number, given, output, reading, authors):
@@ -210,10 +210,10 @@ def read_prompts(
             if not has_region(sighting.label):
                 boxes += 1
                 mask = object_in_box(source.read(number), mask) if mask.any() else mask
-            masks.append(Drawn.of(mask, sighting))
+            masks.append(HumanMask.of(mask, sighting))
             reading.sightings.append(_without_pixels(sighting))
     objects, ids = Identities(scope, reading.known).arrange(reading.sightings)
-    drawn: dict[int, dict[int, Drawn]] = {}
+    drawn: dict[int, dict[int, HumanMask]] = {}
     for sighting, object_id, one in zip(reading.sightings, ids, masks, strict=True):
         if one is not None:
             _put(drawn.setdefault(sighting.frame, {}), object_id, one, sighting)
@@ -223,7 +223,7 @@ def read_prompts(
 
 
 def _drawn_in(
-    number: int, given: Container, output: Container, reading: _Reading, authors: tuple[Authors, Authors]
+    number: int, given: Container, output: Container, reading: _PromptParts, authors: tuple[Authors, Authors]
 ) -> list[HumanLabel]:
     if run := getattr(output, "run", None):
         # What the App put beside the masks of a run goes only when the frame is written again.
@@ -246,7 +246,7 @@ def _drawn_in(
 
 
 def _ends(
-    reading: _Reading, objects: Mapping[int, ClipObject], drawn: Mapping[int, Mapping[int, Drawn]]
+    reading: _PromptParts, objects: Mapping[int, ClipObject], drawn: Mapping[int, Mapping[int, HumanMask]]
 ) -> dict[int, frozenset[int]]:
     """Objects that were deleted in a frame where nobody drew them, as what is drawn is there."""
     ids = {known.instance: object_id for object_id, known in objects.items()}
@@ -264,7 +264,7 @@ def _without_pixels(sighting: HumanLabel) -> HumanLabel:
     return HumanLabel(sighting.frame, light, sighting.in_output)
 
 
-def _put(here: dict[int, Drawn], object_id: int, drawn: Drawn, sighting: HumanLabel) -> None:
+def _put(here: dict[int, HumanMask], object_id: int, drawn: HumanMask, sighting: HumanLabel) -> None:
     """One object has one mask in a frame: what stands in the output field wins, and parts of polygons are joined."""
     other = here.get(object_id)
     if other is None or (drawn.in_output and not other.in_output):

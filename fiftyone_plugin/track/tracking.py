@@ -25,10 +25,10 @@ from fiftyone_plugin.data.progress import Progress, count
 from fiftyone_plugin.track.claims import Claim, Claims
 from fiftyone_plugin.track.marks import ClipMarks
 from fiftyone_plugin.track.models import load_network
-from fiftyone_plugin.track.outcome import DIRECTIONS, Settings, Summary
+from fiftyone_plugin.track.outcome import DIRECTIONS, Summary, TrackSettings
 from fiftyone_plugin.track.prompts import Prompts, read_frames, read_prompts
 from fiftyone_plugin.track.resuming import Resumable
-from fiftyone_plugin.track.writing import Writer
+from fiftyone_plugin.track.writing import LabelWriter
 
 if TYPE_CHECKING:
     from agss_model.network.base import AGSSVOS
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Stopped(Exception):
+class StopRequested(Exception):
     """Raised when somebody asked to stop."""
 
 
-class Taken(Exception):
+class ClipTaken(Exception):
     """Raised when another run has taken the clip."""
 
 
@@ -59,7 +59,7 @@ class TrackingRun:
     def __init__(
         self,
         collection: SampleCollection,
-        settings: Settings,
+        settings: TrackSettings,
         network: AGSSVOS | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -123,10 +123,10 @@ class TrackingRun:
                 claim.finished = True
             except DatabaseError:
                 raise
-            except Stopped:
+            except StopRequested:
                 self.summary.stopped = True
                 break
-            except Taken:
+            except ClipTaken:
                 self.summary.shared += 1
             except Exception as error:
                 if not isinstance(error, AgssError):
@@ -194,7 +194,7 @@ class TrackingRun:
             if not prompts.drawn:
                 self._check_bare(clip, prompts)
                 return
-            writer = Writer(self._dataset, clip, self._output, prompts)
+            writer = LabelWriter(self._dataset, clip, self._output, prompts)
             try:
                 for step in self._spans(claim, source, prompts, writer):
                     yield step
@@ -233,7 +233,7 @@ class TrackingRun:
         return read_prompts(source, frames, f"{clip.key} {self._output.name}", authors)
 
     def _spans(
-        self, claim: Claim, source: FrameSource, prompts: Prompts, writer: Writer
+        self, claim: Claim, source: FrameSource, prompts: Prompts, writer: LabelWriter
     ) -> Generator[tuple[float, int], None, None]:
         """Track what is missing."""
         from agss_model.clips import propagate
@@ -263,22 +263,22 @@ class TrackingRun:
 
     def _learned(self, claim: Claim, source: FrameSource, prompts: Prompts) -> AGSSVOS:
         """What tracks a clip that is learned from first."""
-        from fiftyone_plugin.track.learning import Heeding, learned_network
+        from fiftyone_plugin.track.learning import StoppableReport, learned_network
 
         def note(sentence: str) -> None:
             self.summary.notes.append(f"{claim.clip.name}: {sentence}")
 
         settings = self.settings
-        report = Heeding(note, partial(self._heed, claim))
+        report = StoppableReport(note, partial(self._heed, claim))
         return learned_network(settings.model, settings.device, source, prompts.keyframes, settings.adapt, report)
 
     def _heed(self, claim: Claim) -> None:
         if claim.lost:
-            raise Taken
+            raise ClipTaken
         if time.monotonic() - self._asked > 1:
             self._asked = time.monotonic()
             if self._stop():
-                raise Stopped
+                raise StopRequested
 
     def _note_rate(self, clip: Clip, source: FrameSource) -> None:
         if isinstance(source, VideoFile) and not source.steady:
@@ -301,4 +301,4 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, AgssError) else f"{type(error).__name__}: {error}"
 
 
-__all__ = ["DIRECTIONS", "Field", "Progress", "Settings", "Summary", "TrackingRun"]
+__all__ = ["DIRECTIONS", "Field", "Progress", "Summary", "TrackSettings", "TrackingRun"]

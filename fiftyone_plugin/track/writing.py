@@ -32,10 +32,10 @@ from fiftyone_plugin.data.database import FRAMES_AT_ONCE, guarded
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.labels import INWARD, encode_mask, fingerprint
 from fiftyone_plugin.data.reading import labels_in
-from fiftyone_plugin.data.saying import Said
+from fiftyone_plugin.data.saying import LabelContent
 from fiftyone_plugin.data.storing import store
 from fiftyone_plugin.track.objects import ClipObject
-from fiftyone_plugin.track.prompts import Drawn, Prompts
+from fiftyone_plugin.track.prompts import HumanMask, Prompts
 
 T = TypeVar("T")
 SECONDS_AT_ONCE = 5.0
@@ -44,8 +44,8 @@ SECONDS_AT_ONCE = 5.0
 def to_detections(
     result: FrameResult,
     objects: Mapping[int, ClipObject],
-    drawn: Mapping[int, Drawn],
-    said: Mapping[int, Said] | None = None,
+    drawn: Mapping[int, HumanMask],
+    said: Mapping[int, LabelContent] | None = None,
 ) -> fo.Detections:
     """A frame as FiftyOne's labels.
 
@@ -76,7 +76,7 @@ def to_detections(
     return value
 
 
-def _drawn(drawn: Drawn, known: ClipObject, size: tuple[int, int]) -> fo.Detection:
+def _drawn(drawn: HumanMask, known: ClipObject, size: tuple[int, int]) -> fo.Detection:
     top, bottom, left, right = drawn.box
     width, height = size
     box = [left / width + INWARD, top / height + INWARD, (right - left) / width, (bottom - top) / height]
@@ -86,7 +86,7 @@ def _drawn(drawn: Drawn, known: ClipObject, size: tuple[int, int]) -> fo.Detecti
     return _linked(label, known)
 
 
-def _linked(label: fo.Detection, known: ClipObject, said: Said | None = None) -> fo.Detection:
+def _linked(label: fo.Detection, known: ClipObject, said: LabelContent | None = None) -> fo.Detection:
     label.index = known.index
     if said is not None:
         said.put(label)
@@ -95,7 +95,7 @@ def _linked(label: fo.Detection, known: ClipObject, said: Said | None = None) ->
     return label
 
 
-class Writer:
+class LabelWriter:
     """Writes the frames of one clip, many at once."""
 
     def __init__(self, dataset: SampleCollection, clip: Clip, field: Field, prompts: Prompts) -> None:

@@ -49,7 +49,7 @@ class FarStore(Protocol):
 
 
 @dataclass
-class _Held:
+class _CacheEntry:
     features: Features
     size: int
     made: float
@@ -74,7 +74,7 @@ class FeatureCache:
         self.max_bytes, self.idle_seconds, self.max_seconds = max_bytes, idle_seconds, max_seconds
         self.evicted = 0
         self._far, self._now = far, now
-        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._held: OrderedDict[str, _CacheEntry] = OrderedDict()
         self._bytes = 0
         self._channels: tuple[int, ...] | None = None
 
@@ -122,7 +122,7 @@ class FeatureCache:
         tensors = [features.image, *features.levels, features.key, features.appearance]
         size = sum(t.numel() * t.element_size() for t in tensors if t is not None)
         now = self._now()
-        self._held[name] = _Held(features, size, now, now)
+        self._held[name] = _CacheEntry(features, size, now, now)
         self._bytes += size
         self._expire()
         while self._bytes > self.max_bytes and self._held:

@@ -68,7 +68,7 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", hide_input_in_errors=True)
 
 
-class Shape(Message):
+class ShapeMessage(Message):
     """One shape as CVAT writes it.
 
     Attributes:
@@ -90,7 +90,7 @@ class Request(Message):
     """What CVAT sends: the frame, and for each object a shape to start from or the state from the frame before."""
 
     image: str = Field(min_length=1)
-    shapes: list[Shape | None] = []
+    shapes: list[ShapeMessage | None] = []
     states: list[dict[str, Any] | None] = []
 
     @field_validator("shapes", "states", mode="before")
@@ -103,7 +103,7 @@ class Request(Message):
     def _accept_bare_rectangles(cls, value: object) -> object:
         return [_with_form(item) for item in value] if isinstance(value, list) else value
 
-    def objects(self) -> list[tuple[Shape | None, dict[str, Any] | None]]:
+    def objects(self) -> list[tuple[ShapeMessage | None, dict[str, Any] | None]]:
         """Shape and state of every object, in order; an object with a state continues, whatever its shape."""
         count = max(len(self.shapes), len(self.states))
         shapes = [*self.shapes, *[None] * (count - len(self.shapes))]

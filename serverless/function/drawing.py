@@ -12,7 +12,7 @@ import numpy.typing as npt
 from agss_model.masks import shape_to_mask
 from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask
-from serverless.function.contract import MAX_OBJECT_PIXELS, Shape, TooLargeError, UnusableError
+from serverless.function.contract import MAX_OBJECT_PIXELS, ShapeMessage, TooLargeError, UnusableError
 
 LEAST_LEFT = 0.1
 """Share of an object that must stay visible under smaller ones; otherwise it keeps all its pixels."""
@@ -51,7 +51,7 @@ class Masks(Sequence[BoolMask]):
         return zlib.crc32(self._bits[place].tobytes())
 
 
-def drawn(frame: npt.NDArray[np.uint8], shapes: Sequence[Shape]) -> Masks:
+def drawn(frame: npt.NDArray[np.uint8], shapes: Sequence[ShapeMessage]) -> Masks:
     """The pixels of each object, (H, W) bool with at least one.
 
     Small objects lie on top of large ones, which would hide them. The order of the shapes does not matter.
@@ -81,7 +81,7 @@ def drawn(frame: npt.NDArray[np.uint8], shapes: Sequence[Shape]) -> Masks:
     return masks
 
 
-def _pixels(frame: npt.NDArray[np.uint8], shape: Shape) -> BoolMask:
+def _pixels(frame: npt.NDArray[np.uint8], shape: ShapeMessage) -> BoolMask:
     height, width = frame.shape[:2]
     mask = shape_to_mask(shape.type, shape.points, width=width, height=height)
     if not mask.any():

@@ -23,7 +23,7 @@ from agss_model.tracker import Tracker
 from agss_model.tracker_state import Snapshot
 from serverless.function.assembly import Assembler, adapted, cache_name, common_geometry
 from serverless.function.cache import FeatureCache, memorable
-from serverless.function.contract import RequestError, Shape
+from serverless.function.contract import RequestError, ShapeMessage
 from serverless.function.drawing import drawn
 from serverless.function.pictures import FAINT_BYTES, Picture, encode
 from serverless.function.state import ObjectState, SeenFrame
@@ -36,7 +36,7 @@ DRAWN_COPIES = 2
 
 
 @dataclass(frozen=True)
-class Followed:
+class FollowedObject:
     """One object in the new frame.
 
     Attributes:
@@ -57,7 +57,7 @@ class Scenes:
         self._flow = (flow or build_flow(config.flow)) if config.use_flow else None
         self._assembler = Assembler(network, cache, self._flow)
 
-    def start(self, frame: Frame, shapes: Sequence[Shape]) -> list[ObjectState]:
+    def start(self, frame: Frame, shapes: Sequence[ShapeMessage]) -> list[ObjectState]:
         """States of new objects; the network is not needed for them.
 
         Args:
@@ -91,7 +91,7 @@ class Scenes:
         return [state for _, state in sorted(zip(order, ready, strict=True), key=lambda pair: pair[0])]
 
     @torch.inference_mode()
-    def follow(self, frame: Frame, states: Sequence[ObjectState]) -> list[Followed]:
+    def follow(self, frame: Frame, states: Sequence[ObjectState]) -> list[FollowedObject]:
         """Find objects in the next frame; equal states are one object.
 
         Args:
@@ -152,13 +152,13 @@ class Scenes:
         return state.drawn, *(before[-room:] if room > 0 else ()), now
 
 
-def _answered(state: ObjectState, mask: BoolMask) -> Followed:
+def _answered(state: ObjectState, mask: BoolMask) -> FollowedObject:
     """The answer in the object's own type; a rectangle that is lost stays where it was."""
     points = mask_to_shape(state.kind, mask) if mask.any() else None
     if state.kind != "rectangle":
-        return Followed(points, state)
+        return FollowedObject(points, state)
     box = points or list(state.box or ())
-    return Followed(box, replace(state, box=tuple(box)))
+    return FollowedObject(box, replace(state, box=tuple(box)))
 
 
 def _bytes(mask: Tensor) -> npt.NDArray[np.uint8]:

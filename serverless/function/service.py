@@ -14,18 +14,18 @@ from agss_model.errors import AgssError, MediaError
 from agss_model.masks import mask_to_shape
 from agss_model.weights.registry import load_model
 from serverless.function.cache import FeatureCache, fingerprint
-from serverless.function.contract import RequestError, Shape, TooLargeError, parse_request, reply
+from serverless.function.contract import RequestError, ShapeMessage, TooLargeError, parse_request, reply
 from serverless.function.pictures import decode_base64, decode_picture
 from serverless.function.redis_store import connect_redis
 from serverless.function.scenes import Frame, Scenes
-from serverless.function.settings import Settings
-from serverless.function.state import ObjectState, Room, from_json
+from serverless.function.settings import FunctionSettings
+from serverless.function.state import ObjectState, StateBudget, from_json
 
 USUAL_BYTES = 1 << 30
 """That a worker holds between requests beside its cache; twenty objects in 1080p need half."""
 
 
-def build_scenes(settings: Settings, log: Callable[[str], None]) -> Scenes:
+def build_scenes(settings: FunctionSettings, log: Callable[[str], None]) -> Scenes:
     """Load the model and try it once, so that the first request is as fast as the others.
 
     Args:
@@ -65,7 +65,7 @@ def _try_out(scenes: Scenes) -> None:
     frame = np.zeros((256, 256, 3), np.uint8)
     frame[64:192, 64:192] = 255
     mask = frame[:, :, 0] > 0
-    states = scenes.start(frame, [Shape(type="mask", points=mask_to_shape("mask", mask))])
+    states = scenes.start(frame, [ShapeMessage(type="mask", points=mask_to_shape("mask", mask))])
     scenes.follow(frame, states)
 
 
@@ -100,12 +100,12 @@ def answer(scenes: Scenes, body: object, note: Callable[[str], None] = lambda _:
 
 def _states(values: Sequence[dict[str, Any] | None]) -> tuple[dict[int, ObjectState], dict[int, AgssError]]:
     """The states that can be read, and what is wrong with the others, by place in the request."""
-    room, states, refused = Room(), dict[int, ObjectState](), dict[int, AgssError]()
+    budget, states, refused = StateBudget(), dict[int, ObjectState](), dict[int, AgssError]()
     for index, value in enumerate(values):
         if value is None:
             continue
         try:
-            states[index] = from_json(value, room)
+            states[index] = from_json(value, budget)
         except TooLargeError:
             refused[index] = _in_place(index, _too_large_alone(value))
         except RequestError as problem:
@@ -126,7 +126,7 @@ def _in_place(index: int, problem: RequestError) -> RequestError:
     return type(problem)(f"State {index + 1} of the request: {problem}")
 
 
-def _started(scenes: Scenes, frame: Frame, shapes: dict[int, Shape]) -> dict[int, tuple[Any, Any]]:
+def _started(scenes: Scenes, frame: Frame, shapes: dict[int, ShapeMessage]) -> dict[int, tuple[Any, Any]]:
     if not shapes:
         return {}
     states = scenes.start(frame, list(shapes.values()))
@@ -151,6 +151,6 @@ def _followed(
     answers: dict[int, tuple[Any, Any]] = {}
     for index, one in zip(states, found, strict=True):
         kind, bare = one.state.kind, one.state.bare
-        shape = Shape(type=kind, points=one.points, bare=bare).to_json() if one.points is not None else None
+        shape = ShapeMessage(type=kind, points=one.points, bare=bare).to_json() if one.points is not None else None
         answers[index] = (shape, one.state.to_json())
     return answers

@@ -10,7 +10,7 @@ from agss_model.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Settings:
+class FunctionSettings:
     """What a deployment decides.
 
     Attributes:
@@ -36,7 +36,7 @@ class Settings:
     redis_secret: str = field(default="", repr=False)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> FunctionSettings:
         """Read the variables; an empty one counts as absent.
 
         Raises:

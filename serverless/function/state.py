@@ -156,7 +156,7 @@ class _StateMessage(Message):
 
 
 @dataclass
-class Room:
+class StateBudget:
     """What is left for the states of one request."""
 
     pixels: int = field(default_factory=lambda: MAX_MASK_PIXELS)
@@ -175,12 +175,12 @@ class Room:
         self.pixels, self.text = self.pixels - pixels, self.text - text
 
 
-def from_json(value: Mapping[str, Any], room: Room | None = None) -> ObjectState:
+def from_json(value: Mapping[str, Any], budget: StateBudget | None = None) -> ObjectState:
     """Read a state; nothing in it is trusted.
 
     Args:
         value: what `to_json` gave, or anything else.
-        room: taken from before anything is unpacked.
+        budget: taken from before anything is unpacked.
 
     Raises:
         UnusableError: not a state of this function and version, or damaged.
@@ -194,7 +194,7 @@ def from_json(value: Mapping[str, Any], room: Room | None = None) -> ObjectState
             "start the object again from its shape."
         ) from None
     text = sum(map(len, message.pictures)) + sum(len(frame.mask) for frame in message.frames)
-    (room or Room()).take(message.carried[0] * message.carried[1] * len(message.frames), text)
+    (budget or StateBudget()).take(message.carried[0] * message.carried[1] * len(message.frames), text)
     pictures = {p.digest: p for p in (Picture.of(decode_base64(t, "A picture in a state")) for t in message.pictures)}
     carried = (message.carried[0], message.carried[1])
     frames = tuple(SeenFrame(k.picture, _unpack(k.mask, carried), k.kept, k.faint) for k in message.frames)

@@ -21,16 +21,16 @@ from agss_model.cvat.server import Server
 from agss_model.engines.loading import Engine, default_weights, load_engine, set_threads
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
-from agss_model.masks.cvat_shapes import kind_of
+from agss_model.masks.cvat_shapes import codec_of
 from agss_model.review import look_first
 from agss_model.words import plural
 from serverless.job import access
 from serverless.job.drawn import Boxes
 from serverless.job.export import export
 from serverless.job.ledger import Ledger, default_folder
-from serverless.job.plan import OUTPUTS, Asked, JobPlan, Output, make_plan
+from serverless.job.plan import OUTPUTS, JobOptions, JobPlan, Output, make_plan
 from serverless.job.read import read_annotations, read_job, touches
-from serverless.job.run import Outcome, run
+from serverless.job.run import JobOutcome, run
 from serverless.job.track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_function
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -101,7 +101,7 @@ def track(
     server = access.sign_in(host, token_file, user, org, insecure=insecure)
     info = read_job(server, job)
     every, again = keyframes == "all", deleted == "again"
-    asked = Asked(first, last, direction, output, tolerance, every=every, again=again)
+    asked = JobOptions(first, last, direction, output, tolerance, every=every, again=again)
     with Ledger(state or default_folder(server.host, job)) as ledger:
         plan = make_plan(server, info, read_annotations(server, job, info.names), ledger, asked)
         _announce(plan, server, model)
@@ -206,7 +206,7 @@ def _forms(plan: JobPlan) -> list[str]:
         if target.key in plan.continued:
             remarks.append(f"{title}: the track that is there gets keyframes; those of people stay.")
         elif form != OUTPUTS[plan.asked.output]:
-            remarks.append(f"{title}: its label is for shapes of type {form}, so it gets {kind_of(form).written}.")
+            remarks.append(f"{title}: its label is for shapes of type {form}, so it gets {codec_of(form).written}.")
     return remarks
 
 
@@ -221,7 +221,7 @@ def _deletions(plan: JobPlan) -> list[str]:
     return remarks
 
 
-def _report(plan: JobPlan, outcome: Outcome) -> None:
+def _report(plan: JobPlan, outcome: JobOutcome) -> None:
     for sentence in outcome.notes:
         note(sentence)
     names = {target.number: target.title(plan.info.labels) for target in outcome.targets}
@@ -234,7 +234,7 @@ def _report(plan: JobPlan, outcome: Outcome) -> None:
         stdout().print("Nothing stands out.")
 
 
-def _changes(outcome: Outcome) -> str:
+def _changes(outcome: JobOutcome) -> str:
     """What a run changed, in words."""
     parts = [
         f"{plural(outcome.masks, 'mask')} written" if outcome.masks else "",

@@ -34,7 +34,7 @@ class TrackedMask:
 
 
 @dataclass
-class Progress:
+class JobProgress:
     """How far a run is.
 
     Attributes:
@@ -54,7 +54,7 @@ class Progress:
 class _Content:
     asked: dict[str, Any] = field(default_factory=dict)
     written: dict[str, list[int]] = field(default_factory=dict)
-    progress: Progress = field(default_factory=Progress)
+    progress: JobProgress = field(default_factory=JobProgress)
     finished: bool = False
 
 
@@ -97,7 +97,7 @@ class Ledger:
         return self._content.written
 
     @property
-    def progress(self) -> Progress:
+    def progress(self) -> JobProgress:
         """How far the run is."""
         return self._content.progress
 
@@ -114,12 +114,12 @@ class Ledger:
         """
         content = self._content
         if content.asked != asked or content.finished:
-            content.asked, content.progress, content.finished = asked, Progress(), False
+            content.asked, content.progress, content.finished = asked, JobProgress(), False
             self.tracker.unlink(missing_ok=True)
         with self._results.open("ab") as file:
             file.truncate(content.progress.size)
         self.save()
-        return content.progress != Progress()
+        return content.progress != JobProgress()
 
     def note(self, found: Iterable[TrackedMask]) -> None:
         """Append results; they count from the next `advance` on."""
@@ -135,13 +135,13 @@ class Ledger:
         """Say how far the run is now; everything noted so far belongs to it."""
         before = self.progress
         size = self._results.stat().st_size
-        self._content.progress = Progress(part, steps, size, before.start if part == before.part else size)
+        self._content.progress = JobProgress(part, steps, size, before.start if part == before.part else size)
         self.save()
 
     def again(self) -> None:
         """Begin the unfinished part anew."""
         before = self.progress
-        self._content.progress = Progress(before.part, 0, before.start, before.start)
+        self._content.progress = JobProgress(before.part, 0, before.start, before.start)
         self.tracker.unlink(missing_ok=True)
         with self._results.open("ab") as file:
             file.truncate(before.start)
@@ -197,7 +197,7 @@ class Ledger:
             written = {str(k): _four(v) for k, v in data["written"].items()}
             progress = dict(data["progress"])
             progress.setdefault("part", progress.pop("leg", 0))  # what it was called before 0.2
-            return _Content(data["asked"], written, Progress(**progress), bool(data["finished"]))
+            return _Content(data["asked"], written, JobProgress(**progress), bool(data["finished"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise OutputError(f"{path} is damaged ({error}); remove it, and the job is tracked anew.") from error
 

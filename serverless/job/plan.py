@@ -31,7 +31,7 @@ OUTPUTS: Mapping[Output, ShapeType] = {"masks": "mask", "polygons": "polygon"}
 
 
 @dataclass(frozen=True)
-class Asked:
+class JobOptions:
     """What to do.
 
     Attributes:
@@ -71,7 +71,7 @@ class JobPlan:
     """
 
     info: JobInfo
-    asked: Asked
+    asked: JobOptions
     frames: tuple[int, ...]
     annotations: Annotations
     drawings: tuple[Drawing, ...]
@@ -121,7 +121,7 @@ class JobPlan:
         return DrawnKeyframes(self.drawings, self.groups, targets, self.frames, boxes)
 
 
-def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: Ledger, asked: Asked) -> JobPlan:
+def make_plan(server: Server, info: JobInfo, annotations: Annotations, ledger: Ledger, asked: JobOptions) -> JobPlan:
     """Look at a job.
 
     Raises:
@@ -164,7 +164,7 @@ def _refuse_unsigned(plan: JobPlan) -> None:
         )
 
 
-def _chosen(drawings: list[Drawing], asked: Asked) -> list[Drawing]:
+def _chosen(drawings: list[Drawing], asked: JobOptions) -> list[Drawing]:
     """On the start frame everything, on later ones what people drew; detections nobody looked at correct nothing."""
     numbers = [drawing.frame for drawing in drawings]
     if not numbers:

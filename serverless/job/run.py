@@ -24,13 +24,13 @@ from serverless.job.plan import JobPlan, make_plan, occupied, resolve
 from serverless.job.read import read_annotations
 from serverless.job.track import Absent, JobFrames, Tracking
 from serverless.job.tracks import make_tracks
-from serverless.job.write import Writer
+from serverless.job.write import JobWriter
 
 BLOCK = 25  # frames between two writes
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """What a run came to.
 
     Attributes:
@@ -56,7 +56,7 @@ class Outcome:
     notes: tuple[str, ...]
 
 
-def run(server: Server, plan: JobPlan, tracking: Tracking, ledger: Ledger, model: dict[str, Any]) -> Outcome:
+def run(server: Server, plan: JobPlan, tracking: Tracking, ledger: Ledger, model: dict[str, Any]) -> JobOutcome:
     """Do what was planned; a run that was interrupted is continued.
 
     Args:
@@ -81,13 +81,13 @@ def run(server: Server, plan: JobPlan, tracking: Tracking, ledger: Ledger, model
     resumed = ledger.begin(_fingerprint(server, plan, targets, model))
     if resumed:
         notes.append("an unfinished run is continued.")
-    writer = Writer(server, plan.info, plan.annotations, ledger)
-    runner = _Runner(plan, targets, keyframes, absent, tracking, ledger, writer)
+    writer = JobWriter(server, plan.info, plan.annotations, ledger)
+    runner = _RouteRunner(plan, targets, keyframes, absent, tracking, ledger, writer)
     runner.all_parts(parts, resumed=resumed)
     notes += _finish(plan, targets, parts, writer, ledger)
     rows = tuple(found.row for found in ledger.results())
     counts = writer.created, writer.masks, writer.removed, writer.changed, grouped, len(runner.tracked)
-    return Outcome(targets, rows, *counts, (*notes, *keyframes.notes()))
+    return JobOutcome(targets, rows, *counts, (*notes, *keyframes.notes()))
 
 
 def _with_groups(server: Server, plan: JobPlan, ledger: Ledger) -> tuple[JobPlan, int]:
@@ -99,7 +99,7 @@ def _with_groups(server: Server, plan: JobPlan, ledger: Ledger) -> tuple[JobPlan
     drawing = plan.groups.drawing
     if not drawing:
         return plan, 0
-    writer = Writer(server, plan.info, plan.annotations, ledger)
+    writer = JobWriter(server, plan.info, plan.annotations, ledger)
     for item in (*plan.annotations.shapes, *plan.annotations.tracks):
         group = drawing.get(origin_of(item))
         if group and not item.get("group"):
@@ -108,7 +108,7 @@ def _with_groups(server: Server, plan: JobPlan, ledger: Ledger) -> tuple[JobPlan
     return make_plan(server, plan.info, annotations, ledger, plan.asked), writer.changed
 
 
-class _Runner:
+class _RouteRunner:
     """Goes through the parts of a route and hands over blocks of frames."""
 
     def __init__(
@@ -119,7 +119,7 @@ class _Runner:
         absent: Absent,
         tracking: Tracking,
         ledger: Ledger,
-        writer: Writer,
+        writer: JobWriter,
     ) -> None:
         self.plan, self.targets, self.keyframes = plan, {t.number: t for t in targets}, keyframes
         self.absent, self.tracking, self.ledger, self.writer = absent, tracking, ledger, writer
@@ -237,7 +237,7 @@ def _blocks(results: Iterator[FrameResult], stop: Interruption) -> Iterator[list
 
 
 def _finish(
-    plan: JobPlan, targets: Sequence[Target], parts: Sequence[RangePart], writer: Writer, ledger: Ledger
+    plan: JobPlan, targets: Sequence[Target], parts: Sequence[RangePart], writer: JobWriter, ledger: Ledger
 ) -> list[str]:
     """Tracks, where objects are written as such; and what an earlier run wrote in the other form goes."""
     frames = sorted({plan.frames[position] for part in parts for position in part.frames})

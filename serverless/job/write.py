@@ -28,7 +28,7 @@ def _as_it_is(item: Json) -> Json:
     return item
 
 
-class Writer:
+class JobWriter:
     """Brings this command's shapes in a job to what they should be; what is right already stays untouched.
 
     Args:

@@ -39,7 +39,7 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 
-class Room:
+class ByteBudget:
     """So many bytes, taken as they arrive and given back together."""
 
     def __init__(self, size: int) -> None:
@@ -56,12 +56,12 @@ class Application:
     """What is answered; an ASGI application.
 
     Attributes:
-        room: for the bodies of requests.
+        budget: for the bodies of requests.
     """
 
     def __init__(self, function: FunctionFile, pool: Pool) -> None:
         self.function, self.pool = function, pool
-        self.room = Room(max(HELD_BYTES, function.body_limit))
+        self.budget = ByteBudget(max(HELD_BYTES, function.body_limit))
         self._threads = ThreadPoolExecutor(MAX_CONNECTIONS)  # each waits for a worker
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -90,7 +90,7 @@ class Application:
         except asyncio.TimeoutError:
             return await _send(send, plain(408, ""), close=True)
         finally:
-            self.room.free += len(body)
+            self.budget.free += len(body)
 
     async def _read(self, receive: Receive, body: bytearray) -> Response | None:
         """Collect the body; what to answer where that is not possible."""
@@ -99,7 +99,7 @@ class Application:
             if message["type"] == "http.disconnect":
                 return plain(400, "")
             chunk = message.get("body", b"")
-            if not self.room.take(len(chunk)):
+            if not self.budget.take(len(chunk)):
                 return plain(503, "")
             body += chunk
             if not message.get("more_body"):

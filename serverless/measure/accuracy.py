@@ -24,7 +24,7 @@ from agss_model.tracker import Tracker
 from agss_model.video import open_source
 from serverless.function.scenes import Scenes
 from serverless.function.service import answer, build_scenes
-from serverless.function.settings import Settings
+from serverless.function.settings import FunctionSettings
 from serverless.local.smoke import encoded
 
 Frame = npt.NDArray[np.uint8]
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="DAVIS folder; without it the demonstration clip")
     parser.add_argument("--sequences", help="of it, separated by commas; all without")
     given = parser.parse_args()
-    settings = Settings.from_environment()
+    settings = FunctionSettings.from_environment()
     scenes = build_scenes(settings, lambda _: None)
     names = given.sequences.split(",") if given.sequences else None
     print("clip              tracker J&F  function J&F  agreement  states kB")

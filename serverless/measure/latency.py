@@ -16,7 +16,7 @@ from agss_model.benchmark import Scene
 from agss_model.environment import commit, machine, versions
 from agss_model.masks import mask_to_shape
 from serverless.function.service import answer, build_scenes
-from serverless.function.settings import Settings
+from serverless.function.settings import FunctionSettings
 from serverless.local.smoke import encoded
 
 WARMING = 2
@@ -45,7 +45,7 @@ class Latency:
     found: int
 
 
-def measure(scene: Scene, steps: int, settings: Settings) -> Latency:
+def measure(scene: Scene, steps: int, settings: FunctionSettings) -> Latency:
     """Track the objects of a made-up clip.
 
     Args:
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=8, help="that are measured")
     given = parser.parse_args()
     width, height = (int(side) for side in given.size.split("x"))
-    settings = Settings.from_environment()
+    settings = FunctionSettings.from_environment()
     print("objects  median s  fastest s  processor s  found  working   image kB  state kB  all states kB")
     for count in (int(part) for part in given.objects.split(",")):
         row = measure(Scene(count, width, height, given.object_size), given.steps, settings)

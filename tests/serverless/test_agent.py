@@ -26,9 +26,9 @@ from stand_ins import let_segment
 
 from agss_model.errors import ConfigError
 from agss_model.masks import mask_to_shape, shape_to_mask
-from serverless.agent import AgssFunction, Picture, create
+from serverless.agent import AgssFunction, RequestPicture, create
 from serverless.function.cache import FeatureCache
-from serverless.function.contract import Shape
+from serverless.function.contract import ShapeMessage
 from serverless.function.scenes import Scenes
 
 
@@ -114,7 +114,7 @@ def test_the_answers_are_those_of_the_tracker(function, lite, scene):
     agent = Agent(function, scene)
     states = agent.start(0, masks(scene, 0))
     scenes = Scenes(lite, FeatureCache(64 << 20))
-    together = [scenes.start(scene.frame(0), [Shape(**shape)])[0] for shape in masks(scene, 0)]
+    together = [scenes.start(scene.frame(0), [ShapeMessage(**shape)])[0] for shape in masks(scene, 0)]
     for frame in range(1, 4):
         shapes = agent.track(frame, states[::-1])[::-1]
         followed = scenes.follow(scene.frame(frame), together)
@@ -207,7 +207,7 @@ def test_memory_is_bounded(lite, scene):
     states = [function.init_tracking_state(None, picture, shape) for _ in range(5)]
     assert [state.state is None for state in states] == [True, True, False, False, False]
     with pytest.raises(BadFunctionError, match="start tracking this one again"):
-        function.track(None, Picture(scene.frame(1)), states[0])
+        function.track(None, RequestPicture(scene.frame(1)), states[0])
     del states
     gc.collect()
     fresh = [function.init_tracking_state(None, picture, shape) for _ in range(3)]

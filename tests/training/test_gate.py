@@ -94,7 +94,7 @@ def result(name, jf, corrected, objects=1):
 
 
 def compared(old, new, *, general=False):
-    return gate.Compared(gate.DataSet("team", general, ()), tuple(old), tuple(new))
+    return gate.DataSetComparison(gate.DataSet("team", general, ()), tuple(old), tuple(new))
 
 
 def test_what_the_gate_complains_about():

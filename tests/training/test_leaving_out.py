@@ -18,7 +18,7 @@ from agss_model.files import is_leftover, sha256_of
 from agss_model.weights.bundles import find_bundle
 from training.annotations.catalog import open_catalog
 from training.annotations.fold_files import folder_of, pieces
-from training.annotations.prepare import Prepared, prepare
+from training.annotations.prepare import PreparedFolder, prepare
 from training.data.sparse import SparseClips
 from training.team import finetune, publish
 from training.team.finetune import Wishes, as_text, plan
@@ -127,7 +127,7 @@ def planned(data, out, start, **more):
     """A plan of few steps, with a copy of the data in its folder."""
     shutil.copytree(data.root, out / "data")
     wishes = Wishes(**{"weights": str(start), "steps": 2, "minutes": 0, "size": 64} | more)
-    return plan(Prepared(out / "data", data.record), out, wishes)
+    return plan(PreparedFolder(out / "data", data.record), out, wishes)
 
 
 @pytest.fixture

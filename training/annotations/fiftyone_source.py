@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agss_model.cvat import AnnotatedObject, Appearance, Problem, Shape, VideoAnnotations
+from agss_model.cvat import AnnotatedObject, Appearance, CvatShape, Problem, VideoAnnotations
 from agss_model.errors import ConfigError, MaskError, MediaError, install
 from agss_model.masks.runs import encode_cvat_mask
 from agss_model.video import open_source
@@ -91,7 +91,7 @@ def _video(dataset: fo.Dataset, clip: Clip, field: Field) -> TeamVideo | None:
     return TeamVideo(truth.name, origin, truth, partial(open_source, Path(clip.paths[0])), labels)
 
 
-def _shape(label: Label, size: tuple[int, int], skipped: Counter[str]) -> Shape | None:
+def _shape(label: Label, size: tuple[int, int], skipped: Counter[str]) -> CvatShape | None:
     """The mask of a label, None where it has none or belongs to no object."""
     from fiftyone_plugin.data.labels import decode_label, has_region
 
@@ -105,4 +105,4 @@ def _shape(label: Label, size: tuple[int, int], skipped: Counter[str]) -> Shape 
     if not mask.any():
         skipped["have no mask"] += 1
         return None
-    return Shape("mask", np.asarray(encode_cvat_mask(mask), np.float64))
+    return CvatShape("mask", np.asarray(encode_cvat_mask(mask), np.float64))

@@ -43,7 +43,7 @@ PARTS = ("train", "validation", "held_out")
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedFolder:
     """What lies in a prepared folder.
 
     Attributes:
@@ -77,7 +77,7 @@ def prepare(
     hold_out: tuple[str, ...] = (),
     seed: int = 0,
     say: Callable[[str], None] = print,
-) -> Prepared:
+) -> PreparedFolder:
     """Read, split and write; or find that this has been done.
 
     Args:
@@ -106,7 +106,7 @@ def prepare(
             beside.replace(root)
     except OSError as error:
         raise OutputError(f"{root} cannot be written ({error}); free some space or choose another --out") from error
-    return Prepared(root, record)
+    return PreparedFolder(root, record)
 
 
 def facts_of(video: TeamVideo, include: Include) -> Facts:
@@ -137,7 +137,7 @@ def _large(labels: LabelMap) -> frozenset[int]:
     return frozenset(int(value) for value in ids[enough] if value)
 
 
-def _found(root: Path, asked: dict[str, Any]) -> Prepared:
+def _found(root: Path, asked: dict[str, Any]) -> PreparedFolder:
     try:
         record = read_json(root / "split.json")
         before = record["asked"]
@@ -149,7 +149,7 @@ def _found(root: Path, asked: dict[str, Any]) -> Prepared:
             f"{root.parent} holds another run: {key} was {before.get(key)!r}, now it is {asked[key]!r}; "
             "choose another --out"
         )
-    return Prepared(root, record)
+    return PreparedFolder(root, record)
 
 
 def _write(

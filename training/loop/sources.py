@@ -203,14 +203,14 @@ class Stream(Protocol):
         """Wait until the clips are made, and let the training use them."""
 
 
-class _Here:
+class _MainStream:
     """The stream of the training itself."""
 
     def hand_over(self, clips: Clips) -> None:
         """See `Stream`; nothing to do."""
 
 
-class _Beside:
+class _SideStream:
     """A stream of its own on a GPU."""
 
     def __init__(self, device: torch.device) -> None:
@@ -232,8 +232,8 @@ def ahead_of(device: torch.device) -> Iterator[Stream]:
     A GPU gets a stream for it: on the training's own, each look at a batch that is being made would wait for a step.
     """
     if device.type != "cuda":
-        yield _Here()
+        yield _MainStream()
         return
-    beside = _Beside(device)
+    beside = _SideStream(device)
     with torch.cuda.stream(beside.stream):
         yield beside

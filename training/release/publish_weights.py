@@ -27,7 +27,7 @@ MAX_BYTES = 20 * 1000 * 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishedFiles:
     """Files of a shipped network.
 
     Attributes:
@@ -49,7 +49,7 @@ def publish(
     folder: Path = SHIPPED,
     scores: dict[str, Path] | None = None,
     start: str = "",
-) -> Published:
+) -> PublishedFiles:
     """Write `NAME.safetensors`, `NAME.json`, `NAME.md` and the entry in `index.json`; the index comes last.
 
     Args:
@@ -83,7 +83,7 @@ def publish(
     index = folder / "index.json"
     entries = _read_json(index) if index.exists() else {}
     write_json(index, {**entries, name: {"file": weights.name, "sha256": digest}})
-    return Published(weights=weights, card=card, sha256=digest)
+    return PublishedFiles(weights=weights, card=card, sha256=digest)
 
 
 def _training(run: Path, step: int, start: str) -> Training:

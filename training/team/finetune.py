@@ -23,7 +23,7 @@ from agss_model.errors import ConfigError, WeightsError
 from agss_model.files import write_json
 from agss_model.weights.files import read_weights
 from agss_model.weights.registry import digest_of, locate
-from training.annotations.prepare import Prepared
+from training.annotations.prepare import PreparedFolder
 from training.data.video_config import VideoConfig
 from training.loop.recurrent import RecurrentConfig
 from training.loop.settings import RunConfig, Source, Stage, clip_size, from_dict, to_dict
@@ -99,7 +99,7 @@ class TrainingPlan:
         return dataclasses.replace(self.run, sources=tuple(sources), patience=self.run.total_steps + 1)
 
 
-def plan(prepared: Prepared, out: Path, wishes: Wishes) -> TrainingPlan:
+def plan(prepared: PreparedFolder, out: Path, wishes: Wishes) -> TrainingPlan:
     """Settings of a run; those of an earlier, interrupted one in the same folder where there is one.
 
     Raises:
@@ -144,7 +144,7 @@ def _start(weights: str) -> tuple[Path, str, AgssConfig]:
     return path.resolve(), digest_of(weights), config
 
 
-def _settings(prepared: Prepared, wishes: Wishes, config: AgssConfig, start: Path) -> RunConfig:
+def _settings(prepared: PreparedFolder, wishes: Wishes, config: AgssConfig, start: Path) -> RunConfig:
     gpu = torch.cuda.is_available()
     annotated = prepared.annotated("train")
     steps = wishes.steps or min(MOST, max(FEWEST, STEPS_PER_FRAME * annotated))
@@ -191,7 +191,7 @@ def _sources(wishes: Wishes, *, apart: bool) -> tuple[Source, ...]:
     )
 
 
-def _clip_size(prepared: Prepared, longest: int) -> tuple[int, int]:
+def _clip_size(prepared: PreparedFolder, longest: int) -> tuple[int, int]:
     """(height, width) in multiples of 32 with the proportions of the team's first frame."""
     from agss_model.video.images import read_image
 
@@ -226,7 +226,7 @@ def _timed(run: RunConfig, out: Path) -> Mapping[str, float]:
     return {"start": started, "step": step_time + validation}
 
 
-def as_text(made: TrainingPlan, prepared: Prepared) -> list[str]:
+def as_text(made: TrainingPlan, prepared: PreparedFolder) -> list[str]:
     """What will be done, in sentences."""
     record: dict[str, Any] = prepared.record
     run, shape = made.run, made.run.stages[0].shape

@@ -18,7 +18,7 @@ from agss_model.bounded_json import read_json
 from agss_model.errors import ConfigError
 from agss_model.files import opened, write_bytes, write_json
 from agss_model.weights.files import read_weights, save_weights
-from training.annotations.prepare import Prepared
+from training.annotations.prepare import PreparedFolder
 from training.loop import checkpoints
 from training.loop.monitor import LOG, scores_in
 from training.team.finetune import TrainingPlan
@@ -99,7 +99,9 @@ def _curve(values: Mapping[str, float]) -> Curve:
     return {int(step): float(iou) for step, iou in values.items()}
 
 
-def learn(made: TrainingPlan, prepared: Prepared, out: Path, say: Callable[[str], None] = print) -> FoldsOutcome | None:
+def learn(
+    made: TrainingPlan, prepared: PreparedFolder, out: Path, say: Callable[[str], None] = print
+) -> FoldsOutcome | None:
     """Carry out, or go on with, a plan; None where somebody stopped it, and the same call goes on.
 
     Args:
@@ -126,7 +128,9 @@ def _kept_apart(made: TrainingPlan, out: Path) -> FoldsOutcome | None:
     return FoldsOutcome(trainer.best_step, scores_in(out / LOG, "validation", "iou"))
 
 
-def _in_turn(made: TrainingPlan, prepared: Prepared, out: Path, say: Callable[[str], None]) -> FoldsOutcome | None:
+def _in_turn(
+    made: TrainingPlan, prepared: PreparedFolder, out: Path, say: Callable[[str], None]
+) -> FoldsOutcome | None:
     curves = list[Curve]()
     for number, left_out in enumerate(prepared.folds, 1):
         say(f"training {number} of {made.folds + 1} leaves out {', '.join(left_out)}")

@@ -14,7 +14,7 @@ from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError, MediaError
 from agss_model.network.base import AGSSVOS
 from agss_model.weights.registry import digest_of, load_model
-from training.team.kinds import Learned, learned
+from training.team.kinds import Gains, learned
 from training.team.measure import WANTED_IOU, Case, Result, demo_case, measure, open_cases
 
 DEMO = "demo"
@@ -58,13 +58,13 @@ class DataSet:
 
 
 @dataclass(frozen=True)
-class Compared:
+class DataSetComparison:
     """A data set measured with both weights, video by video; of the team's also what was learned."""
 
     data: DataSet
     old: tuple[Result, ...]
     new: tuple[Result, ...]
-    learned: Learned | None = None
+    learned: Gains | None = None
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Verdict:
 
     decision: Decision
     reasons: tuple[str, ...]
-    sets: tuple[Compared, ...]
+    sets: tuple[DataSetComparison, ...]
     record: dict[str, Any]
 
     @property
@@ -145,7 +145,9 @@ def compare(
         pairs = [_pair(case, both, wanted, say) for case, both in zip(data.cases, networks, strict=True)]
         told = [(case, *pair) for case, pair in zip(data.cases, pairs, strict=True)]
         about = None if data.general else learned(told, wanted)
-        compared.append(Compared(data, tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs), about))
+        compared.append(
+            DataSetComparison(data, tuple(pair[0] for pair in pairs), tuple(pair[1] for pair in pairs), about)
+        )
     decision, reasons = _decide(compared, rules)
     weights = {"old": _weights(old), "new": _weights(new), "wanted_iou": wanted, "rules": vars(rules)}
     record = weights | _record(compared, device) | {"decision": decision, "reasons": list(reasons)}
@@ -153,7 +155,7 @@ def compare(
     return Verdict(decision, reasons, tuple(compared), record)
 
 
-def _decide(compared: Sequence[Compared], rules: Rules) -> tuple[Decision, tuple[str, ...]]:
+def _decide(compared: Sequence[DataSetComparison], rules: Rules) -> tuple[Decision, tuple[str, ...]]:
     """Worse anywhere is refused; better must be what the new weights are for, the videos of the team."""
     if refused := [reason for found in compared for reason in _complaints(found, rules)]:
         return "refused", tuple(refused)
@@ -167,7 +169,7 @@ def _decide(compared: Sequence[Compared], rules: Rules) -> tuple[Decision, tuple
     return "nothing learned", (why, *lines)
 
 
-def _better(found: Compared, rules: Rules) -> bool:
+def _better(found: DataSetComparison, rules: Rules) -> bool:
     return total(found.new) < total(found.old) or mean_jf(found.new) - mean_jf(found.old) >= rules.better
 
 
@@ -192,7 +194,7 @@ def total(results: Sequence[Result]) -> int:
     return sum(result.corrections for result in results)
 
 
-def _complaints(found: Compared, rules: Rules) -> list[str]:
+def _complaints(found: DataSetComparison, rules: Rules) -> list[str]:
     """Where the new weights are worse than may be."""
     name, general = found.data.name, found.data.general
     old, new = mean_jf(found.old), mean_jf(found.new)
@@ -224,7 +226,7 @@ def _complaints(found: Compared, rules: Rules) -> list[str]:
     return lines
 
 
-def _praise(found: Compared) -> str:
+def _praise(found: DataSetComparison) -> str:
     old, new = mean_jf(found.old), mean_jf(found.new)
     line = f"{found.data.name}: J&F {old:.3f} -> {new:.3f}"
     if not found.data.general:
@@ -232,7 +234,7 @@ def _praise(found: Compared) -> str:
     return line
 
 
-def _record(compared: Sequence[Compared], device: str) -> dict[str, Any]:
+def _record(compared: Sequence[DataSetComparison], device: str) -> dict[str, Any]:
     return {
         "sets": [_set(found) | _learned(found) for found in compared],
         "machine": machine(device),
@@ -245,7 +247,7 @@ def _weights(name: str | Path) -> dict[str, str]:
     return {"name": Path(name).name, "sha256": digest_of(name)}
 
 
-def _set(found: Compared) -> dict[str, Any]:
+def _set(found: DataSetComparison) -> dict[str, Any]:
     return {
         "name": Path(found.data.name).name,
         "general": found.data.general,
@@ -258,7 +260,7 @@ def _set(found: Compared) -> dict[str, Any]:
     }
 
 
-def _learned(found: Compared) -> dict[str, Any]:
+def _learned(found: DataSetComparison) -> dict[str, Any]:
     if found.learned is None:
         return {}
     return found.learned.to_dict() | {"judged_by": {n: digest_of(path) for n, path in found.data.judged_by.items()}}

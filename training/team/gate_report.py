@@ -17,8 +17,8 @@ from agss_model.masks.labels import LabelMap
 from agss_model.overlay import Image, draw_overlay
 from agss_model.video.images import encode_picture
 from agss_model.words import printable
-from training.team.gate import Compared, Verdict, mean_jf, total
-from training.team.kinds import Corrections, Learned
+from training.team.gate import DataSetComparison, Verdict, mean_jf, total
+from training.team.kinds import Corrections, Gains
 from training.team.measure import Result
 
 WORST = 6
@@ -70,7 +70,7 @@ def page(verdict: Verdict) -> str:
     )
 
 
-def _section(found: Compared, wanted: float) -> str:
+def _section(found: DataSetComparison, wanted: float) -> str:
     kind = "general set" if found.data.general else "videos of the team"
     return (
         f"<h2>{escape(Path(found.data.name).name)} ({kind})</h2>{_judged_by(found)}{_table(found)}"
@@ -81,7 +81,7 @@ def _section(found: Compared, wanted: float) -> str:
     )
 
 
-def _judged_by(found: Compared) -> str:
+def _judged_by(found: DataSetComparison) -> str:
     if not found.data.judged_by:
         return ""
     return (
@@ -90,7 +90,7 @@ def _judged_by(found: Compared) -> str:
     )
 
 
-def _table(found: Compared) -> str:
+def _table(found: DataSetComparison) -> str:
     rows = [
         (a.name, a.judged, a.JF, b.JF, a.corrections, b.corrections) for a, b in zip(found.old, found.new, strict=True)
     ]
@@ -109,7 +109,7 @@ def _headed(cells: str, *names: str) -> str:
     return f"<table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>{cells}</table>"
 
 
-def _kinds(found: Learned, wanted: float) -> str:
+def _kinds(found: Gains, wanted: float) -> str:
     """Which kinds of masks got better, without corrections."""
     cells = "".join(
         f"<tr><td>{escape(kind.name)}</td><td>{kind.masks}</td><td>{kind.old:.3f}</td><td>{kind.new:.3f}</td>"
@@ -121,7 +121,7 @@ def _kinds(found: Learned, wanted: float) -> str:
     return f"<h3>Kinds of masks</h3>{_headed(cells, *names)}"
 
 
-def _corrections(found: Learned) -> str:
+def _corrections(found: Gains) -> str:
     """Which corrections are saved, and which are asked for instead."""
     cells = "".join(
         f"<tr><td>{escape(name)}</td><td>{_places(saved)}</td><td>{_places(found.added[name])}</td></tr>"
@@ -164,7 +164,7 @@ def _shortened(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
-def _plot(found: Compared) -> str:
+def _plot(found: DataSetComparison) -> str:
     names = [_plain(result.name) for result in found.old]
     places = np.arange(len(names))
     figure, axes = _figure(10, 1.2 + 0.32 * len(names), 2)
@@ -182,7 +182,7 @@ def _plot(found: Compared) -> str:
     return _inline(figure)
 
 
-def _curves(found: Compared, wanted: float, most: int = 6) -> str:
+def _curves(found: DataSetComparison, wanted: float, most: int = 6) -> str:
     """Lowest IoU of every judged frame, for the videos that changed most."""
     pairs = sorted(zip(found.old, found.new, strict=True), key=lambda pair: -abs(pair[0].JF - pair[1].JF))[:most]
     figure, axes = _figure(10, 2.6, len(pairs))
@@ -205,7 +205,7 @@ def _inline(figure: Any) -> str:  # noqa: ANN401 - matplotlib.figure.Figure
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def _worst(found: Compared) -> str:
+def _worst(found: DataSetComparison) -> str:
     """Frames in which the new weights are worst: truth, old and new side by side."""
     ranked = sorted(
         (iou, place, frame) for place, result in enumerate(found.new) for frame, iou in result.frames.items()
@@ -220,7 +220,7 @@ def _worst(found: Compared) -> str:
     return "".join(_pictures(found, place, frame) for _, place, frame in chosen)
 
 
-def _pictures(found: Compared, place: int, frame: int) -> str:
+def _pictures(found: DataSetComparison, place: int, frame: int) -> str:
     case = found.data.cases[place]
     truth, _, _ = case.truth(frame)
     with case.open() as source:

@@ -76,7 +76,7 @@ NAMED = 5
 
 
 @dataclass(frozen=True)
-class Learned:
+class Gains:
     """What new weights are better at on videos of the team.
 
     Attributes:
@@ -112,7 +112,7 @@ def _rows(places: Mapping[str, Corrections]) -> list[dict[str, Any]]:
     return [{"video": name, "frame": frame, "object": of} for name, some in places.items() for frame, of in some]
 
 
-def learned(pairs: Sequence[Pair], wanted: float) -> Learned:
+def learned(pairs: Sequence[Pair], wanted: float) -> Gains:
     """Compare the results of both weights.
 
     Args:
@@ -124,7 +124,7 @@ def learned(pairs: Sequence[Pair], wanted: float) -> Learned:
     """
     saved = {case.name: _only(case, old, new) for case, old, new in pairs}
     added = {case.name: _only(case, new, old) for case, old, new in pairs}
-    return Learned(_kinds_of(pairs, wanted), saved, added)
+    return Gains(_kinds_of(pairs, wanted), saved, added)
 
 
 def _only(case: Case, one: Result, other: Result) -> Corrections:

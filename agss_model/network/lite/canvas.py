@@ -2,7 +2,7 @@
 
 An object's own layers see its *support*: the box around its evidence, in cells at 1/16, with a little slack. Outside of
 it they see zeros, as they would outside of the frame, so an object needs no margin and costs what its box covers.
-`Everywhere` computes that plainly, one whole frame per object; `Canvas` packs the boxes of all objects of all clips
+`WholeFrames` computes that plainly, one whole frame per object; `Canvas` packs the boxes of all objects of all clips
 into one picture, on which every layer runs once. Both give the same logits to rounding.
 """
 
@@ -68,7 +68,7 @@ class Region(ABC):
         """Logits at 1/4 back at their places: (M, 4h, 4w), `NOWHERE` outside of the support."""
 
 
-class Everywhere(Region):
+class WholeFrames(Region):
     """Each object on a frame of its own; what the canvas is compared with.
 
     Args:

@@ -26,7 +26,7 @@ from agss_model.errors import ConfigError
 from agss_model.network import attention
 from agss_model.network.base import AGSSVOS, Features, Likeness, Question, Reference, Sighting
 from agss_model.network.equations import compete_logits, union
-from agss_model.network.lite.canvas import Canvas, Everywhere, Region, support
+from agss_model.network.lite.canvas import Canvas, Region, WholeFrames, support
 from agss_model.network.lite.efficientnet import CHANNELS, EfficientNetLite0
 from agss_model.network.lite.modules import EVIDENCE_CELLS, AgnosticModule, Decoder, InstanceModule, sources
 from agss_model.network.target import TargetModel
@@ -226,7 +226,7 @@ class LiteAGSSVOS(AGSSVOS):
         if self.target is not None:
             judged = own[:, 3 * EVIDENCE_CELLS : 4 * EVIDENCE_CELLS].detach().mean(1)
             occupied |= judged > self.config.target_threshold
-        region = (Canvas if self.config.windows else Everywhere)(support(occupied), batch)
+        region = (Canvas if self.config.windows else WholeFrames)(support(occupied), batch)
         logits = region.place(self._decode(features, shared, own, region))
         return logits.reshape(batch, objects, *logits.shape[-2:])
 

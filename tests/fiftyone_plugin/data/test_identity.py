@@ -11,7 +11,7 @@ from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.identity import ABSENT, Name, ObjectNames, lost_in, numbered
 from fiftyone_plugin.review.scores import read_timeline
-from fiftyone_plugin.track.tracking import Settings, TrackingRun
+from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 from training.annotations.catalog import open_catalog
 
 FRAMES = 4
@@ -65,7 +65,7 @@ def test_tracked_scored_evaluated_and_reviewed_under_one_name(operator, zoo, lit
     for number in (2, 3, 4):
         sample.frames[number]["gt"] = None
     sample.save()
-    list(TrackingRun(dataset, Settings("gt", "tracks"), little_network))
+    list(TrackingRun(dataset, TrackSettings("gt", "tracks"), little_network))
     sample = dataset.first()
     value = sample.frames[3]["tracks"]
     value.detections = [label for label in value.detections if label.label != "car"]

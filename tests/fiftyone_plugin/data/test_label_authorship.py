@@ -14,7 +14,7 @@ from fiftyone_plugin.data.authorship import Authors
 from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.review.scores import read_timeline
-from fiftyone_plugin.track.tracking import Settings, TrackingRun
+from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 from training.annotations.catalog import open_catalog
 
 FRAMES = 8
@@ -106,7 +106,7 @@ def test_copied_polygons_are_the_apps_too(annotated, scene):
 
 @pytest.mark.parametrize("output", ["tracks", "gt"])
 def test_copies_are_replaced_by_tracking(annotated, scene, little_network, output):
-    job = TrackingRun(annotated, Settings("gt", output), little_network)
+    job = TrackingRun(annotated, TrackSettings("gt", output), little_network)
     list(job)
     assert (job.summary.objects, job.summary.frames) == (1, FRAMES)
     annotated.reload()
@@ -116,20 +116,20 @@ def test_copies_are_replaced_by_tracking(annotated, scene, little_network, outpu
         assert label.keyframe == (t in (0, 4)), t
         assert t in (0, 4) or label.confidence < 1
         assert overlap(masks_of(sample, t, output, SIZE)[1], scene.masks(t)[1]) > 0.6
-    list(again := TrackingRun(annotated, Settings("gt", output), little_network))
+    list(again := TrackingRun(annotated, TrackSettings("gt", output), little_network))
     assert again.summary.complete == 1
 
 
 def test_copies_that_the_app_puts_beside_tracked_masks_are_replaced(annotated, little_network):
     """An Annotate mode that stayed open during a run writes the copies that it still knows once more."""
-    list(TrackingRun(annotated, Settings("gt", "tracks"), little_network))
+    list(TrackingRun(annotated, TrackSettings("gt", "tracks"), little_network))
     sample = annotated.first()
     before = {number: [x.id for x in frame["tracks"].detections] for number, frame in sample.frames.items()}
     first = sample.frames[1]["tracks"].detections[0]
     for number in (2, 3):
         sample.frames[number]["tracks"].detections.append(copied(first, fo.Instance(id=first.instance_id)))
     sample.save()
-    list(run := TrackingRun(annotated, Settings("gt", "tracks"), little_network))
+    list(run := TrackingRun(annotated, TrackSettings("gt", "tracks"), little_network))
     annotated.reload()
     frames = annotated.first().frames
     after = {number: [x.id for x in frame["tracks"].detections] for number, frame in frames.items()}
@@ -140,7 +140,7 @@ def test_copies_that_the_app_puts_beside_tracked_masks_are_replaced(annotated, l
 
 def test_moving_a_tracked_mask_in_the_app_leaves_no_frozen_ones(annotated, scene, little_network):
     """The App writes the box of the keyframe onto all tracked labels after it, and boxes in between before it."""
-    list(TrackingRun(annotated, Settings("gt", "tracks"), little_network))
+    list(TrackingRun(annotated, TrackSettings("gt", "tracks"), little_network))
     sample = annotated.first()
     label = sample.frames[7]["tracks"].detections[0]
     before = np.array(sample.frames[5]["tracks"].detections[0].bounding_box)
@@ -150,7 +150,7 @@ def test_moving_a_tracked_mask_in_the_app_leaves_no_frozen_ones(annotated, scene
     sample.frames[8]["tracks"].detections[0].bounding_box = after.tolist()
     sample.save()
     assert whose(annotated, Field("tracks", True)) == [6]
-    list(TrackingRun(annotated, Settings("gt", "tracks"), little_network))
+    list(TrackingRun(annotated, TrackSettings("gt", "tracks"), little_network))
     annotated.reload()
     found = [annotated.first().frames[n]["tracks"].detections[0] for n in (6, 7, 8)]
     assert [(x.keyframe, x.confidence == 1) for x in found] == [(False, False), (True, True), (False, False)]
@@ -161,7 +161,7 @@ def test_moving_a_tracked_mask_in_the_app_leaves_no_frozen_ones(annotated, scene
 @pytest.mark.parametrize("moved", [(0, 1), (0,), (3,)])
 def test_numbers_of_a_box_that_the_app_writes_one_by_one_are_nobodys(annotated, little_network, moved):
     """An Annotate mode that stayed open during a run writes only what it believes to change: x and y, or less."""
-    list(TrackingRun(annotated, Settings("gt", "tracks"), little_network))
+    list(TrackingRun(annotated, TrackSettings("gt", "tracks"), little_network))
     sample = annotated.first()
     sample.frames[1]["tracks"].detections[0].bounding_box = [0.31, 0.32, 0.33, 0.34]
     for number in (2, 3, 4):
@@ -176,7 +176,7 @@ def test_numbers_of_a_box_that_the_app_writes_one_by_one_are_nobodys(annotated, 
 
 def test_a_mask_that_was_edited_in_its_place_is_a_persons(annotated, little_network):
     """Also of an object that stands still, whose box is that of the keyframe."""
-    list(TrackingRun(annotated, Settings("gt", "tracks"), little_network))
+    list(TrackingRun(annotated, TrackSettings("gt", "tracks"), little_network))
     sample = annotated.first()
     label = sample.frames[3]["tracks"].detections[0]
     label.bounding_box = sample.frames[1]["tracks"].detections[0].bounding_box
@@ -190,7 +190,7 @@ def test_a_mask_that_was_edited_in_its_place_is_a_persons(annotated, little_netw
 
 
 def test_a_tracked_mask_that_is_made_a_keyframe_is_confirmed(annotated, little_network):
-    list(TrackingRun(annotated, Settings("gt", "tracks"), little_network))
+    list(TrackingRun(annotated, TrackSettings("gt", "tracks"), little_network))
     sample = annotated.first()
     sample.frames[7]["tracks"].detections[0]["keyframe"] = True
     sample.save()

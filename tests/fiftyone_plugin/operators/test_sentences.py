@@ -13,7 +13,7 @@ from little_videos import drawn, video_sample, write_images, write_video
 from pymongo.errors import OperationFailure
 
 from agss_model.errors import AgssError
-from fiftyone_plugin.track.tracking import Settings, TrackingRun
+from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 
 NONE_NEEDED = object()
 
@@ -33,7 +33,7 @@ def data(video, scene):
 
 def refused(collection, network=NONE_NEEDED, **settings):
     with pytest.raises(AgssError) as error:
-        TrackingRun(collection, Settings(**{"input_annotation_field": "gt", **settings}), network)
+        TrackingRun(collection, TrackSettings(**{"input_annotation_field": "gt", **settings}), network)
     return str(error.value)
 
 
@@ -114,7 +114,7 @@ def test_labels_that_are_no_region(video, little_network, value, words):
     made = fo.Dataset()
     made.add_sample(video_sample(video, {2: value}))
     with pytest.raises(AgssError, match=f"squares.mp4.*frame 3.*{words}"):
-        list(TrackingRun(made, Settings("gt", "tracks"), little_network))
+        list(TrackingRun(made, TrackSettings("gt", "tracks"), little_network))
     made.delete()
 
 
@@ -123,7 +123,7 @@ def test_labels_beyond_the_end(data, scene, little_network):
     sample.frames[9] = fo.Frame(gt=drawn(scene, 1))
     sample.save()
     with pytest.raises(AgssError, match="frame 9 is labelled, but squares has 4 frames"):
-        list(TrackingRun(data, Settings("gt", "tracks"), little_network))
+        list(TrackingRun(data, TrackSettings("gt", "tracks"), little_network))
 
 
 def test_a_variable_frame_rate_is_told(scene, tmp_path, little_network):
@@ -138,7 +138,7 @@ def test_a_variable_frame_rate_is_told(scene, tmp_path, little_network):
         container.mux(stream.encode())
     made = fo.Dataset()
     made.add_sample(video_sample(path, {0: drawn(scene, 0)}))
-    run = TrackingRun(made, Settings("gt", "tracks"), little_network)
+    run = TrackingRun(made, TrackSettings("gt", "tracks"), little_network)
     list(run)
     assert run.summary.tracked == 1
     assert "uneven.mp4 has a variable frame rate" in str(run.summary)
@@ -146,7 +146,7 @@ def test_a_variable_frame_rate_is_told(scene, tmp_path, little_network):
 
 
 def test_a_database_that_refuses_to_write(data, little_network):
-    run = TrackingRun(data, Settings("gt", "tracks"), little_network)
+    run = TrackingRun(data, TrackSettings("gt", "tracks"), little_network)
     frames = data._frame_collection_name
     get_db_conn().command("collMod", frames, validator={"nothing": {"$exists": True}})
     with pytest.raises(AgssError, match=r"database cannot be written: .*failed validation.*may write.*run again"):
@@ -159,7 +159,7 @@ def test_a_user_who_may_only_read(data, little_network, monkeypatch):
     def refuse(*_, **__):
         raise OperationFailure("not authorized on fiftyone to execute command { update }", 13)
 
-    run = TrackingRun(data, Settings("gt", "tracks"), little_network)
+    run = TrackingRun(data, TrackSettings("gt", "tracks"), little_network)
     monkeypatch.setattr(fo.Dataset, "add_frame_field", refuse)
     with pytest.raises(AgssError, match=r"database cannot be written: not authorized.*may write"):
         list(run)
@@ -174,7 +174,7 @@ def test_different_sizes_in_one_sequence(scene, make_scene, tmp_path, little_net
     sample["gt"] = drawn(scene, 0)
     sample.save()
     with pytest.raises(AgssError, match="give all frames one size"):
-        list(TrackingRun(images, Settings("gt", "tracks", "order"), little_network))
+        list(TrackingRun(images, TrackSettings("gt", "tracks", "order"), little_network))
     images.delete()
 
 
@@ -184,7 +184,7 @@ def test_every_object_is_drawn_twice(data, scene, little_network):
     labels[1].index = labels[0].index
     sample.save()
     with pytest.raises(AgssError, match="frame 2 has two labels of object 'square'"):
-        list(TrackingRun(data, Settings("gt", "tracks"), little_network))
+        list(TrackingRun(data, TrackSettings("gt", "tracks"), little_network))
 
 
 def test_a_label_outside_the_frame_is_left_out_and_told(data, scene, little_network):
@@ -193,6 +193,6 @@ def test_a_label_outside_the_frame_is_left_out_and_told(data, scene, little_netw
         fo.Detection(label="far", bounding_box=[2, 2, 0.1, 0.1], mask=np.ones((3, 3), bool), index=9)
     )
     sample.save()
-    run = TrackingRun(data, Settings("gt", "tracks"), little_network)
+    run = TrackingRun(data, TrackSettings("gt", "tracks"), little_network)
     list(run)
     assert "1 label without a pixel in the frame left out" in str(run.summary)

@@ -88,7 +88,7 @@ def main():
         network = load_network()
         process = psutil.Process()
         before = time.process_time(), sum(mongod.cpu_times()[:2])
-        run = tracking.TrackingRun(data, tracking.Settings("gt", "tracks"), network)
+        run = tracking.TrackingRun(data, tracking.TrackSettings("gt", "tracks"), network)
         sizes, clip = [], ""
         for progress in run:
             if (name := progress.label.split(":")[0]) != clip:

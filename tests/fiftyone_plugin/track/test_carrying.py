@@ -7,7 +7,7 @@ import pytest
 from little_videos import drawn, masks_of, plain, video_sample, write_video
 
 from agss_model.errors import AgssError
-from fiftyone_plugin.track.tracking import Settings, TrackingRun
+from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 
 FRAMES = 8
 SIZE = (128, 96)
@@ -25,7 +25,7 @@ def data(scene, tmp_path):
 @pytest.fixture
 def track(data, little_network):
     def run():
-        job = TrackingRun(data, Settings("gt", "tracks"), little_network)
+        job = TrackingRun(data, TrackSettings("gt", "tracks"), little_network)
         list(job)
         data.reload()
         return job.summary

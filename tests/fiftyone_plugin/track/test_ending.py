@@ -6,7 +6,7 @@ import fiftyone as fo
 import pytest
 from little_videos import drawn, masks_of, plain, video_sample, write_video
 
-from fiftyone_plugin.track.tracking import Settings, TrackingRun
+from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 
 FRAMES = 10
 SIZE = (128, 96)
@@ -25,7 +25,7 @@ def data(scene, tmp_path):
 @pytest.fixture
 def track(data, little_network):
     def run(direction="both"):
-        job = TrackingRun(data, Settings("gt", "tracks", direction=direction), little_network)
+        job = TrackingRun(data, TrackSettings("gt", "tracks", direction=direction), little_network)
         list(job)
         data.reload()
         return job.summary

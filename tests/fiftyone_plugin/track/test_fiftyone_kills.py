@@ -22,10 +22,10 @@ def track(name):
     import fiftyone as fo
     import torch
 
-    from fiftyone_plugin.track.tracking import Settings, TrackingRun
+    from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 
     torch.manual_seed(0)
-    list(TrackingRun(fo.load_dataset(name), Settings("gt", "tracks"), build_network(preset("propagation")).eval()))
+    list(TrackingRun(fo.load_dataset(name), TrackSettings("gt", "tracks"), build_network(preset("propagation")).eval()))
 
 
 def export(name, out, layout):

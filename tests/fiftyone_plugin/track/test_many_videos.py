@@ -14,7 +14,7 @@ import psutil
 import pytest
 from little_videos import drawn, plain, video_sample, write_video
 
-from fiftyone_plugin.track.tracking import Settings, TrackingRun
+from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 VIDEOS, FRAMES, OBJECTS = 50, 6, 5
@@ -91,7 +91,7 @@ def test_killed_in_the_middle_and_restarted_nothing_is_lost_and_nothing_twice(da
 @pytest.mark.slow
 def test_memory_stays_flat_and_labels_cost_a_small_share(data, little_network):
     process = psutil.Process()
-    run = TrackingRun(data, Settings("gt", "tracks"), little_network)
+    run = TrackingRun(data, TrackSettings("gt", "tracks"), little_network)
     sizes = []
     clip = ""
     began = time.process_time()

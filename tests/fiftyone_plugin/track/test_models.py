@@ -15,7 +15,7 @@ from agss_model.masks import read_label_map, to_masks
 from agss_model.video import VideoWriter, open_source
 from agss_model.weights.registry import load_model
 from fiftyone_plugin.track.models import load_network
-from fiftyone_plugin.track.tracking import Settings, TrackingRun
+from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 
 CLIP = Path(agss_model.__file__).parent / "demo_clip"
 FRAMES = 6
@@ -44,7 +44,7 @@ def test_a_faster_engine_runs_it_where_there_is_one_and_the_masks_are_torchs(wal
     assert network.runner is not None
     assert load_network("lite", "cpu") is network
     for field, runs in (("fast", network), ("torch", load_model("lite"))):
-        for _ in TrackingRun(data, Settings("gt", field), runs):
+        for _ in TrackingRun(data, TrackSettings("gt", field), runs):
             pass
     sample = data.first()
     for t in range(FRAMES):

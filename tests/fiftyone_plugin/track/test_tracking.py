@@ -15,7 +15,7 @@ from agss_model.tracker import Tracker
 from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.order import known_order
 from fiftyone_plugin.data.progress import count
-from fiftyone_plugin.track.tracking import Settings, TrackingRun
+from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 
 STATES = Path(fo.constants.FIFTYONE_CONFIG_DIR) / "agss-vos"
 SIZE = (128, 96)
@@ -38,7 +38,7 @@ def track(little_network):
     """Track and return the run's summary."""
 
     def run(collection, source="gt", output="tracks", **settings):
-        job = TrackingRun(collection, Settings(source, output, **settings), little_network)
+        job = TrackingRun(collection, TrackSettings(source, output, **settings), little_network)
         steps = list(job)
         assert steps == sorted(steps, key=lambda step: step.done)
         assert steps[-1].done == 1
@@ -140,7 +140,7 @@ def test_running_again_does_nothing_twice(data, video, scene, track):
 
 def test_a_run_that_was_stopped_is_continued_and_comes_out_the_same(data, video, scene, track, little_network):
     data.add_samples([video_sample(video, {3: drawn(scene, 3)}, field) for field in ("gt", "gt")])
-    job = TrackingRun(data, Settings("gt", "tracks"), little_network)
+    job = TrackingRun(data, TrackSettings("gt", "tracks"), little_network)
     steps = iter(job)
     for _ in range(6):
         next(steps)
@@ -172,7 +172,7 @@ def test_a_long_clip_goes_on_from_the_trackers_state(data, video, scene, little_
         return original(self, frame, index)
 
     def run(output, steps=None):
-        job = iter(TrackingRun(data, Settings("gt", output), little_network))
+        job = iter(TrackingRun(data, TrackSettings("gt", output), little_network))
         for _ in range(steps or 1000):
             if next(job, None) is None:
                 break
@@ -195,7 +195,7 @@ def test_a_long_clip_goes_on_from_the_trackers_state(data, video, scene, little_
 
 def test_somebody_can_stop_a_run(data, video, scene, little_network, monkeypatch):
     data.add_sample(video_sample(video, {3: drawn(scene, 3)}))
-    job = TrackingRun(data, Settings("gt", "tracks"), little_network, stop=lambda: True)
+    job = TrackingRun(data, TrackSettings("gt", "tracks"), little_network, stop=lambda: True)
     monkeypatch.setattr(job, "_asked", -10.0)
     list(job)
     assert job.summary.stopped
@@ -241,7 +241,7 @@ def test_tracks_can_be_tracked_from(data, video, scene, track):
 
 def test_what_is_drawn_while_a_run_goes_on_stays(data, video, scene, little_network):
     data.add_sample(video_sample(video, {0: drawn(scene, 0)}))
-    steps = iter(TrackingRun(data, Settings("gt", "tracks"), little_network))
+    steps = iter(TrackingRun(data, TrackSettings("gt", "tracks"), little_network))
     for _ in range(4):
         next(steps)
     mask = np.zeros((96, 128), bool)
@@ -365,7 +365,7 @@ def test_labels_outside_the_picture_are_named_as_the_reason(data, video, scene, 
 
 def test_samples_deleted_during_a_run_are_named_as_the_reason(data, video, scene, little_network, tmp_path):
     data.add_samples([video_sample(video, {3: drawn(scene, 3)}) for _ in range(2)])
-    run = iter(job := TrackingRun(data, Settings("gt", "tracks"), little_network))
+    run = iter(job := TrackingRun(data, TrackSettings("gt", "tracks"), little_network))
     next(run)
     data.delete_samples(data.last().id)
     list(run)
@@ -373,7 +373,7 @@ def test_samples_deleted_during_a_run_are_named_as_the_reason(data, video, scene
     assert "deleted from the dataset while this run went on" in str(job.summary)
     images = fo.Dataset()
     images.add_samples(image_samples(scene, tmp_path))
-    run = iter(TrackingRun(images, Settings("gt", "tracks"), little_network))
+    run = iter(TrackingRun(images, TrackSettings("gt", "tracks"), little_network))
     next(run)
     next(run)  # frames of it are waiting to be written
     images.delete_samples(images.last().id)
@@ -396,14 +396,14 @@ def test_a_clip_is_learned_from_once_before_it_is_tracked(data, video, scene, li
     monkeypatch.setattr("fiftyone_plugin.track.learning.load_network", lambda name, device: little_network)
     data.add_sample(video_sample(video, {3: drawn(scene, 3)}))
     for _ in range(2):  # what is complete is not learned from again
-        list(run := TrackingRun(data, Settings("gt", "tracks", adapt=1.5), little_network))
+        list(run := TrackingRun(data, TrackSettings("gt", "tracks", adapt=1.5), little_network))
     assert learned == [("lite", [3], 1.5)]
     assert run.summary.complete == 1
-    list(plain_run := TrackingRun(data, Settings("gt", "tracks"), little_network))  # without, masks are others
+    list(plain_run := TrackingRun(data, TrackSettings("gt", "tracks"), little_network))  # without, masks are others
     assert plain_run.summary.frames == 10
     monkeypatch.setattr("fiftyone_plugin.track.learning.adapted_weights", refuse)
     with pytest.raises(AgssError, match="nothing could be tracked"):
-        list(TrackingRun(data, Settings("gt", "more", adapt=1.0), little_network))
+        list(TrackingRun(data, TrackSettings("gt", "more", adapt=1.0), little_network))
 
 
 def refuse(*arguments):

@@ -17,7 +17,7 @@ from little_videos import drawn, plain, video_sample, write_video
 
 from fiftyone_plugin.track import claims
 from fiftyone_plugin.track.claims import COLLECTION, Claims
-from fiftyone_plugin.track.tracking import Settings, TrackingRun
+from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 VIDEOS, FRAMES, WORKERS = 7, 3, 3
@@ -131,7 +131,7 @@ def test_the_clip_of_a_process_of_this_machine_that_is_no_more_is_free_at_once(d
 def test_clips_that_others_have_are_passed_over_and_waited_for(data, clip, little_network, monkeypatch):
     monkeypatch.setattr("fiftyone_plugin.track.tracking.PAUSE", 0.1)
     view = data.limit(3)
-    run = TrackingRun(view, Settings("gt", "tracks"), little_network)
+    run = TrackingRun(view, TrackSettings("gt", "tracks"), little_network)
     held = Claims(f"{data._doc.id} tracks", "whatever").take(clip)
     held.__enter__()
     labels = []

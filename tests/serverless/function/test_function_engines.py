@@ -17,7 +17,7 @@ from serverless.function import service
 from serverless.function.cache import FeatureCache, fingerprint
 from serverless.function.redis_store import RedisStore
 from serverless.function.scenes import Scenes
-from serverless.function.settings import Settings
+from serverless.function.settings import FunctionSettings
 
 HEIGHT, WIDTH = 96, 160
 pytestmark = pytest.mark.skipif(not engines.installed("onnx"), reason="needs the extra onnx")
@@ -81,7 +81,7 @@ def test_the_function_takes_the_engine_of_its_settings_and_says_so(monkeypatch):
     names, lines = [], []
     monkeypatch.setattr(service, "connect_redis", lambda host, port, name, *_: names.append(name))
     for engine in ("torch", "onnx", "auto"):
-        scenes = service.build_scenes(Settings(engine=engine, threads=1, redis_host="redis"), lines.append)
+        scenes = service.build_scenes(FunctionSettings(engine=engine, threads=1, redis_host="redis"), lines.append)
         assert (scenes.network.runner is None) == (engine == "torch")
     assert [line.partition("engine ")[2].partition(",")[0] for line in lines] == ["torch", "onnx", "onnx"]
     assert names[0] != names[1]
@@ -91,17 +91,17 @@ def test_the_function_takes_the_engine_of_its_settings_and_says_so(monkeypatch):
 def test_without_its_packages_auto_is_torch_and_an_engine_asked_for_stops_the_start(monkeypatch):
     monkeypatch.setattr(engines, "find_spec", lambda name: None)
     lines = []
-    service.build_scenes(Settings(threads=1), lines.append)
+    service.build_scenes(FunctionSettings(threads=1), lines.append)
     assert "engine torch" in lines[0]
     with pytest.raises(ConfigError, match=r"\[onnx\]"):
-        service.build_scenes(Settings(engine="onnx", threads=1), lines.append)
+        service.build_scenes(FunctionSettings(engine="onnx", threads=1), lines.append)
     with pytest.raises(ConfigError, match="abacus"):
-        service.build_scenes(Settings(engine="abacus", threads=1), lines.append)
+        service.build_scenes(FunctionSettings(engine="abacus", threads=1), lines.append)
 
 
 def test_the_engine_comes_from_a_variable():
-    assert Settings.from_environment({"AGSS_ENGINE": "torch"}).engine == "torch"
-    assert Settings.from_environment({}).engine == "auto"
+    assert FunctionSettings.from_environment({"AGSS_ENGINE": "torch"}).engine == "torch"
+    assert FunctionSettings.from_environment({}).engine == "auto"
 
 
 def test_a_mask_that_moved_is_another_answer():

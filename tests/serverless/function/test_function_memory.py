@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from serverless.function.service import USUAL_BYTES
-from serverless.function.settings import Settings
+from serverless.function.settings import FunctionSettings
 
 MIB = 1 << 20
 
@@ -26,7 +26,7 @@ def at_work() -> None:
     from agss_model.allocator import give_back_memory, resident_bytes
     from serverless.function.service import build_scenes
 
-    scenes = build_scenes(Settings(threads=1), str)
+    scenes = build_scenes(FunctionSettings(threads=1), str)
     function = Function(scenes)
     clip = Clip(40, size=(352, 640), speed=1)
     last = picture(clip.frame(40))
@@ -75,5 +75,5 @@ def test_memory_goes_back_after_a_large_request():
     # Measured 25, 89, 4, 412 and 649 MiB, or 1,370 where the heap had been given back; without a bound it was 2,200.
     assert max(figures["peak"] for figures in kinds[:-1]) < 700
     assert kinds[-1]["peak"] < 2000
-    assert max(figures["after"] for figures in kinds) < Settings().cache_mib + USUAL_BYTES / MIB + 200
+    assert max(figures["after"] for figures in kinds) < FunctionSettings().cache_mib + USUAL_BYTES / MIB + 200
     assert found["trimmed"] - found["cache"] < kinds[0]["rest"] + 200

@@ -13,7 +13,7 @@ from agss_model.errors import ConfigError, WeightsError
 from agss_model.network import build_network
 from agss_model.weights.files import save_weights
 from serverless import main
-from serverless.function.settings import Settings
+from serverless.function.settings import FunctionSettings
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_redis_that_is_down_does_not_stop_the_worker(context, environment):
 
 
 def test_an_empty_variable_is_an_absent_one():
-    assert Settings.from_environment({"AGSS_WEIGHTS": " ", "AGSS_THREADS": ""}) == Settings()
-    assert Settings.from_environment({"AGSS_DEVICE": "cuda", "AGSS_CACHE_MIB": "64"}) == Settings(
+    assert FunctionSettings.from_environment({"AGSS_WEIGHTS": " ", "AGSS_THREADS": ""}) == FunctionSettings()
+    assert FunctionSettings.from_environment({"AGSS_DEVICE": "cuda", "AGSS_CACHE_MIB": "64"}) == FunctionSettings(
         device="cuda", cache_mib=64
     )

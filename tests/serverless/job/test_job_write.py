@@ -6,11 +6,11 @@ import pytest
 
 from agss_model.cvat.server import CvatError
 from agss_model.errors import OutputError
-from serverless.job.ledger import Ledger, Progress, Row, TrackedMask
+from serverless.job.ledger import JobProgress, Ledger, Row, TrackedMask
 from serverless.job.making import Keyframe, Maker
 from serverless.job.objects import Target
 from serverless.job.read import Annotations, JobInfo, Label, shown, touches
-from serverless.job.write import Writer, check
+from serverless.job.write import JobWriter, check
 
 INFO = JobInfo(3, 1, 20, 39, frozenset(), (64, 48), {1: Label("person")})
 TARGET = Target(1, 1, 4, 0, {})
@@ -31,7 +31,7 @@ def test_frames_outside_the_job_are_never_written(tmp_path, frame):
         TARGET, "polygon", [Keyframe(25, [0, 0, 9, 0, 9, 9]), Keyframe(frame, [0, 0, 9, 0, 9, 9], True)]
     )
     with Ledger(tmp_path) as ledger:
-        writer = Writer(Silent(), INFO, Annotations((), (), (), ()), ledger)
+        writer = JobWriter(Silent(), INFO, Annotations((), (), (), ()), ledger)
         with pytest.raises(CvatError, match=f"Frame {frame} is not in job 3, which has 20 to 39"):
             writer.put_shapes([frame], [shape])
         with pytest.raises(CvatError, match=f"Frame {frame}"):
@@ -91,7 +91,7 @@ def test_the_record_survives_a_crash_between_two_saves(tmp_path):
         ledger.finish()
     with Ledger(tmp_path) as ledger:
         assert not ledger.begin(asked)  # the same again is a new run
-        assert ledger.progress == Progress()
+        assert ledger.progress == JobProgress()
         assert list(ledger.results()) == []
 
 

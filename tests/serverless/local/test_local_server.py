@@ -26,7 +26,7 @@ from serverless.local import connection
 from serverless.local import smoke as smoking
 from serverless.local.function_file import read_function_file
 from serverless.local.pool import Pool
-from serverless.local.server import LocalServer, Room
+from serverless.local.server import ByteBudget, LocalServer
 from serverless.local.smoke import smoke
 
 FILE = """
@@ -150,19 +150,19 @@ def test_a_body_at_the_limit_passes_and_one_byte_more_is_400(two):
 
 @pytest.fixture
 def little_room(two):
-    room = two.server.application.room
-    two.server.application.room = Room(1000)
+    budget = two.server.application.budget
+    two.server.application.budget = ByteBudget(1000)
     yield two.server.application
-    two.server.application.room = room
+    two.server.application.budget = budget
 
 
 def test_bodies_that_do_not_fit_together_are_503_until_there_is_room_again(two, little_room):
     with socket.create_connection(two.address) as slow:
         slow.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 901\r\n\r\n" + b"{" * 900)
-        eventually(lambda: little_room.room.free == 100)
+        eventually(lambda: little_room.budget.free == 100)
         assert two.ask(body=b"x" * 500)[0] == 503
         assert two.ask(body=b"x" * 90)[0] == 200
-    eventually(lambda: little_room.room.free == 1000)
+    eventually(lambda: little_room.budget.free == 1000)
     assert two.ask(body=b"x" * 500)[0] == 200
 
 
@@ -170,11 +170,11 @@ def test_room_is_taken_by_what_arrives_and_not_by_what_is_announced(two, little_
     slow = [socket.create_connection(two.address) for _ in range(20)]
     for one in slow:
         one.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{")
-    eventually(lambda: little_room.room.free == 980)
+    eventually(lambda: little_room.budget.free == 980)
     assert two.ask(body=b"x" * 900)[0] == 200
     for one in slow:
         one.close()
-    eventually(lambda: little_room.room.free == 1000)
+    eventually(lambda: little_room.budget.free == 1000)
 
 
 def exchange(address, data, seconds=10):
