@@ -91,7 +91,7 @@ def adapt(
     name = _name(digest_of(weights), lessons, len(source), config)
     record = folder / f"adapted-{name}.json"
     remove_leftovers(folder)
-    clip = _AdaptInput(weights, source, label_maps, lessons, folder / f"adapting-{name}", report)
+    clip = _Adaptation(weights, source, label_maps, lessons, folder / f"adapting-{name}", report)
     if record.is_file():
         shutil.rmtree(clip.work, ignore_errors=True)  # killed before the end
         return read_adapted(record)
@@ -106,7 +106,7 @@ def adapt(
 
 
 @dataclass(frozen=True)
-class _AdaptInput:
+class _Adaptation:
     """What is learned from, with which weights, and the folder for what is not kept."""
 
     weights: str
@@ -122,7 +122,7 @@ class _AdaptInput:
         return guess(self.source, maps, ready(self.weights), TRAIN_SIDE)
 
 
-def _used(clip: _AdaptInput, adapted: Adapted, learned: Path, file: Path) -> Adapted:
+def _used(clip: _Adaptation, adapted: Adapted, learned: Path, file: Path) -> Adapted:
     """All, half or nothing of the change, as tracking there and back has it; what is used is written to `file`."""
     first, config, _ = read_weights(_start(clip.weights))
     last, _, _ = read_weights(learned)
@@ -183,7 +183,7 @@ class _Found:
     held_out: str
 
 
-def _learn(clip: _AdaptInput, config: AdaptConfig, stop: Interruption) -> _Found:
+def _learn(clip: _Adaptation, config: AdaptConfig, stop: Interruption) -> _Found:
     """With several human frames first from all but one, which says how many steps are good; then from all."""
     began, lessons = time.monotonic(), clip.lessons
     side = config.size or (640 if torch.cuda.is_available() else 448)
