@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 TRIAL := $(VENV)/.trial
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test quick check lint ruff mypy button wheel docs pins sbom audit bench clean system
+.PHONY: help venv demo test quick check lint ruff format mypy button wheel docs pins sbom audit bench clean system
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -37,10 +37,13 @@ quick: $(READY) ## the tests that take seconds
 check: lint ## ruff, mypy and the quick tests
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-lint: ruff mypy ## ruff and mypy
+lint: ruff format mypy ## ruff, its format, and mypy
 
 ruff: $(READY)
 	$(BIN)/ruff check .
+
+format: $(READY)
+	$(BIN)/ruff format --check .
 
 mypy: $(READY)
 	$(BIN)/mypy
@@ -54,7 +57,7 @@ button: ## syntax and types of the CVAT button, where node is
 wheel: $(READY) ## build the wheel and try it in a clean environment
 	@.ci/wheel
 
-docs: $(READY) ## build the pages into site/, where mkdocs is installed (pip install .[docs])
+docs: $(READY) ## build the pages into site/, where mkdocs is installed (pip install -e '.[docs]')
 	@if $(BIN)/python -c "import mkdocs, material, mkdocstrings" 2>/dev/null; then \
 	  $(BIN)/python -m mkdocs build --quiet --strict; \
 	else echo "The pages are not built: mkdocs is not in .venv."; fi

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from agss_model.errors import ConfigError
 
 Architecture = Literal["lite", "paper", "rgmp", "propagation"]
+Encoder = Literal["efficientnet-lite0", "efficientnet-lite2"]
 FlowName = Literal["dis", "flownet2c", "flownet2", "none"]
 
 _WIDTH = (64, 48, 32)
@@ -22,6 +23,7 @@ class AgssConfig:
     Attributes:
         architecture: `lite` (the shipped default), `paper` (layers as published), `rgmp` (the paper's baseline, one
             object per pass), `propagation` (labels carried by untrained ImageNet features).
+        encoder: what looks at a frame (lite, propagation); `agss_model.network.lite.efficientnet` builds it.
         flow: estimator that aligns the previous masks with the target frame.
         use_flow: off: previous masks are used where they were (Table 4, OF).
         use_agnostic: off: masks come from the instance-specific features alone (Table 4, IAM).
@@ -51,6 +53,7 @@ class AgssConfig:
     """
 
     architecture: Architecture = "lite"
+    encoder: Encoder = "efficientnet-lite0"
     flow: FlowName = "dis"
     use_flow: bool = True
     use_agnostic: bool = True
@@ -79,7 +82,7 @@ class AgssConfig:
     recent_stride: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("architecture", "flow"):
+        for name in ("architecture", "encoder", "flow"):
             allowed = get_args(get_type_hints(AgssConfig)[name])
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")

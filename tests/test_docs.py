@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import runpy
 import shlex
+from importlib import import_module
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import typer
 
+import agss_model
+from agss_model import open_source
 from agss_model.cli.main import app
+from agss_model.formats.registry import FORMATS
+from agss_model.video import VideoWriter
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
@@ -91,6 +98,35 @@ def test_make_targets_and_modules_exist(page):
             assert set(asked) <= targets, words
         if words[:2] == ["python", "-m"] and words[2].partition(".")[0] in ("agss_model", "serverless", "training"):
             assert find_spec(words[2]) is not None, words
+
+
+def test_the_python_of_the_readme_tracks_a_clip(tmp_path, monkeypatch, capsys):
+    demo = Path(agss_model.__file__).parent / "demo_clip"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "first.png").write_bytes((demo / "pedestrians_first.png").read_bytes())
+    with open_source(demo / "pedestrians.mp4") as source, VideoWriter(Path("video.mp4"), 10, source.size) as writer:
+        for frame in islice(source.frames(), 3):
+            writer.write(frame)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own page
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["1", "2"]
+
+
+def test_the_readme_names_every_format():
+    text = (ROOT / "README.md").read_text()
+    exports = text[text.index("agss export result --to") :].split("```")[0]
+    assert set(FORMATS) <= set(re.findall(r"[a-z-]+", exports))
+
+
+def test_the_examples_in_docstrings_give_what_they_say():
+    tried = 0
+    for path in sorted((ROOT / "agss_model").rglob("*.py")):
+        if ">>> " in path.read_text():
+            name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+            found = doctest.testmod(import_module(name))
+            assert found.failed == 0, name
+            tried += found.attempted
+    assert tried >= 3
 
 
 def test_the_page_of_results_holds_every_record_as_it_stands():

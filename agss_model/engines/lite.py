@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from agss_model.engines.eight_bit import frames_of_the_demo, quantised
 from agss_model.engines.graphs import Array, Graph, export, on_onnxruntime, on_openvino
-from agss_model.network.lite.efficientnet import CHANNELS
 from agss_model.network.lite.model import LiteAGSSVOS, Shared
 from agss_model.network.lite.modules import EVIDENCE_CELLS
 
@@ -65,7 +64,7 @@ class LiteRunner:
             return _RUN[engine](graph, threads or torch.get_num_threads())
 
         self._look = prepare(_Look(network), maps((3, 16)), "scaled", "fine middle coarse key")
-        levels = [(CHANNELS[4], 4), (CHANNELS[8], 2), (CHANNELS[16], 1)]
+        levels = list(zip(network.encoder.channels, (4, 2, 1), strict=True))
         self._compare = prepare(
             _Compare(network),
             maps(*levels, (network.sources * EVIDENCE_CELLS, 1), (1, 1)),

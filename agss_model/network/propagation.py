@@ -1,6 +1,6 @@
 """Labels carried by untrained ImageNet features: useful before any training, and the floor every training must leave.
 
-Features of EfficientNet-Lite0's eleventh block at stride 8 are compared by cosine; each target cell averages the labels
+Features of the encoder's last block at stride 8 are compared by cosine; each target cell averages the labels
 of its most similar cells, anywhere in the references and nearby in the last frames.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from agss_model.config import AgssConfig
 from agss_model.network.attention import inside_window, read
 from agss_model.network.base import AGSSVOS, Features, Question, Reference
-from agss_model.network.lite.efficientnet import EfficientNetLite0
+from agss_model.network.lite.efficientnet import EfficientNetLite
 
 
 class PropagationAGSSVOS(AGSSVOS):
@@ -24,10 +24,10 @@ class PropagationAGSSVOS(AGSSVOS):
 
     def __init__(self, config: AgssConfig) -> None:
         super().__init__(config)
-        self.encoder = EfficientNetLite0(output_stride=8)
+        self.encoder = EfficientNetLite(config.encoder, output_stride=8)
 
     def encode(self, image: Tensor) -> Features:
-        """See `AGSSVOS.encode`; the key is the last feature at unit length, 112 channels at 1/8."""
+        """See `AGSSVOS.encode`; the key is the last feature at unit length, at 1/8."""
         scaled = (image * 255 - 127) / 128
         levels = self.encoder(scaled)
         return Features(scaled, levels, F.normalize(levels[2].float(), dim=1))

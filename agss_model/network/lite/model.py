@@ -27,7 +27,7 @@ from agss_model.network import attention
 from agss_model.network.base import AGSSVOS, Features, Likeness, Question, Reference, Sighting
 from agss_model.network.equations import compete_logits, union
 from agss_model.network.lite.canvas import Canvas, Region, WholeFrames, support
-from agss_model.network.lite.efficientnet import CHANNELS, EfficientNetLite0
+from agss_model.network.lite.efficientnet import EfficientNetLite
 from agss_model.network.lite.modules import EVIDENCE_CELLS, AgnosticModule, Decoder, InstanceModule, sources
 from agss_model.network.target import TargetModel
 
@@ -67,7 +67,7 @@ class Runner(Protocol):
 
 
 class LiteAGSSVOS(AGSSVOS):
-    """AGSS-VOS on EfficientNet-Lite0 with an attention memory.
+    """AGSS-VOS on EfficientNet-Lite with an attention memory.
 
     Attributes:
         runner: what runs the layers outside of training, None for torch itself (`agss_model.engines`).
@@ -81,12 +81,13 @@ class LiteAGSSVOS(AGSSVOS):
 
     def __init__(self, config: AgssConfig) -> None:
         super().__init__(config)
-        self.encoder = EfficientNetLite0()
-        self.project_key = nn.Conv2d(CHANNELS[16], config.key_channels, 1)
+        self.encoder = EfficientNetLite(config.encoder)
+        levels = self.encoder.channels
+        self.project_key = nn.Conv2d(levels[2], config.key_channels, 1)
         self.log_temperature = nn.Parameter(torch.tensor(float(config.temperature)).log())
-        self.target = TargetModel((CHANNELS[4], CHANNELS[8], CHANNELS[16])) if config.use_target else None
+        self.target = TargetModel(levels) if config.use_target else None
         self.sources = sources(config)
-        self.agnostic = AgnosticModule(config.width, self.sources)
+        self.agnostic = AgnosticModule(config.width, self.sources, levels)
         self.instance = InstanceModule(config.width, self.sources + 1)
         self.decoder = Decoder(config.width, self.sources + 1)
 

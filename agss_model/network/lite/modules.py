@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agss_model.config import AgssConfig
-from agss_model.network.lite.efficientnet import CHANNELS
 
 EVIDENCE_CELLS = 16  # 4 x 4 positions at 1/4 inside a cell at 1/16
 
@@ -74,22 +73,29 @@ class AgnosticModule(nn.Module):
     and 2.
     """
 
-    def __init__(self, width: tuple[int, int, int], sources: int) -> None:
+    def __init__(self, width: tuple[int, int, int], sources: int, levels: tuple[int, int, int]) -> None:
+        """Make the layers.
+
+        Args:
+            width: channels at 1/16, 1/8 and 1/4.
+            sources: of evidence.
+            levels: channels of the encoder's features at 1/4, 1/8 and 1/16.
+        """
         super().__init__()
         coarse, middle, fine = width
-        self.enter = conv(CHANNELS[16] + sources * EVIDENCE_CELLS + 1, coarse + 32)
+        self.enter = conv(levels[2] + sources * EVIDENCE_CELLS + 1, coarse + 32)
         self.refine = Residual(coarse + 32)
         self.leave = conv(coarse + 32, coarse)
         self.to_middle = conv(coarse + 32, middle, 1)
-        self.skip_middle = conv(CHANNELS[8], middle)
+        self.skip_middle = conv(levels[1], middle)
         self.refine_middle = Residual(middle)
-        self.skip_fine = conv(CHANNELS[4], fine)
+        self.skip_fine = conv(levels[0], fine)
 
     def forward(self, levels: tuple[Tensor, ...], union: Tensor, match: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mix what the target shows with where some object is expected.
 
         Args:
-            levels: (B, 24, H/4, W/4), (B, 40, H/8, W/8), (B, 112, H/16, W/16).
+            levels: (B, C4, H/4, W/4), (B, C8, H/8, W/8), (B, C16, H/16, W/16) of the encoder.
             union: (B, S * 16, H/16, W/16) evidence of each source, the maximum over the objects.
             match: (B, 1, H/16, W/16) cosine of the best match in the memory.
 

@@ -16,6 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from agss_model.errors import ConfigError
+from agss_model.masks import SHAPE_TYPES
 from serverless.function import contract
 from serverless.local.function_file import KNOWN, check_keys, read_function_file, seconds
 
@@ -62,7 +63,7 @@ def test_the_name_is_a_dns_label_and_the_annotations_are_what_cvat_reads(path):
     assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", metadata["name"])
     notes = metadata["annotations"]
     assert notes["type"] == "tracker"
-    assert set(notes["supported_shape_types"].split(",")) == {"mask", "polygon", "rectangle"}
+    assert notes["supported_shape_types"].split(",") == list(SHAPE_TYPES)
     assert str(int(notes["version"])) == notes["version"]
     assert not notes["spec"]
 
