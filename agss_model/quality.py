@@ -26,10 +26,8 @@ DISAGREE = "forward and backward disagree"
 ANOTHER = "may be another"
 CUT = "the scene changes"
 CROSSING = "meets one alike"
-EVENTS = (BACK, CUT)
+EVENTS = (BACK, CUT, CROSSING)
 """What is worth a look where it begins, however good the mask seems."""
-RISKS = (DISAGREE, CROSSING)
-"""What is worth a look as long as it lasts, however good the mask seems."""
 
 MIN_AREA = 3.0
 """Pixels of the carried mask (at 1/4 for `lite`) below which an object counts as gone."""

@@ -1,8 +1,7 @@
 """Which frames a person should look at first, in plain words: where one correction is worth most.
 
-Frames in which an object's score is low make stretches, and a stretch is one entry; so do those in which it meets one
-alike, for then masks may be good and change owners. What else changes who is who is named once where it begins: an
-object found again, a cut.
+Frames in which an object's score is low make stretches, and a stretch is one entry. Besides, what changes who is who is
+named once where it begins, however good the masks seem: an object found again, a cut, two alike that meet.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from agss_model.quality import EVENTS, RISKS
+from agss_model.quality import DISAGREE, EVENTS
 from agss_model.runs.scores import Row
 
 LOW = 0.65
@@ -114,7 +113,7 @@ def _stretches(own: list[Row]) -> list[list[Row]]:
     """Of one object, its rows in the order of frames."""
     stretches: list[list[Row]] = []
     for row in own:
-        if row.human or (row.score >= LOW and not set(row.reasons) & set(RISKS)):
+        if row.human or (row.score >= LOW and DISAGREE not in row.reasons):
             continue
         if stretches and row.frame - stretches[-1][-1].frame <= GAP:
             stretches[-1].append(row)

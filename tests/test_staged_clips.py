@@ -111,7 +111,7 @@ def shipped() -> Engine:
 
 
 def silent(staged: Staged, engine: Engine) -> tuple[list[tuple[int, int]], list[Row], int]:
-    """Masks below IoU 0.5 that are neither lost nor on the list, the rows, and how many were bad at all."""
+    """Masks below IoU 0.5 that are not lost, in frames that the list sends nobody to; the rows; how many were bad."""
     first = {0: staged.truth[0]}
     results = list(propagate(staged, first, engine.network, direction="forward", flow=engine.flow))
     rows = [row for result in results for row in rows_of(result)]
@@ -123,8 +123,7 @@ def silent(staged: Staged, engine: Engine) -> tuple[list[tuple[int, int]], list[
             if region_similarity(result.label_map == i, truth == i) >= 0.5:
                 continue
             bad += 1
-            named = any(s.object_id == i and s.first <= result.frame_index <= s.last for s in listed)
-            if not named and i not in result.lost:
+            if i not in result.lost and not any(s.first <= result.frame_index <= s.last for s in listed):
                 quiet.append((result.frame_index, i))
     return quiet, rows, bad
 

@@ -13,7 +13,7 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import AgssError
-from agss_model.quality import ANOTHER, EVENTS, JUMP, LOST, RISKS
+from agss_model.quality import ANOTHER, DISAGREE, EVENTS, JUMP, LOST
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.columns import read_columns
 from fiftyone_plugin.data.database import guarded
@@ -22,7 +22,7 @@ from fiftyone_plugin.data.identity import ABSENT, IDENTITY, Name, ObjectNames, l
 
 JUDGED = ("confidence", "keyframe", "reasons")
 LOW = "low score"
-DOUBTS = (LOST, JUMP, ANOTHER, *RISKS, *EVENTS)
+DOUBTS = (LOST, JUMP, ANOTHER, DISAGREE, *EVENTS)
 """Reasons that are enough by themselves, whatever the score; of events the frame in which they begin."""
 
 
