@@ -137,9 +137,14 @@ export class Tracked {
 const cutting = (name, frames) => `An earlier run wrote a polygon track of ${name} over frames ${frames[0]} to ${frames[frames.length - 1]}, which would be cut. `
     + 'Track over all of these frames, or delete that track first.';
 
+const AS_MASK = {
+    mask: (shape, image) => checkedMask(shape.points, image, `A mask on frame ${shape.frame} is damaged. Draw it again, then start tracking.`),
+    polygon: (shape, image) => maskOfPolygon(shape.points, image),
+};
+
 function toMask(shape, image) {
-    if (shape.type === 'polygon') return maskOfPolygon(shape.points, image);
-    return checkedMask(shape.points, image, `A mask on frame ${shape.frame} is damaged. Draw it again, then start tracking.`);
+    if (Object.hasOwn(AS_MASK, shape.type)) return AS_MASK[shape.type](shape, image);
+    throw new Sentence(`The shape on frame ${shape.frame} is of type ${shape.type}, which cannot be tracked here. Draw a mask or a polygon.`);
 }
 
 /**
