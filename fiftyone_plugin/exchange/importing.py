@@ -21,13 +21,14 @@ from agss_model.formats.clip import FrameMasks
 from agss_model.formats.names import ObjectLabel, read_names
 from agss_model.formats.tracked import masks_of
 from agss_model.masks.labels import to_masks
+from agss_model.words import plural
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.collections import flat, unfiltered
 from fiftyone_plugin.data.database import FRAMES_AT_ONCE, DatabaseError, guarded
 from fiftyone_plugin.data.fields import Field, FieldError, declare, field_of, output_field
 from fiftyone_plugin.data.identity import UNNAMED, Name
 from fiftyone_plugin.data.labels import encode_mask, fingerprint
-from fiftyone_plugin.data.progress import Progress, count
+from fiftyone_plugin.data.progress import Progress, Summary
 from fiftyone_plugin.data.storing import store
 from fiftyone_plugin.exchange.matching import Matching, frame_in, xml_files
 
@@ -35,7 +36,7 @@ FORMATS = (*get_args(Layout), "cvat")
 
 
 @dataclass
-class ImportSummary:
+class ImportSummary(Summary):
     """What was read.
 
     Attributes:
@@ -56,16 +57,12 @@ class ImportSummary:
 
     def __str__(self) -> str:
         """The outcome in sentences."""
-        where = f"{count(self.frames, 'frame')} of {count(self.clips, 'clip')}"
-        parts = [f"{count(self.objects, 'object')} on {where} imported."]
+        where = f"{plural(self.frames, 'frame')} of {plural(self.clips, 'clip')}"
+        parts = [f"{plural(self.objects, 'object')} on {where} imported."]
         if self.added:
-            parts.append(f"{count(self.added, 'image')} added to the dataset.")
+            parts.append(f"{plural(self.added, 'image')} added to the dataset.")
         parts += [f"Failed: {name}: {reason}" for name, reason in self.failed.items()]
         return " ".join([*parts, *self.notes[:20]])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, with the sentences as `summary`."""
-        return {**self.__dict__, "summary": str(self)}
 
 
 class Importer:
