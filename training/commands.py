@@ -88,16 +88,16 @@ def finetune_sources(
     include: Include,
     hold_out: tuple[str, ...],
     threads: int | None,
-    **wished: Any,  # noqa: ANN401 - as `training.team.finetune.Wishes` declares them
+    **wished: Any,  # noqa: ANN401 - as `training.team.finetune.FinetuneOptions` declares them
 ) -> None:
     """See `training.cli.finetune`."""
     _need_extra()
     from training.annotations.prepare import prepare
-    from training.team.finetune import Wishes, as_text, plan
+    from training.team.finetune import FinetuneOptions, as_text, plan
     from training.team.folds import learn
 
     set_threads(threads)
-    wishes = Wishes(**wished)
+    wishes = FinetuneOptions(**wished)
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file; choose a folder for --out")
     if wishes.stills is not None and not wishes.stills.is_dir():

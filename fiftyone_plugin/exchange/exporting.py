@@ -19,7 +19,7 @@ from fiftyone_plugin.data.authorship import Authors
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.collections import unfiltered
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.identity import Name, ObjectNames, numbered
+from fiftyone_plugin.data.identity import ObjectName, ObjectNames, numbered
 from fiftyone_plugin.data.labels import Label, decode_label
 from fiftyone_plugin.data.progress import Progress, Summary
 from fiftyone_plugin.data.reading import labels_in, read_values
@@ -76,7 +76,7 @@ class _Survey:
     """
 
     names: ObjectNames
-    objects: dict[Name, None] = field(default_factory=dict)
+    objects: dict[ObjectName, None] = field(default_factory=dict)
     chosen: dict[int, dict[str, bool]] = field(default_factory=dict)
 
 
@@ -190,7 +190,7 @@ class Exporter:
         return []
 
     def _frames(
-        self, clip: Clip, size: tuple[int, int], ids: Mapping[Name, int], survey: _Survey
+        self, clip: Clip, size: tuple[int, int], ids: Mapping[ObjectName, int], survey: _Survey
     ) -> Iterator[FrameMasks]:
         for number, (value,) in read_values(self._collection, clip, self._labels):
             if (chosen := survey.chosen.get(number)) is None:

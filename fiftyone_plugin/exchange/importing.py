@@ -26,7 +26,7 @@ from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.collections import flat, unfiltered
 from fiftyone_plugin.data.database import FRAMES_AT_ONCE, DatabaseError, guarded
 from fiftyone_plugin.data.fields import Field, FieldError, declare, field_of, output_field
-from fiftyone_plugin.data.identity import UNNAMED, Name
+from fiftyone_plugin.data.identity import UNNAMED, ObjectName
 from fiftyone_plugin.data.labels import encode_mask, fingerprint
 from fiftyone_plugin.data.progress import Progress, Summary
 from fiftyone_plugin.data.storing import store
@@ -141,13 +141,13 @@ class Importer:
         if isinstance(task, Sequence):
             clip = self._matching.of_folder(task)
             known = self._named.get(task.name, {})
-            frames, names = _of_sequence(task), {i: Name(named.label, named.index) for i, named in known.items()}
+            frames, names = _of_sequence(task), {i: ObjectName(named.label, named.index) for i, named in known.items()}
         else:
             clip = self._matching.of_task(task, Path(str(item)))
             frames = _of_cvat(task, self._include, clip)
             known = read_names(Path(str(item)).parent).get(task.name, {})
             nobody = ObjectLabel("")
-            names = {entry.id: Name(entry.label, known.get(entry.id, nobody).index) for entry in task.objects}
+            names = {entry.id: ObjectName(entry.label, known.get(entry.id, nobody).index) for entry in task.objects}
             self.imported.notes += [f"{task.name}: {problem.text}" for problem in task.problems]
         view = unfiltered(flat(self._dataset))
         target = output_field(view, self._name)
@@ -189,15 +189,15 @@ class _Labeller:
 
     clip: Clip
     target: Field
-    names: Mapping[int, Name]
-    _indexed: dict[int, Name] = field(default_factory=dict)
+    names: Mapping[int, ObjectName]
+    _indexed: dict[int, ObjectName] = field(default_factory=dict)
 
-    def _index(self, object_id: int) -> Name:
-        name = self.names.get(object_id, Name(UNNAMED))
+    def _index(self, object_id: int) -> ObjectName:
+        name = self.names.get(object_id, ObjectName(UNNAMED))
         if name.index is not None:
             return name
         taken = {*self.names.values(), *self._indexed.values()}
-        return next(n for i in itertools.count(object_id) if (n := Name(name.label, i)) not in taken)
+        return next(n for i in itertools.count(object_id) if (n := ObjectName(name.label, i)) not in taken)
 
     def detections(self, frame: FrameMasks) -> fo.Detections:
         """The labels of a frame; what no human drew is marked as a prediction is."""

@@ -1226,7 +1226,7 @@
     const between2 = numbers.filter((number2) => number2 >= low && number2 <= high && !deleted[number2]);
     return between2.sort((a, b) => backward ? b - a : a - b);
   }
-  var Tracked = class {
+  var TrackedObject = class {
     constructor({ source, drawn, low = -Infinity, high = Infinity }, label, output, image) {
       this.source = source;
       this.first = drawn.frame;
@@ -1338,7 +1338,7 @@
     const starts = both ? around(all, frame, run.numbers, run.names).filter(isChosen) : items.map(
       (source) => ({ source, drawn: source.shapes ? keyframeAt(source, frame) : source })
     );
-    const objects = starts.map((start2) => new Tracked(start2, label.get(start2.source.label_id), output, run.image));
+    const objects = starts.map((start2) => new TrackedObject(start2, label.get(start2.source.label_id), output, run.image));
     if (!both) group(objects, all, frame);
     objects.forEach((object) => object.meet(all, run));
     return objects.filter((object) => object.start);

@@ -27,7 +27,7 @@ export function framesBetween(numbers, deleted, frame, target) {
  * what machines of ours left there, `taken` the frames on which nothing is added: somebody else has something of it
  * there, or deleted it. Frames before `low` and after `high` are not touched.
  */
-export class Tracked {
+export class TrackedObject {
     constructor({ source, drawn, low = -Infinity, high = Infinity }, label, output, image) {
         this.source = source;
         this.first = drawn.frame;
@@ -159,7 +159,7 @@ export function plan(run) {
     const starts = both ? around(all, frame, run.numbers, run.names).filter(isChosen) : items.map(
         (source) => ({ source, drawn: source.shapes ? keyframeAt(source, frame) : source }),
     );
-    const objects = starts.map((start) => new Tracked(start, label.get(start.source.label_id), output, run.image));
+    const objects = starts.map((start) => new TrackedObject(start, label.get(start.source.label_id), output, run.image));
     if (!both) group(objects, all, frame);
     objects.forEach((object) => object.meet(all, run));
     return objects.filter((object) => object.start);
