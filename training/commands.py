@@ -15,6 +15,7 @@ from agss_model.cvat import Include
 from agss_model.engines.loading import pick_device, set_threads
 from agss_model.errors import ConfigError, MediaError, OutputError, install
 from agss_model.files import opened, write_bytes, write_json
+from agss_model.words import plural
 from training.annotations.catalog import open_catalog
 from training.annotations.inspection import VideoReport, contact_sheet, inspect
 
@@ -33,7 +34,7 @@ def inspect_sources(sources: Sequence[str], include: Include, sheet: Path | None
     annotated = sum(len(video.annotated) for video in found)
     problems = sum(len(video.problems) for video in found)
     counts = ((len(found), "video"), (annotated, "annotated frame"), (problems, "problem"))
-    stdout().print(", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counts), markup=False)
+    stdout().print(", ".join(plural(count, what) for count, what in counts), markup=False)
     if sheet is not None:
         _write_picture(sheet, contact_sheet(catalog, include))
         stdout().print(f"look at {sheet}", markup=False)
@@ -87,16 +88,16 @@ def finetune_sources(
     include: Include,
     hold_out: tuple[str, ...],
     threads: int | None,
-    **wished: Any,  # noqa: ANN401 - as `training.team.finetune.Wishes` declares them
+    **wished: Any,  # noqa: ANN401 - as `training.team.finetune.FinetuneOptions` declares them
 ) -> None:
     """See `training.cli.finetune`."""
     _need_extra()
     from training.annotations.prepare import prepare
-    from training.team.finetune import Wishes, as_text, plan
+    from training.team.finetune import FinetuneOptions, as_text, plan
     from training.team.folds import learn
 
     set_threads(threads)
-    wishes = Wishes(**wished)
+    wishes = FinetuneOptions(**wished)
     if out.exists() and not out.is_dir():
         raise OutputError(f"{out} is a file; choose a folder for --out")
     if wishes.stills is not None and not wishes.stills.is_dir():

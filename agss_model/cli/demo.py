@@ -11,7 +11,7 @@ from agss_model import demo_clip
 from agss_model.cli import options
 from agss_model.cli.console import ConsoleReport, stdout
 from agss_model.cli.report import print_report
-from agss_model.cli.track import run
+from agss_model.cli.track import carry_out
 from agss_model.engines.loading import load_engine
 from agss_model.errors import OutputError
 from agss_model.evaluation import boundary_f, region_similarity
@@ -37,21 +37,21 @@ def demo(
     """Track seven pedestrians through the shipped clip; nothing is downloaded."""
     with open_source(demo_clip.VIDEO) as clip:
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
-        job = make_run(clip, demo_clip.VIDEO, read_keyframes(demo_clip.FIRST, clip), loaded, out, ConsoleReport())
-        _refuse_another(job)
-        print_report(job, run(job, overwrite=True))
+        run = make_run(clip, demo_clip.VIDEO, read_keyframes(demo_clip.FIRST, clip), loaded, out, ConsoleReport())
+        _refuse_another(run)
+        print_report(run, carry_out(run, overwrite=True))
         end = len(clip) - 1
     if demo_clip.LAST.exists():
-        j, f = _agreement(job.folder.settled.mask(end), demo_clip.LAST, job.keyframes.ids)
+        j, f = _agreement(run.folder.settled.mask(end), demo_clip.LAST, run.keyframes.ids)
         stdout().print(f"Last frame against its hand-drawn masks: J {j:.3f}, F {f:.3f}, J&F {(j + f) / 2:.3f}")
-    stdout().print(f"Watch {job.folder.settled.overlay}")
+    stdout().print(f"Watch {run.folder.settled.overlay}")
 
 
-def _refuse_another(job: Run) -> None:
-    record = job.folder.settled.read_record()
-    if record is not None and record.asked.get("source") != job.asked["source"]:
+def _refuse_another(run: Run) -> None:
+    record = run.folder.settled.read_record()
+    if record is not None and record.asked.get("source") != run.asked["source"]:
         raise OutputError(
-            f"{job.folder.root} holds the run of another clip, which the demonstration would replace; choose another "
+            f"{run.folder.root} holds the run of another clip, which the demonstration would replace; choose another "
             "--out"
         )
 

@@ -116,18 +116,18 @@ def track(
                 weights or default_weights(), clip, keyframes.label_maps, learned, ConsoleReport(), adapt
             )
         loaded = load_engine(weights, flow, device, threads, max_side=max_side, engine=engine)
-        job = make_run(
+        run = make_run(
             clip, source, keyframes, loaded, out, ConsoleReport(),
             direction=direction, first=first, last=last, overlay=overlay, names=names,
         )  # fmt: skip
-        outcome = run(job, overwrite=overwrite)
+        outcome = carry_out(run, overwrite=overwrite)
     left_out = len(clip) - outcome.frames
     if left_out and first is None and last is None:
         note(f"{left_out} frames cannot be reached {direction} from the masks; --direction both reaches all.")
     if as_json:
-        print_json(job, outcome)
+        print_json(run, outcome)
     else:
-        print_report(job, outcome, masks, context.meta["agss.words"])
+        print_report(run, outcome, masks, context.meta["agss.words"])
 
 
 def _opened(source: Path, *, partial: bool) -> IndexedFrames:
@@ -152,15 +152,15 @@ def _check_apart(source: Path, masks: Path | None, out: Path, *, overwrite: bool
         )
 
 
-def run(job: Run, *, overwrite: bool = False) -> RunOutcome:
-    """Run a job; interrupted, say how it goes on.
+def carry_out(run: Run, *, overwrite: bool = False) -> RunOutcome:
+    """Carry out a run; interrupted, say how it goes on.
 
     Raises:
         AgssError: of any kind.
         typer.Exit: it was interrupted.
     """
     try:
-        return job.run(overwrite=overwrite)
+        return run.run(overwrite=overwrite)
     except KeyboardInterrupt:
         error("interrupted; everything so far is kept, and the same command continues where it stopped.")
         raise typer.Exit(INTERRUPTED) from None

@@ -18,7 +18,7 @@ from agss_model.cvat.meta import Task
 from agss_model.errors import MaskError, MediaError, OutputError
 from agss_model.files import unfinished
 from agss_model.masks.labels import BoolMask, validate_object_id
-from agss_model.masks.runs import encode_cvat_mask
+from agss_model.masks.rle import encode_cvat_mask
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 

@@ -10,7 +10,7 @@ from pycocotools import mask as coco
 
 from agss_model.files import write_json
 from agss_model.formats.clip import FrameMasks, MaskedClip
-from agss_model.masks.runs import encode_coco_rle
+from agss_model.masks.rle import encode_coco_rle
 
 
 def _box(rle: Mapping[str, Any]) -> list[float]:

@@ -11,14 +11,19 @@ from agss_model.errors import MaskError
 from agss_model.formats.drawn import DrawnShape
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.polygons import Polygon, polygons_to_mask
-from agss_model.masks.runs import decode_coco_rle
+from agss_model.masks.rle import decode_coco_rle
 from agss_model.video.source import FrameSource
 
 FrameOf = Callable[[Path], "int | None"]
 """From the name of an image or a file to the frame it belongs to."""
 Shapes = dict[int, list[DrawnShape]]
 _IDS = ("track_id", "instance_id", "object_id")
-_DATUMARO = ("mask", "polygon", "bbox")
+_DATUMARO: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "mask": lambda entry: entry["rle"],
+    "polygon": lambda entry: [entry["points"]],
+    "bbox": lambda _: None,
+}
+"""What Datumaro draws, and how COCO would write it; what is none of these is not read."""
 
 
 def read_json_shapes(content: Any, source: FrameSource, frame_of: FrameOf, frame: int | None) -> Shapes | None:  # noqa: ANN401
@@ -44,7 +49,7 @@ def read_json_shapes(content: Any, source: FrameSource, frame_of: FrameOf, frame
     if "items" in content:
         return read_datumaro(content, source, frame_of, frame)
     if isinstance(content.get("frames"), dict):
-        return dict(_of_runs(content, source))
+        return dict(_of_rle(content, source))
     return None
 
 
@@ -81,7 +86,9 @@ def read_coco(content: Mapping[str, Any], source: FrameSource, frame_of: FrameOf
         number = frames[entry["image_id"]]
         if number is None:
             raise MaskError("an image's file_name is neither a frame number nor that of an image of the clip")
-        shapes.setdefault(int(number), []).append(_coco_shape(entry, entry.get("segmentation"), names, source))
+        label = names.get(entry.get("category_id"), "")
+        shape = _coco_shape(_coco_id(entry), label, entry.get("segmentation"), entry, source)
+        shapes.setdefault(int(number), []).append(shape)
     return shapes
 
 
@@ -92,12 +99,19 @@ def _number(image: Mapping[str, Any], frame_of: FrameOf) -> int | None:
     return image.get("frame") if number is None else number
 
 
-def _coco_shape(entry: Mapping[str, Any], drawn: Any, names: Mapping[Any, str], source: FrameSource) -> DrawnShape:  # noqa: ANN401
+def _coco_shape(
+    object_id: int | None,
+    label: str,
+    drawn: Any,  # noqa: ANN401 - as the file has it
+    entry: Mapping[str, Any],
+    source: FrameSource,
+) -> DrawnShape:
+    """What was drawn, or else the box of the entry."""
     mask, box = _coco_mask(drawn, source), None
     if mask is None:
         left, top, width, height = map(float, entry["bbox"])
         box = (left, top, width, height)
-    return DrawnShape(_coco_id(entry), names.get(entry.get("category_id"), ""), mask, box)
+    return DrawnShape(object_id, label, mask, box)
 
 
 def read_coco_video(content: Mapping[str, Any], source: FrameSource, frame_of: FrameOf) -> Shapes:
@@ -120,12 +134,12 @@ def read_coco_video(content: Mapping[str, Any], source: FrameSource, frame_of: F
     return shapes
 
 
-def _of_runs(content: Mapping[str, Any], source: FrameSource) -> Iterator[tuple[int, list[DrawnShape]]]:
+def _of_rle(content: Mapping[str, Any], source: FrameSource) -> Iterator[tuple[int, list[DrawnShape]]]:
     labels = content.get("labels", {})
     for number, objects in content["frames"].items():
         yield (
             int(number),
-            [DrawnShape(int(i), str(labels.get(i, "")), _runs_mask(rle, source)) for i, rle in objects.items()],
+            [DrawnShape(int(i), str(labels.get(i, "")), _rle_mask(rle, source)) for i, rle in objects.items()],
         )
 
 
@@ -158,12 +172,7 @@ def _datumaro_shape(entry: Mapping[str, Any], names: list[str], source: FrameSou
     object_id = _coco_id(entry)
     if object_id is None and group is not None:
         object_id = int(group) or None
-    if entry["type"] == "bbox":
-        left, top, width, height = map(float, entry["bbox"])
-        return DrawnShape(object_id, label, None, (left, top, width, height))
-    return DrawnShape(
-        object_id, label, _coco_mask(entry["rle"] if entry["type"] == "mask" else [entry["points"]], source)
-    )
+    return _coco_shape(object_id, label, _DATUMARO[entry["type"]](entry), entry, source)
 
 
 def _joined(found: list[DrawnShape]) -> list[DrawnShape]:
@@ -193,7 +202,7 @@ def _either(one: Callable[[], BoolMask], other: Callable[[], BoolMask]) -> BoolM
 
 def _coco_mask(segmentation: Any, source: FrameSource) -> Callable[[], BoolMask] | None:  # noqa: ANN401 - as the file has it
     if isinstance(segmentation, Mapping):
-        return _runs_mask(segmentation, source)
+        return _rle_mask(segmentation, source)
     if not segmentation:
         return None
     width, height = source.size
@@ -202,7 +211,7 @@ def _coco_mask(segmentation: Any, source: FrameSource) -> Callable[[], BoolMask]
     return partial(polygons_to_mask, polygons, width=width, height=height)
 
 
-def _runs_mask(rle: Any, source: FrameSource) -> Callable[[], BoolMask]:  # noqa: ANN401 - as the file has it
+def _rle_mask(rle: Any, source: FrameSource) -> Callable[[], BoolMask]:  # noqa: ANN401 - as the file has it
     """A mask of run lengths, which is no larger than a frame: a few bytes could say that it has a gigabyte."""
     height, width = rle["size"]
     check_size((width, height), source, "a mask")

@@ -18,7 +18,7 @@ from agss_model.masks.labels import (
     validate_object_id,
 )
 from agss_model.masks.polygons import Polygon, mask_to_polygons, polygons_to_mask
-from agss_model.masks.runs import decode_coco_rle, decode_cvat_mask, encode_coco_rle, encode_cvat_mask
+from agss_model.masks.rle import decode_coco_rle, decode_cvat_mask, encode_coco_rle, encode_cvat_mask
 
 __all__ = [
     "DAVIS_PALETTE",

@@ -12,7 +12,7 @@ import numpy as np
 from agss_model.errors import MaskError
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.polygons import Polygon, mask_to_polygons, polygons_to_mask
-from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
+from agss_model.masks.rle import decode_cvat_mask, encode_cvat_mask
 
 ShapeType = Literal["mask", "polygon", "rectangle"]
 SHAPE_TYPES: tuple[ShapeType, ...] = get_args(ShapeType)

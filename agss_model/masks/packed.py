@@ -1,4 +1,4 @@
-"""Label maps that are small until they are looked at: they are mostly runs."""
+"""Label maps that are small until they are looked at: they are mostly long runs of one value."""
 
 from __future__ import annotations
 

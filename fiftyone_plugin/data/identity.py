@@ -18,7 +18,7 @@ from fiftyone_plugin.data.fields import Field
 
 
 @dataclass(frozen=True)
-class Name:
+class ObjectName:
     """An object of a clip.
 
     Attributes:
@@ -52,10 +52,10 @@ class ObjectNames:
 
     def __init__(self, labels: Iterable[tuple[object, object, object]] = ()) -> None:
         """Read through labels: of each the attributes `IDENTITY`."""
-        self._of: dict[str, Name] = {}
+        self._of: dict[str, ObjectName] = {}
         for instance, label, index in labels:
             if instance and isinstance(index, int):
-                self._of.setdefault(str(instance), Name(str(label or UNNAMED), index))
+                self._of.setdefault(str(instance), ObjectName(str(label or UNNAMED), index))
 
     @classmethod
     def read(cls, collection: SampleCollection, clip: Clip, *fields: Field) -> ObjectNames:
@@ -67,16 +67,16 @@ class ObjectNames:
             for label in labels
         )
 
-    def name(self, instance: object, label: object, index: object) -> Name:
+    def name(self, instance: object, label: object, index: object) -> ObjectName:
         """The name of a label with these attributes."""
         if instance and str(instance) in self._of:
             return self._of[str(instance)]
         kind = str(label or UNNAMED)
         if isinstance(index, int):
-            return Name(kind, index)
-        return Name(kind, None, str(instance) if instance else None)
+            return ObjectName(kind, index)
+        return ObjectName(kind, None, str(instance) if instance else None)
 
-    def of(self, label: fo.Label) -> Name:
+    def of(self, label: fo.Label) -> ObjectName:
         """The name of a label."""
         return self.name(label.instance_id, label.label, label.index)
 
@@ -85,7 +85,7 @@ ABSENT = ("lost_objects", "lost", "jumped_objects", "jumped")
 """Attributes of a tracked frame that `lost_in` reads: names, and the indexes that earlier versions wrote."""
 
 
-def lost_in(lists: Sequence[Sequence[object]], known: Iterable[Name]) -> Iterator[tuple[str, bool]]:
+def lost_in(lists: Sequence[Sequence[object]], known: Iterable[ObjectName]) -> Iterator[tuple[str, bool]]:
     """Names of the objects that a run could not find in a frame, and whether they had jumped.
 
     Args:
@@ -100,7 +100,7 @@ def lost_in(lists: Sequence[Sequence[object]], known: Iterable[Name]) -> Iterato
         yield of_index.get(index, f"object {index}"), index in jumped_indexes  # type: ignore[call-overload]
 
 
-def numbered(names: Iterable[Name], most: int | None = None) -> Mapping[Name, int]:
+def numbered(names: Iterable[ObjectName], most: int | None = None) -> Mapping[ObjectName, int]:
     """An id for each object: its index where no two share one and all fit, else counted from 1.
 
     Args:

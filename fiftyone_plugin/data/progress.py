@@ -1,9 +1,9 @@
-"""How far work is, and numbers and names in words."""
+"""How far work is, and what it came to."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -14,11 +14,10 @@ class Progress:
     label: str
 
 
-def count(number: int, what: str, several: str | None = None) -> str:
-    """Such as "1 clip" and "2 clips"."""
-    return f"{number} {what}" if number == 1 else f"{number} {several or what + 's'}"
+@dataclass
+class Summary:
+    """What work came to; as text it is sentences for people."""
 
-
-def listed(names: Sequence[str], most: int = 5) -> str:
-    """Such as "a, b" and "a, b, c, d, e and 3 more"."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, with the sentences as `summary`."""
+        return {**self.__dict__, "summary": str(self)}

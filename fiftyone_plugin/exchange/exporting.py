@@ -14,13 +14,14 @@ from agss_model.errors import AgssError, ConfigError, OutputError
 from agss_model.formats.clip import FrameMasks, MaskedClip
 from agss_model.formats.registry import FORMATS, add, filling
 from agss_model.masks.labels import BoolMask
+from agss_model.words import listing, plural
 from fiftyone_plugin.data.authorship import Authors
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.collections import unfiltered
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.identity import Name, ObjectNames, numbered
+from fiftyone_plugin.data.identity import ObjectName, ObjectNames, numbered
 from fiftyone_plugin.data.labels import Label, decode_label
-from fiftyone_plugin.data.progress import Progress, count, listed
+from fiftyone_plugin.data.progress import Progress, Summary
 from fiftyone_plugin.data.reading import labels_in, read_values
 from fiftyone_plugin.exchange.naming import folder_name
 
@@ -29,7 +30,7 @@ Which = Literal["human", "all"]
 
 
 @dataclass
-class ExportSummary:
+class ExportSummary(Summary):
     """What was written.
 
     Attributes:
@@ -52,20 +53,16 @@ class ExportSummary:
 
     def __str__(self) -> str:
         """The outcome in sentences."""
-        names = f" to {self.folder}: {listed(self.sequences)}" if self.sequences else ""
-        written = f"{count(len(self.sequences), 'sequence')} with masks on {count(self.frames, 'frame')} written"
+        names = f" to {self.folder}: {listing(self.sequences)}" if self.sequences else ""
+        written = f"{plural(len(self.sequences), 'sequence')} with masks on {plural(self.frames, 'frame')} written"
         parts = [f"{written}{names}."]
         if self.partial:
-            parts.append(f"{count(self.partial, 'frame')} left out: only some of their objects were drawn by a human.")
+            parts.append(f"{plural(self.partial, 'frame')} left out: only some of their objects were drawn by a human.")
         if self.overlapping:
-            parts.append(f"{count(self.overlapping, 'pixel')} belonged to several objects and went to the smallest.")
+            parts.append(f"{plural(self.overlapping, 'pixel')} belonged to several objects and went to the smallest.")
         if self.bare:
-            parts.append(f"Nothing to write in {listed(self.bare)}.")
+            parts.append(f"Nothing to write in {listing(self.bare)}.")
         return " ".join([*parts, *(f"Failed: {name}: {reason}" for name, reason in self.failed.items())])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, with the sentences as `summary`."""
-        return {**self.__dict__, "summary": str(self)}
 
 
 @dataclass
@@ -79,7 +76,7 @@ class _Survey:
     """
 
     names: ObjectNames
-    objects: dict[Name, None] = field(default_factory=dict)
+    objects: dict[ObjectName, None] = field(default_factory=dict)
     chosen: dict[int, dict[str, bool]] = field(default_factory=dict)
 
 
@@ -193,7 +190,7 @@ class Exporter:
         return []
 
     def _frames(
-        self, clip: Clip, size: tuple[int, int], ids: Mapping[Name, int], survey: _Survey
+        self, clip: Clip, size: tuple[int, int], ids: Mapping[ObjectName, int], survey: _Survey
     ) -> Iterator[FrameMasks]:
         for number, (value,) in read_values(self._collection, clip, self._labels):
             if (chosen := survey.chosen.get(number)) is None:

@@ -21,13 +21,14 @@ from agss_model.formats.clip import FrameMasks
 from agss_model.formats.names import ObjectLabel, read_names
 from agss_model.formats.tracked import masks_of
 from agss_model.masks.labels import to_masks
+from agss_model.words import plural
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.collections import flat, unfiltered
 from fiftyone_plugin.data.database import FRAMES_AT_ONCE, DatabaseError, guarded
 from fiftyone_plugin.data.fields import Field, FieldError, declare, field_of, output_field
-from fiftyone_plugin.data.identity import UNNAMED, Name
+from fiftyone_plugin.data.identity import UNNAMED, ObjectName
 from fiftyone_plugin.data.labels import encode_mask, fingerprint
-from fiftyone_plugin.data.progress import Progress, count
+from fiftyone_plugin.data.progress import Progress, Summary
 from fiftyone_plugin.data.storing import store
 from fiftyone_plugin.exchange.matching import Matching, frame_in, xml_files
 
@@ -35,7 +36,7 @@ FORMATS = (*get_args(Layout), "cvat")
 
 
 @dataclass
-class ImportSummary:
+class ImportSummary(Summary):
     """What was read.
 
     Attributes:
@@ -56,16 +57,12 @@ class ImportSummary:
 
     def __str__(self) -> str:
         """The outcome in sentences."""
-        where = f"{count(self.frames, 'frame')} of {count(self.clips, 'clip')}"
-        parts = [f"{count(self.objects, 'object')} on {where} imported."]
+        where = f"{plural(self.frames, 'frame')} of {plural(self.clips, 'clip')}"
+        parts = [f"{plural(self.objects, 'object')} on {where} imported."]
         if self.added:
-            parts.append(f"{count(self.added, 'image')} added to the dataset.")
+            parts.append(f"{plural(self.added, 'image')} added to the dataset.")
         parts += [f"Failed: {name}: {reason}" for name, reason in self.failed.items()]
         return " ".join([*parts, *self.notes[:20]])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, with the sentences as `summary`."""
-        return {**self.__dict__, "summary": str(self)}
 
 
 class Importer:
@@ -144,13 +141,13 @@ class Importer:
         if isinstance(task, Sequence):
             clip = self._matching.of_folder(task)
             known = self._named.get(task.name, {})
-            frames, names = _of_sequence(task), {i: Name(named.label, named.index) for i, named in known.items()}
+            frames, names = _of_sequence(task), {i: ObjectName(named.label, named.index) for i, named in known.items()}
         else:
             clip = self._matching.of_task(task, Path(str(item)))
             frames = _of_cvat(task, self._include, clip)
             known = read_names(Path(str(item)).parent).get(task.name, {})
             nobody = ObjectLabel("")
-            names = {entry.id: Name(entry.label, known.get(entry.id, nobody).index) for entry in task.objects}
+            names = {entry.id: ObjectName(entry.label, known.get(entry.id, nobody).index) for entry in task.objects}
             self.imported.notes += [f"{task.name}: {problem.text}" for problem in task.problems]
         view = unfiltered(flat(self._dataset))
         target = output_field(view, self._name)
@@ -192,15 +189,15 @@ class _Labeller:
 
     clip: Clip
     target: Field
-    names: Mapping[int, Name]
-    _indexed: dict[int, Name] = field(default_factory=dict)
+    names: Mapping[int, ObjectName]
+    _indexed: dict[int, ObjectName] = field(default_factory=dict)
 
-    def _index(self, object_id: int) -> Name:
-        name = self.names.get(object_id, Name(UNNAMED))
+    def _index(self, object_id: int) -> ObjectName:
+        name = self.names.get(object_id, ObjectName(UNNAMED))
         if name.index is not None:
             return name
         taken = {*self.names.values(), *self._indexed.values()}
-        return next(n for i in itertools.count(object_id) if (n := Name(name.label, i)) not in taken)
+        return next(n for i in itertools.count(object_id) if (n := ObjectName(name.label, i)) not in taken)
 
     def detections(self, frame: FrameMasks) -> fo.Detections:
         """The labels of a frame; what no human drew is marked as a prediction is."""

@@ -10,10 +10,10 @@ from agss_model.cvat import VideoAnnotations
 from agss_model.errors import MediaError
 from agss_model.evaluation import Sequence
 from agss_model.video.images import image_folder
+from agss_model.words import plural
 from fiftyone_plugin.data.clips import Clip, find_clips
 from fiftyone_plugin.data.collections import flat
 from fiftyone_plugin.data.database import guarded
-from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.exchange.naming import folder_name
 
 XML, IMAGES = "annotations.xml", "images"
@@ -61,7 +61,7 @@ class Matching:
             with clip.open() as source:
                 if len(source) != len(sequence.frames):
                     raise MediaError(
-                        f"the folder has {count(len(sequence.frames), 'frame')}, but {clip.name} has {len(source)}; "
+                        f"the folder has {plural(len(sequence.frames), 'frame')}, but {clip.name} has {len(source)}; "
                         "they must be the same for masks to belong to the right frames"
                     )
             return clip

@@ -23,6 +23,7 @@ class ApplyToTrack(Base):
     ICON = "track"
     DESCRIPTION = "Carry a changed class, index or attribute of a tracked label on to the frames after it"
     WRITES = True
+    PLACE = types.Places.SAMPLES_VIEWER_ACTIONS
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Add the field to the form, and say what will be carried on."""
@@ -49,11 +50,6 @@ class ApplyToTrack(Base):
         here = _here(ctx) or {ctx.current_sample}
         found = [clip for clip in clips if here.intersection(clip.samples)]
         return LabelCarrier(unfiltered(samples), found or clips, tracks, chosen or None)
-
-    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
-        """A button over the open clip."""
-        button = types.Button(label=self.LABEL, icon=f"/assets/{self.ICON}-dark.svg", prompt=True)
-        return types.Placement(types.Places.SAMPLES_VIEWER_ACTIONS, button)
 
     def __call__(
         self,

@@ -49,6 +49,7 @@ class Base(foo.Operator):
     ICON = ""
     DESCRIPTION = ""
     WRITES = False  # labels, which an open video may show
+    PLACE: types.Places | None = None  # of its button
 
     @property
     def config(self) -> foo.OperatorConfig:
@@ -66,6 +67,11 @@ class Base(foo.Operator):
             allow_delegated_execution=True,
             risk_level="medium",
         )
+
+    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement | None:
+        """A button where the operator has a place for one."""
+        button = types.Button(label=self.LABEL, icon=f"/assets/{self.ICON}-dark.svg", prompt=True)
+        return types.Placement(self.PLACE, button) if self.PLACE else None
 
     def resolve_input(self, ctx: foo.ExecutionContext) -> types.Property:
         """The form, or what is missing for it."""

@@ -12,12 +12,13 @@ from fiftyone.core.evaluation import EvaluationMethodConfig, EvaluationResults
 from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import ConfigError
+from agss_model.words import listing, plural
 from fiftyone_plugin import PLUGIN
 from fiftyone_plugin.data.clips import Clip, find_clips
 from fiftyone_plugin.data.collections import readable, unfiltered
 from fiftyone_plugin.data.database import guarded
 from fiftyone_plugin.data.fields import MASKS, Field, input_field, label_fields
-from fiftyone_plugin.data.progress import Progress, count, listed
+from fiftyone_plugin.data.progress import Progress
 from fiftyone_plugin.operators.common import (
     STORE,
     Base,
@@ -253,8 +254,8 @@ def _sentence(found: dict[str, Any], protocol: str) -> str:
     objects = sum(len(clip["objects"]) for clip in found["clips"])
     words = (
         f"{SAID[protocol]}: J&F {found['JF']:.3f} (J {found['J']:.3f}, F {found['F']:.3f}) over "
-        f"{count(objects, 'object')} in {count(len(found['clips']), 'clip')}; identity kept {found['identity']:.1%}, "
-        f"{count(found['switches'], 'switch', 'switches')}."
+        f"{plural(objects, 'object')} in {plural(len(found['clips']), 'clip')}; identity kept {found['identity']:.1%}, "
+        f"{plural(found['switches'], 'switch')}."
     )
-    words += f" Nothing to score in {listed(found['bare'])}." if found["bare"] else ""
+    words += f" Nothing to score in {listing(found['bare'])}." if found["bare"] else ""
     return words + "".join(f" Failed: {name}: {reason}" for name, reason in found["failed"].items())

@@ -9,11 +9,11 @@ import fiftyone.operators.types as types
 from fiftyone.operators.store import ExecutionStore
 
 from agss_model.errors import AgssError
+from agss_model.words import plural
 from fiftyone_plugin import PLUGIN
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.collections import every_slice
 from fiftyone_plugin.data.fields import field_of
-from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.operators.common import STORE
 from fiftyone_plugin.operators.evaluate import LAST
 from fiftyone_plugin.operators.review import THRESHOLD
@@ -122,7 +122,7 @@ class TrackingScores(foo.Panel):
         field = field_of(dataset, state.field)
         timeline = read_timeline(dataset, clip, field)
         state.title = (
-            f"**{clip.name}**: {count(len(timeline.names), 'object')}, {count(timeline.frames, 'frame')}, "
+            f"**{clip.name}**: {plural(len(timeline.names), 'object')}, {plural(timeline.frames, 'frame')}, "
             f"{timeline.doubtful(THRESHOLD)} with a score below {THRESHOLD}"
         )
         state.first = _first(entries(doubts(dataset, clip, field, THRESHOLD), joined=True))
@@ -200,7 +200,7 @@ def _numbers(ctx: foo.ExecutionContext, sample: str | None) -> str:
         "",
         "| | J&F | J | F |",
         "|---|---|---|---|",
-        f"| {count(len(last['clips']), 'clip')} | {last['JF']:.3f} | {last['J']:.3f} | {last['F']:.3f} |",
+        f"| {plural(len(last['clips']), 'clip')} | {last['JF']:.3f} | {last['J']:.3f} | {last['F']:.3f} |",
     ]
     here = [clip for clip in last["clips"] if clip["sample"] == sample]
     for clip in here:

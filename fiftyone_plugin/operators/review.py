@@ -12,10 +12,11 @@ from fiftyone.operators.message import GeneratedMessage
 
 from agss_model.errors import AgssError, ConfigError
 from agss_model.review import LOW
+from agss_model.words import plural
 from fiftyone_plugin.data.clips import Clip, find_clips
 from fiftyone_plugin.data.collections import readable, unfiltered
 from fiftyone_plugin.data.fields import MASKS, input_field
-from fiftyone_plugin.data.progress import Progress, count
+from fiftyone_plugin.data.progress import Progress
 from fiftyone_plugin.operators.common import Base, Job, ask_order, choose_tracks, chosen_order
 from fiftyone_plugin.review.queue import (
     QueueEntry,
@@ -132,11 +133,11 @@ class _ReviewJob:
             return {"view": None, "entries": 0, "summary": words}
         shown = min(total, self._limit)
         view = queue_view(self._view, self._name, self._clips[0].is_video, self._limit)
-        about = f"{shown} of {count(total, 'place')} to look at in {self._field.name}, worst first"
+        about = f"{shown} of {plural(total, 'place')} to look at in {self._field.name}, worst first"
         self._view._dataset.save_view(self._saved, view, description=about, overwrite=True)
         clips = {clip.key for clip, found in queue.items() if found}  # parts of a video are one
-        where = f"in {len(clips)} of {count(len({clip.key for clip in queue}), 'clip')}"
-        words = f"{count(total, 'place')} to look at {where}; saved as view {self._saved!r}, worst first."
+        where = f"in {len(clips)} of {plural(len({clip.key for clip in queue}), 'clip')}"
+        words = f"{plural(total, 'place')} to look at {where}; saved as view {self._saved!r}, worst first."
         worst = sorted(((e, clip.name) for clip, found in queue.items() for e in found), key=lambda pair: pair[0].score)
         listed = [{"clip": n, "frame": e.worst + 1, "score": e.score, "reason": e.reason} for e, n in worst[:20]]
         return {"view": self._saved, "entries": shown, "worst": listed, "summary": words}

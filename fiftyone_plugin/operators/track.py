@@ -40,6 +40,7 @@ class TrackObjects(Base):
     ICON = "track"
     DESCRIPTION = "Masks of every object in every frame, from the masks, polygons or boxes of some frames"
     WRITES = True
+    PLACE = types.Places.SAMPLES_GRID_SECONDARY_ACTIONS
 
     def form(self, ctx: foo.ExecutionContext, inputs: types.Object, view: SampleCollection) -> None:
         """Add fields, direction, model and the order of images to the form."""
@@ -85,11 +86,6 @@ class TrackObjects(Base):
         outputs.view("stop", types.Button(label="Stop", operator=f"{PLUGIN}/stop_tracking"))
         form = types.Property(outputs, view=types.View(label=self.LABEL))
         yield ctx.ops.show_output(form.to_json(), {"progress": progress.done})
-
-    def resolve_placement(self, ctx: foo.ExecutionContext) -> types.Placement:
-        """A button over the grid."""
-        button = types.Button(label=self.LABEL, icon=f"/assets/{self.ICON}-dark.svg", prompt=True)
-        return types.Placement(types.Places.SAMPLES_GRID_SECONDARY_ACTIONS, button)
 
     def __call__(
         self,

@@ -18,7 +18,7 @@ from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.columns import read_columns
 from fiftyone_plugin.data.database import guarded
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.identity import ABSENT, IDENTITY, Name, ObjectNames, lost_in
+from fiftyone_plugin.data.identity import ABSENT, IDENTITY, ObjectName, ObjectNames, lost_in
 
 JUDGED = ("confidence", "keyframe", "reasons")
 LOW = "low score"
@@ -72,10 +72,10 @@ def doubts(collection: SampleCollection, clip: Clip, field: Field, threshold: fl
         threshold: scores below it are doubtful.
     """
     names = ObjectNames.read(collection, clip, field)
-    seen: dict[Name, None] = {}
+    seen: dict[ObjectName, None] = {}
     found: list[Doubt] = []
     absent: list[tuple[int, list[list[Any]]]] = []
-    before: dict[Name, set[str]] = {}
+    before: dict[ObjectName, set[str]] = {}
     for number, labels, lists in read_columns(collection, clip, field, (*IDENTITY, *JUDGED), ABSENT):
         for instance, kind, index, confidence, keyframe, reasons in labels:
             name, score = names.name(instance, kind, index), 1.0 if confidence is None else confidence

@@ -15,7 +15,7 @@ from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.collections import every_slice, flat
 from fiftyone_plugin.data.columns import read_columns
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.identity import ABSENT, Name, ObjectNames, lost_in
+from fiftyone_plugin.data.identity import ABSENT, ObjectName, ObjectNames, lost_in
 
 COLUMNS = 2000
 """Most columns of a picture; longer clips show the worst score of every few frames."""
@@ -76,7 +76,7 @@ def read_timeline(collection: SampleCollection, clip: Clip, field: Field) -> Tim
         field: of detections.
     """
     names, authors = ObjectNames.read(collection, clip, field), Authors.read(collection, clip, field)
-    found: list[tuple[Name, int, float, bool]] = []
+    found: list[tuple[ObjectName, int, float, bool]] = []
     absent: list[tuple[int, list[list[Any]]]] = []
     frames = _frames(collection, clip)
     for number, labels, lists in read_columns(collection, clip, field, (*PLACE, "confidence"), ABSENT):
@@ -98,7 +98,7 @@ def _frames(collection: SampleCollection, clip: Clip) -> int:
 
 
 def _arranged(
-    found: list[tuple[Name, int, float, bool]], absent: list[tuple[int, list[list[Any]]]], total: int
+    found: list[tuple[ObjectName, int, float, bool]], absent: list[tuple[int, list[list[Any]]]], total: int
 ) -> Timeline:
     seen = sorted({name for name, *_ in found}, key=lambda name: name.order)
     rows = {str(name): row for row, name in enumerate(seen)}

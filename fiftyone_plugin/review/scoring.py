@@ -23,7 +23,7 @@ from agss_model.masks.labels import BoolMask
 from fiftyone_plugin.data.authorship import Authors
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.identity import Name, ObjectNames
+from fiftyone_plugin.data.identity import ObjectName, ObjectNames
 from fiftyone_plugin.data.labels import Label, decode_label
 from fiftyone_plugin.data.reading import Container, labels_in, read_values
 
@@ -71,10 +71,10 @@ class _Frame:
         unknown: objects that may be anywhere.
     """
 
-    truth: set[Name]
-    tracks: dict[Name, bool]
-    overlaps: dict[tuple[Name, Name], float]
-    unknown: set[Name]
+    truth: set[ObjectName]
+    tracks: dict[ObjectName, bool]
+    overlaps: dict[tuple[ObjectName, ObjectName], float]
+    unknown: set[ObjectName]
 
 
 def evaluate_clip(
@@ -98,7 +98,7 @@ def evaluate_clip(
     scorer = _Scorer(frames, protocol, last if clip.last is None else min(clip.last, last))
     if not scorer.scored:
         return None
-    boundaries: dict[tuple[int, Name], float] = {}
+    boundaries: dict[tuple[int, ObjectName], float] = {}
     for number, (true, found) in read_values(collection, clip, truth, predicted):
         if not (keys := scorer.scored.get(number, [])):
             continue
@@ -123,10 +123,10 @@ class _FrameLabels:
         filled: ids of labels that the App filled in.
     """
 
-    true: list[tuple[Name, Label]]
-    found: list[tuple[Name, Label]]
-    unknown: set[Name]
-    human: set[Name]
+    true: list[tuple[ObjectName, Label]]
+    found: list[tuple[ObjectName, Label]]
+    unknown: set[ObjectName]
+    human: set[ObjectName]
     filled: list[str]
 
 
@@ -134,8 +134,8 @@ class _FrameLabels:
 class _Ids:
     """Ids of the labels of one frame: of objects, of tracks, and of what the App filled in."""
 
-    true: list[tuple[Name, str]]
-    found: list[tuple[Name, str]]
+    true: list[tuple[ObjectName, str]]
+    found: list[tuple[ObjectName, str]]
     filled: list[str]
 
     @classmethod
@@ -165,8 +165,8 @@ class _LabelReader:
         )
 
 
-def _masks(labels: Iterable[tuple[Name, Label]], size: tuple[int, int]) -> dict[Name, BoolMask]:
-    found: dict[Name, BoolMask] = {}
+def _masks(labels: Iterable[tuple[ObjectName, Label]], size: tuple[int, int]) -> dict[ObjectName, BoolMask]:
+    found: dict[ObjectName, BoolMask] = {}
     for name, label in labels:
         mask = decode_label(label, *size)
         found[name] = found[name] | mask if name in found else mask
@@ -197,7 +197,7 @@ class _Scorer:
         """
         self._official, self._last = protocol == "davis", last
         self._frames = dict(sorted(frames.items()))
-        first: dict[Name, int] = {}
+        first: dict[ObjectName, int] = {}
         for number, frame in self._frames.items():
             for key in sorted(frame.truth, key=lambda name: name.order):
                 first.setdefault(key, number)
@@ -223,11 +223,11 @@ class _Scorer:
         found = [label for name, label in ids.found if name not in tracks and (not keys or name in free)]
         return [*true, *found, *ids.filled]
 
-    def _counts(self, frame: _Frame, key: Name) -> bool:
+    def _counts(self, frame: _Frame, key: ObjectName) -> bool:
         """Whether the truth is known, and a machine's mask is compared with it."""
         return key not in frame.unknown and not frame.tracks.get(self.pairs.get(key, key), False)
 
-    def _best(self, objects: list[Name], tracks: list[Name]) -> dict[Name, Name]:
+    def _best(self, objects: list[ObjectName], tracks: list[ObjectName]) -> dict[ObjectName, ObjectName]:
         table = np.zeros((len(objects), len(tracks)))
         for frame in self._frames.values():
             for (one, two), overlap in frame.overlaps.items():
@@ -235,9 +235,9 @@ class _Scorer:
         rows, columns = linear_sum_assignment(table, maximize=True)
         return {objects[r]: tracks[c] for r, c in zip(rows, columns, strict=True) if table[r, c] > 0}
 
-    def result(self, boundaries: dict[tuple[int, Name], float], unscored: tuple[str, ...]) -> ClipScore:
+    def result(self, boundaries: dict[tuple[int, ObjectName], float], unscored: tuple[str, ...]) -> ClipScore:
         """The scores, from F of each scored frame and object."""
-        values: dict[Name, list[tuple[float, float]]] = {}
+        values: dict[ObjectName, list[tuple[float, float]]] = {}
         frames: dict[int, float] = {}
         for number, keys in self.scored.items():
             here = [(self._region(self._frames[number], key), boundaries[number, key]) for key in keys]
@@ -250,7 +250,7 @@ class _Scorer:
         }
         return ClipScore(objects, frames, *self._identity(), unscored)
 
-    def _region(self, frame: _Frame, key: Name) -> float:
+    def _region(self, frame: _Frame, key: ObjectName) -> float:
         track = self.pairs.get(key)
         if key not in frame.truth and track not in frame.tracks:
             return 1.0
@@ -258,7 +258,7 @@ class _Scorer:
 
     def _identity(self) -> tuple[int, int, int]:
         covered = own = switches = 0
-        last: dict[Name, Name] = {}
+        last: dict[ObjectName, ObjectName] = {}
         for number, keys in self.scored.items():
             frame = self._frames[number]
             for key in keys:

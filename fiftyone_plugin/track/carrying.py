@@ -10,19 +10,20 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import AgssError
+from agss_model.words import plural
 from fiftyone_plugin.data.authorship import Authors
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.database import FRAMES_AT_ONCE, guarded
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.labels import fingerprint
-from fiftyone_plugin.data.progress import Progress, count
+from fiftyone_plugin.data.progress import Progress, Summary
 from fiftyone_plugin.data.reading import labels_in, read_values
 from fiftyone_plugin.data.saying import LabelContent
 from fiftyone_plugin.data.storing import store
 
 
 @dataclass
-class CarrySummary:
+class CarrySummary(Summary):
     """What came of it.
 
     Attributes:
@@ -37,7 +38,7 @@ class CarrySummary:
         """The outcome in a sentence."""
         if not self.changes:
             return "No label says anything else than the one before it on its track; change one, and run this again."
-        return f"{count(self.changes, 'change')} carried on to {count(self.labels, 'label')} on later frames."
+        return f"{plural(self.changes, 'change')} carried on to {plural(self.labels, 'label')} on later frames."
 
 
 class LabelCarrier:
@@ -61,7 +62,7 @@ class LabelCarrier:
     @property
     def result(self) -> dict[str, Any]:
         """What came of it, as plain values."""
-        return {**self.carried.__dict__, "summary": str(self.carried)}
+        return self.carried.to_dict()
 
     def __iter__(self) -> Iterator[Progress]:
         """Go through the clips.

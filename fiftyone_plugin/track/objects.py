@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from bson import ObjectId
 
 from agss_model.errors import MaskError
-from fiftyone_plugin.data.identity import UNNAMED, Name
+from fiftyone_plugin.data.identity import UNNAMED, ObjectName
 from fiftyone_plugin.data.labels import Label
 
 InstanceKey = tuple[str, ...]
@@ -38,9 +38,9 @@ class ClipObject:
     instance: str
 
     @property
-    def name(self) -> Name:
+    def name(self) -> ObjectName:
         """The object's name, the same everywhere."""
-        return Name(str(self.label or UNNAMED), self.index)
+        return ObjectName(str(self.label or UNNAMED), self.index)
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from fiftyone_plugin.data.progress import count, listed
+from agss_model.words import listing, plural
+from fiftyone_plugin.data.progress import Summary
 from fiftyone_plugin.track.models import DEFAULT
 
 DIRECTIONS = ("both", "forward", "backward")
@@ -42,7 +42,7 @@ class TrackSettings:
 
 
 @dataclass
-class Summary:
+class TrackSummary(Summary):
     """What a run came to.
 
     Attributes:
@@ -77,25 +77,21 @@ class Summary:
         """The outcome in sentences."""
         parts = [self._done()]
         if self.complete:
-            parts.append(f"{count(self.complete, 'clip')} had been tracked before.")
+            parts.append(f"{plural(self.complete, 'clip')} had been tracked before.")
         if self.shared:
-            parts.append(f"{count(self.shared, 'clip')} tracked by other workers meanwhile.")
+            parts.append(f"{plural(self.shared, 'clip')} tracked by other workers meanwhile.")
         if self.bare:
-            parts.append(f"{count(len(self.bare), 'clip')} without a label to start from: {listed(self.bare)}.")
+            parts.append(f"{plural(len(self.bare), 'clip')} without a label to start from: {listing(self.bare)}.")
         for name, reason in self.failed.items():
             parts.append(f"Failed: {name}: {reason}")
         return " ".join([*parts, *self.notes])
 
     def _done(self) -> str:
-        what = f"{count(self.objects, 'object')}, {count(self.frames, 'frame')}"
+        what = f"{plural(self.objects, 'object')}, {plural(self.frames, 'frame')}"
         if not self.stopped:
-            return f"{count(self.tracked, 'clip')} tracked: {what}."
+            return f"{plural(self.tracked, 'clip')} tracked: {what}."
         left = self.clips - self.tracked - self.complete - self.shared - len(self.bare) - len(self.failed)
         return (
-            f"Stopped as asked with {left} of {count(self.clips, 'clip')} still to do. What was tracked is kept "
+            f"Stopped as asked with {left} of {plural(self.clips, 'clip')} still to do. What was tracked is kept "
             f"({what}); run it again to continue."
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, with the sentences as `summary`."""
-        return {**self.__dict__, "summary": str(self)}

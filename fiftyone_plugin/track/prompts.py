@@ -19,11 +19,11 @@ from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask, LabelMap
 from agss_model.results import id_type
 from agss_model.video import FrameSource
+from agss_model.words import plural
 from fiftyone_plugin.data.authorship import NOBODY, Authors
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.labels import decode_label, has_region
-from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.data.reading import Container, labels_in, read_values
 from fiftyone_plugin.data.saying import LabelContent
 from fiftyone_plugin.track.objects import ClipObject, HumanLabel, Identities
@@ -202,7 +202,7 @@ def read_prompts(
     for number, given, output in frames:
         for sighting in _drawn_in(number, given, output, reading, authors):
             if not 0 <= number < len(source):
-                raise MaskError(f"frame {number + 1} is labelled, but {source.name} has {count(len(source), 'frame')}")
+                raise MaskError(f"frame {number + 1} is labelled, but {source.name} has {plural(len(source), 'frame')}")
             try:
                 mask = decode_label(sighting.label, *source.size)
             except MaskError as error:

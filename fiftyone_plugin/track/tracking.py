@@ -15,17 +15,18 @@ from agss_model import __version__
 from agss_model.errors import AgssError, ConfigError
 from agss_model.video import FrameSource, VideoFile
 from agss_model.weights.fingerprint import fingerprint
+from agss_model.words import plural
 from fiftyone_plugin.data.authorship import NOBODY, Authors
 from fiftyone_plugin.data.clips import Clip, find_clips
 from fiftyone_plugin.data.collections import readable, unfiltered
 from fiftyone_plugin.data.database import DatabaseError, guarded
 from fiftyone_plugin.data.fields import Field, FieldError, declare, input_field, output_field
 from fiftyone_plugin.data.order import order_for, order_of, remember_order
-from fiftyone_plugin.data.progress import Progress, count
+from fiftyone_plugin.data.progress import Progress
 from fiftyone_plugin.track.claims import Claim, Claims
 from fiftyone_plugin.track.marks import ClipMarks
 from fiftyone_plugin.track.models import load_network
-from fiftyone_plugin.track.outcome import DIRECTIONS, Summary, TrackSettings
+from fiftyone_plugin.track.outcome import DIRECTIONS, TrackSettings, TrackSummary
 from fiftyone_plugin.track.prompts import Prompts, read_frames, read_prompts
 from fiftyone_plugin.track.resuming import Resumable
 from fiftyone_plugin.track.writing import LabelWriter
@@ -91,7 +92,7 @@ class TrackingRun:
         self._weights = fingerprint(self._network)
         self._stop, self._asked = stop, time.monotonic()
         self._boxes = self._empty = 0
-        self.summary = Summary(len(self.clips))
+        self.summary = TrackSummary(len(self.clips))
 
     @property
     def result(self) -> dict[str, Any]:
@@ -221,7 +222,8 @@ class TrackingRun:
         """
         if prompts.empty:
             raise AgssError(
-                f"{count(prompts.empty, 'label')} outside the picture or without a pixel, and no other; draw inside it."
+                f"{plural(prompts.empty, 'label')} outside the picture or without a pixel, and no other; "
+                "draw inside it."
             )
         self.summary.bare.append(clip.name)
 
@@ -291,14 +293,14 @@ class TrackingRun:
     def _note_prompts(self) -> None:
         if self._boxes:
             self.summary.notes.append(
-                f"{count(self._boxes, 'label')} without a mask; the object was looked for in the box."
+                f"{plural(self._boxes, 'label')} without a mask; the object was looked for in the box."
             )
         if self._empty:
-            self.summary.notes.append(f"{count(self._empty, 'label')} without a pixel in the frame left out.")
+            self.summary.notes.append(f"{plural(self._empty, 'label')} without a pixel in the frame left out.")
 
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, AgssError) else f"{type(error).__name__}: {error}"
 
 
-__all__ = ["DIRECTIONS", "Field", "Progress", "Summary", "TrackSettings", "TrackingRun"]
+__all__ = ["DIRECTIONS", "Field", "Progress", "TrackSettings", "TrackSummary", "TrackingRun"]

@@ -1043,8 +1043,8 @@
     for (const object of objects.filter(({ kind }) => kind === "track")) {
       const frames = [...object.rings.keys()].sort((a, b) => a - b);
       object.keys = [];
-      for (const run of runsOf(frames, object)) {
-        const work = thinning(run, run.map((frame) => object.rings.get(frame)), tolerance);
+      for (const span of spansOf(frames, object)) {
+        const work = thinning(span, span.map((frame) => object.rings.get(frame)), tolerance);
         let step = work.next();
         for (; !step.done; step = work.next()) await new Promise((resolve) => {
           setTimeout(resolve);
@@ -1053,15 +1053,15 @@
       }
     }
   }
-  function runsOf(frames, object) {
+  function spansOf(frames, object) {
     const breaks = [...object.given.keys(), ...object.lost, ...object.taken];
-    const runs = [];
+    const spans2 = [];
     frames.forEach((frame, i) => {
       const before = frames[i - 1];
-      if (i && !breaks.some((at) => at > before && at < frame)) runs[runs.length - 1].push(frame);
-      else runs.push([frame]);
+      if (i && !breaks.some((at) => at > before && at < frame)) spans2[spans2.length - 1].push(frame);
+      else spans2.push([frame]);
     });
-    return runs;
+    return spans2;
   }
   function trackShapes(object, { done, lastFrame, tolerance, later }) {
     const exact = exactKeys(object, tolerance);
@@ -1226,7 +1226,7 @@
     const between2 = numbers.filter((number2) => number2 >= low && number2 <= high && !deleted[number2]);
     return between2.sort((a, b) => backward ? b - a : a - b);
   }
-  var Tracked = class {
+  var TrackedObject = class {
     constructor({ source, drawn, low = -Infinity, high = Infinity }, label, output, image) {
       this.source = source;
       this.first = drawn.frame;
@@ -1322,9 +1322,13 @@
     }
   };
   var cutting = (name, frames) => `An earlier run wrote a polygon track of ${name} over frames ${frames[0]} to ${frames[frames.length - 1]}, which would be cut. Track over all of these frames, or delete that track first.`;
+  var AS_MASK = {
+    mask: (shape, image) => checkedMask(shape.points, image, `A mask on frame ${shape.frame} is damaged. Draw it again, then start tracking.`),
+    polygon: (shape, image) => maskOfPolygon(shape.points, image)
+  };
   function toMask(shape, image) {
-    if (shape.type === "polygon") return maskOfPolygon(shape.points, image);
-    return checkedMask(shape.points, image, `A mask on frame ${shape.frame} is damaged. Draw it again, then start tracking.`);
+    if (Object.hasOwn(AS_MASK, shape.type)) return AS_MASK[shape.type](shape, image);
+    throw new Sentence(`The shape on frame ${shape.frame} is of type ${shape.type}, which cannot be tracked here. Draw a mask or a polygon.`);
   }
   function plan(run) {
     const { chosen, all, frame, output, labels, both } = run;
@@ -1334,7 +1338,7 @@
     const starts = both ? around(all, frame, run.numbers, run.names).filter(isChosen) : items.map(
       (source) => ({ source, drawn: source.shapes ? keyframeAt(source, frame) : source })
     );
-    const objects = starts.map((start2) => new Tracked(start2, label.get(start2.source.label_id), output, run.image));
+    const objects = starts.map((start2) => new TrackedObject(start2, label.get(start2.source.label_id), output, run.image));
     if (!both) group(objects, all, frame);
     objects.forEach((object) => object.meet(all, run));
     return objects.filter((object) => object.start);

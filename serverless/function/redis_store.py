@@ -46,7 +46,7 @@ class RedisStore:
         """
         self._client, self._network, self._log = client, network, log
         self._key = hashlib.sha256(f"agss-vos {network} {secret}".encode()).digest()
-        self._aside = _Aside()
+        self._aside = _BackgroundThread()
         self._silent_until = 0.0
         self._patience = PATIENCE
 
@@ -100,7 +100,7 @@ class RedisStore:
         return f"agss-vos:{int.from_bytes(self._label(name)[:4], 'big') % REDIS_SLOTS}"
 
 
-class _Aside:
+class _BackgroundThread:
     """A thread that makes one call after another, and never keeps the process from ending."""
 
     def __init__(self) -> None:

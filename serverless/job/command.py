@@ -30,7 +30,7 @@ from serverless.job.export import export
 from serverless.job.ledger import Ledger, default_folder
 from serverless.job.plan import OUTPUTS, JobOptions, JobPlan, Output, make_plan
 from serverless.job.read import read_annotations, read_job, touches
-from serverless.job.run import JobOutcome, run
+from serverless.job.run import JobOutcome, run_job
 from serverless.job.track import FunctionTracking, JobFrames, LocalTracking, Tracking, read_function
 
 INTERRUPTED = 130  # what shells report for Ctrl-C
@@ -116,7 +116,7 @@ def track(
         load = partial(load_engine, weights, flow, device, threads, max_side=max_side, engine=engine)
         tracking, about = _tracking(server, plan, model, function_id, load)
         try:
-            outcome = run(server, plan, tracking, ledger, about)
+            outcome = run_job(server, plan, tracking, ledger, about)
         except KeyboardInterrupt:
             stderr().print("Interrupted. The same command continues where it stopped.")
             raise typer.Exit(INTERRUPTED) from None

@@ -9,7 +9,7 @@ import numpy as np
 
 from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask, LabelMap
-from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
+from agss_model.masks.rle import decode_cvat_mask, encode_cvat_mask
 from agss_model.video.source import Image
 from serverless.job.objects import Groups, Target, by_frame
 from serverless.job.read import Drawing

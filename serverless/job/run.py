@@ -11,7 +11,7 @@ from agss_model.cli.console import FrameProgress
 from agss_model.cvat.server import CvatError, Server
 from agss_model.interruption import Interruption
 from agss_model.masks.labels import object_ids
-from agss_model.masks.runs import encode_cvat_mask
+from agss_model.masks.rle import encode_cvat_mask
 from agss_model.ranges import RangePart, make_route
 from agss_model.results import FrameResult
 from agss_model.runs.scores import Row, rows_of
@@ -56,7 +56,7 @@ class JobOutcome:
     notes: tuple[str, ...]
 
 
-def run(server: Server, plan: JobPlan, tracking: Tracking, ledger: Ledger, model: dict[str, Any]) -> JobOutcome:
+def run_job(server: Server, plan: JobPlan, tracking: Tracking, ledger: Ledger, model: dict[str, Any]) -> JobOutcome:
     """Do what was planned; a run that was interrupted is continued.
 
     Args:

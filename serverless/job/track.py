@@ -20,7 +20,7 @@ from agss_model.files import replacing
 from agss_model.frames import annotated
 from agss_model.masks.cvat_shapes import shape_to_mask
 from agss_model.masks.labels import LabelMap, object_ids, to_masks
-from agss_model.masks.runs import encode_cvat_mask
+from agss_model.masks.rle import encode_cvat_mask
 from agss_model.ranges import Ids
 from agss_model.results import FrameResult
 from agss_model.tracker import Tracker

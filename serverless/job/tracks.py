@@ -9,7 +9,7 @@ from agss_model.cvat.keyframes import thin, thin_boxes
 from agss_model.errors import MaskError
 from agss_model.masks.cvat_shapes import enclosed_area, largest_part
 from agss_model.masks.polygons import Ring
-from agss_model.masks.runs import decode_cvat_mask
+from agss_model.masks.rle import decode_cvat_mask
 from serverless.job.ledger import TrackedMask
 from serverless.job.making import Keyframe, Maker
 from serverless.job.objects import Target
@@ -96,18 +96,18 @@ def _keys(
     `told` are frames on which keyframes of people say whether the object is there; nothing is interpolated between
     theirs and ours.
     """
-    run: list[int] = []
+    span: list[int] = []
     shown: Sequence[float] | None = None  # what CVAT goes on showing
     drawn = {int(s["frame"]): s["points"] for s in (track or {"shapes": ()})["shapes"]}
     for frame in [*frames, frames[-1] + 1]:
         if frame in outlines and frame not in told:
-            run.append(frame)
+            span.append(frame)
             continue
-        if run:
-            keys = _thinned(form, run, outlines, tolerance)
+        if span:
+            keys = _thinned(form, span, outlines, tolerance)
             shown = keys[-1].points
             yield from keys
-            run = []
+            span = []
         if frame in told:
             shown = drawn[frame] if told[frame] else None
         elif shown is not None and frame <= stop:
@@ -115,19 +115,19 @@ def _keys(
             shown = None
 
 
-def _thinned(form: str, run: Sequence[int], outlines: Rings, tolerance: float) -> list[Keyframe]:
+def _thinned(form: str, span: Sequence[int], outlines: Rings, tolerance: float) -> list[Keyframe]:
     if form not in _THINNED:
         raise MaskError(f"a shape of type {form!r} cannot be a track; use {' or '.join(_THINNED)}")
-    return _THINNED[form](run, [outlines[frame] for frame in run], tolerance)
+    return _THINNED[form](span, [outlines[frame] for frame in span], tolerance)
 
 
-def _thin_polygons(run: Sequence[int], rings: Sequence[Ring], tolerance: float) -> list[Keyframe]:
-    return [Keyframe(key.frame, [float(v) for v in key.points.ravel()]) for key in thin(run, rings, tolerance)]
+def _thin_polygons(span: Sequence[int], rings: Sequence[Ring], tolerance: float) -> list[Keyframe]:
+    return [Keyframe(key.frame, [float(v) for v in key.points.ravel()]) for key in thin(span, rings, tolerance)]
 
 
-def _thin_boxes(run: Sequence[int], rings: Sequence[Ring], tolerance: float) -> list[Keyframe]:
+def _thin_boxes(span: Sequence[int], rings: Sequence[Ring], tolerance: float) -> list[Keyframe]:
     boxes = [[*map(float, ring.min(axis=0)), *map(float, ring.max(axis=0))] for ring in rings]
-    return [Keyframe(frame, box) for frame, box in thin_boxes(run, boxes, tolerance)]
+    return [Keyframe(frame, box) for frame, box in thin_boxes(span, boxes, tolerance)]
 
 
 _THINNED = {"polygon": _thin_polygons, "rectangle": _thin_boxes}

@@ -13,7 +13,7 @@ from agss_model.cvat import Names, Task, from_cvat_api, read_cvat_xml
 from agss_model.cvat.authorship import sign_track
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks.polygons import Polygon, polygons_to_mask
-from agss_model.masks.runs import decode_cvat_mask, encode_cvat_mask
+from agss_model.masks.rle import decode_cvat_mask, encode_cvat_mask
 
 CONTRACT = Path(__file__).parent / "contract"
 NAMES = Names({1: "cat", 2: "cat"})

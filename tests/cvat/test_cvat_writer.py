@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agss_model.cvat import CvatXmlWriter, Task, read_cvat_xml
 from agss_model.errors import AgssError, MaskError, MediaError, OutputError
-from agss_model.masks.runs import decode_cvat_mask
+from agss_model.masks.rle import decode_cvat_mask
 
 CONTRACT = Path(__file__).parent / "contract" / "video_1.1.xml"
 TASK = Task(None, "clip", 48, 32, 10, source="clip.mp4")

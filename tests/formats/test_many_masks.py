@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agss_model.errors import MaskError
-from agss_model.masks.runs import encode_coco_rle
+from agss_model.masks.rle import encode_coco_rle
 from agss_model.runs.keyframes import read_keyframes
 
 SIZE = WIDTH, HEIGHT = 640, 360

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from agss_model.config import preset
-from agss_model.masks.runs import encode_cvat_mask
+from agss_model.masks.rle import encode_cvat_mask
 from agss_model.network import build_network
 from agss_model.video import VideoWriter
 from agss_model.weights.files import save_weights

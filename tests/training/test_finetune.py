@@ -19,7 +19,7 @@ from training.annotations.catalog import open_catalog
 from training.annotations.prepare import prepare
 from training.loop.checkpoints import LATEST
 from training.team import finetune, publish
-from training.team.finetune import Wishes, plan
+from training.team.finetune import FinetuneOptions, plan
 from training.train import Options, train
 
 
@@ -45,7 +45,7 @@ def prepared_in(out, team, hold_out=("v1",)):
 
 
 def wishes(team, **more):
-    return Wishes(**{"weights": str(team / "start.safetensors"), "steps": 6, "minutes": 0, "size": 64} | more)
+    return FinetuneOptions(**{"weights": str(team / "start.safetensors"), "steps": 6, "minutes": 0, "size": 64} | more)
 
 
 def run_it(out, team, steps=0, **more):

@@ -21,7 +21,7 @@ from training.annotations.fold_files import folder_of, pieces
 from training.annotations.prepare import PreparedFolder, prepare
 from training.data.sparse import SparseClips
 from training.team import finetune, publish
-from training.team.finetune import Wishes, as_text, plan
+from training.team.finetune import FinetuneOptions, as_text, plan
 from training.team.folds import CHOSEN, choose, learn, read_outcome
 from training.train import train
 
@@ -126,7 +126,7 @@ def two(tmp_path_factory):
 def planned(data, out, start, **more):
     """A plan of few steps, with a copy of the data in its folder."""
     shutil.copytree(data.root, out / "data")
-    wishes = Wishes(**{"weights": str(start), "steps": 2, "minutes": 0, "size": 64} | more)
+    wishes = FinetuneOptions(**{"weights": str(start), "steps": 2, "minutes": 0, "size": 64} | more)
     return plan(PreparedFolder(out / "data", data.record), out, wishes)
 
 

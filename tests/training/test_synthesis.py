@@ -13,7 +13,7 @@ from training.data.clips import Clips, ClipShape
 from training.data.stills import load_stills
 from training.loop.contact_sheet import draw
 from training.synthesis.appearance import compress, drift, photograph, shade, streak
-from training.synthesis.scenes import OverVideos, StillClips, SynthesisConfig, synthesise
+from training.synthesis.scenes import OverlaidClips, StillClips, SynthesisConfig, synthesise
 from training.synthesis.trajectories import Carrier, Path, excursion, ride, smooth
 
 SHAPE = ClipShape(batch=3, frames=4, height=64, width=96)
@@ -219,9 +219,9 @@ def test_objects_pasted_over_real_clips_leave_the_clip_and_its_objects_beneath(p
 
     config = SynthesisConfig(pasted=2, untracked=0.0)
     shape = ClipShape(batch=3, frames=3, height=64, width=64)
-    clips = OverVideos(pool, config, Still()).sample(shape, 5)
+    clips = OverlaidClips(pool, config, Still()).sample(shape, 5)
     assert clips.masks.sum(2).max() <= 1
     assert clips.masks.shape[2] > 1
     assert (clips.masks[:, :, 0, :, 40:] == 0).all()  # nothing that was not there becomes the clip's object
-    again = OverVideos(pool, config, Still()).sample(shape, 5)
+    again = OverlaidClips(pool, config, Still()).sample(shape, 5)
     assert torch.equal(clips.frames, again.frames)

@@ -113,7 +113,7 @@ def test_a_server_needs_access(monkeypatch):
 def test_a_server_is_read_frame_by_frame(monkeypatch, tmp_path, place):
     pytest.importorskip("cvat_sdk")
     fake = pytest.importorskip("fake_cvat")
-    from agss_model.masks.runs import encode_cvat_mask
+    from agss_model.masks.rle import encode_cvat_mask
 
     class Server(fake.FakeCvat):
         """With what only training asks for."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from agss_model.cvat import AnnotatedObject, Appearance, CvatShape, Problem, VideoAnnotations
 from agss_model.errors import ConfigError, MaskError, MediaError, install
-from agss_model.masks.runs import encode_cvat_mask
+from agss_model.masks.rle import encode_cvat_mask
 from agss_model.video import open_source
 from training.annotations.videos import TeamVideo
 

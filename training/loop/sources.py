@@ -18,7 +18,7 @@ from agss_model.flow.motion import DISFlow, reduced
 from training.data.clips import Clips, ClipShape, ClipSource
 from training.data.evaluation_data import refuse_evaluation_data
 from training.data.stills import StillPool, load_stills
-from training.synthesis.scenes import OverVideos, StillClips, SynthesisConfig
+from training.synthesis.scenes import OverlaidClips, StillClips, SynthesisConfig
 
 if TYPE_CHECKING:
     from agss_model.evaluation.layouts import Layout
@@ -108,7 +108,7 @@ def _synthesis(run: RunConfig, source: Source) -> SynthesisConfig:
 def _overlaid(run: RunConfig, source: Source, data: Path, pool: StillPool) -> Sources:
     used, _ = split(pool, run.validation_stills)
     videos = _videos(run, source, data)
-    return replace(videos, training=OverVideos(used, _synthesis(run, source), videos.training), validation=None)
+    return replace(videos, training=OverlaidClips(used, _synthesis(run, source), videos.training), validation=None)
 
 
 def split(pool: StillPool, held_out: int) -> tuple[StillPool, StillPool | None]:

@@ -17,7 +17,7 @@ from training.data.stills import StillPool, load_stills
 from training.data.video_clips import VideoClips, open_videos
 from training.data.video_config import VideoConfig
 from training.scores.record import Lesson, Picture, of_sequence
-from training.synthesis.scenes import OverVideos, SynthesisConfig, synthesise
+from training.synthesis.scenes import OverlaidClips, SynthesisConfig, synthesise
 
 SHAPE = ClipShape(batch=1, frames=24, height=208, width=368)
 MADE = SynthesisConfig(speed=0.03, camera=0.015, away=0.35, twin=0.5, untracked=0.3, pasted=5)
@@ -84,7 +84,7 @@ def _crowd(stock: Callable[[], StillPool], seed: int) -> Clips:
 
 
 def _overlaid(real: VideoClips, stock: Callable[[], StillPool], seed: int) -> Clips:
-    source = OverVideos(stock(), replace(MADE, pasted=4), real)
+    source = OverlaidClips(stock(), replace(MADE, pasted=4), real)
     return source.sample(replace(SHAPE, frames=OVERLAID_FRAMES), seed)
 
 

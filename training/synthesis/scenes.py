@@ -93,7 +93,7 @@ class StillClips:
         return synthesise(self.pool, self.config, shape, seed, device)
 
 
-class OverVideos:
+class OverlaidClips:
     """Real clips with objects of stills pasted over them: real motion, and several objects; a `ClipSource`."""
 
     def __init__(self, pool: StillPool, config: SynthesisConfig, videos: ClipSource) -> None:

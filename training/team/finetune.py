@@ -45,7 +45,7 @@ LEAST_STEPS = 40  # below that nothing is learned, whatever the time
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
+class FinetuneOptions:
     """What a user may decide about a fine-tuning; nothing else is left open.
 
     Attributes:
@@ -99,7 +99,7 @@ class TrainingPlan:
         return dataclasses.replace(self.run, sources=tuple(sources), patience=self.run.total_steps + 1)
 
 
-def plan(prepared: PreparedFolder, out: Path, wishes: Wishes) -> TrainingPlan:
+def plan(prepared: PreparedFolder, out: Path, wishes: FinetuneOptions) -> TrainingPlan:
     """Settings of a run; those of an earlier, interrupted one in the same folder where there is one.
 
     Raises:
@@ -144,7 +144,7 @@ def _start(weights: str) -> tuple[Path, str, AgssConfig]:
     return path.resolve(), digest_of(weights), config
 
 
-def _settings(prepared: PreparedFolder, wishes: Wishes, config: AgssConfig, start: Path) -> RunConfig:
+def _settings(prepared: PreparedFolder, wishes: FinetuneOptions, config: AgssConfig, start: Path) -> RunConfig:
     gpu = torch.cuda.is_available()
     annotated = prepared.annotated("train")
     steps = wishes.steps or min(MOST, max(FEWEST, STEPS_PER_FRAME * annotated))
@@ -178,7 +178,7 @@ def _settings(prepared: PreparedFolder, wishes: Wishes, config: AgssConfig, star
     )
 
 
-def _sources(wishes: Wishes, *, apart: bool) -> tuple[Source, ...]:
+def _sources(wishes: FinetuneOptions, *, apart: bool) -> tuple[Source, ...]:
     """The team's videos, and synthetic clips: of its own frames, and of other photographs where they are given."""
     validation = f"{DATA}/validation" if apart else ""
     team = Source(kind="sparse", folder=f"{DATA}/train", validation=validation, weight=TEAM)

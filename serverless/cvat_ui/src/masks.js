@@ -1,7 +1,7 @@
 /* Masks as CVAT keeps them. */
 import { Sentence } from './calls.js';
 
-/** CVAT's mask points (runs, background first, then left, top, right, bottom) as a box. */
+/** CVAT's mask points (run lengths, background first, then left, top, right, bottom) as a box. */
 export function decodeMask(points) {
     const [left, top, right, bottom] = points.slice(-4);
     const width = right - left + 1;

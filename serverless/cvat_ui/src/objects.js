@@ -27,7 +27,7 @@ export function framesBetween(numbers, deleted, frame, target) {
  * what machines of ours left there, `taken` the frames on which nothing is added: somebody else has something of it
  * there, or deleted it. Frames before `low` and after `high` are not touched.
  */
-export class Tracked {
+export class TrackedObject {
     constructor({ source, drawn, low = -Infinity, high = Infinity }, label, output, image) {
         this.source = source;
         this.first = drawn.frame;
@@ -137,9 +137,14 @@ export class Tracked {
 const cutting = (name, frames) => `An earlier run wrote a polygon track of ${name} over frames ${frames[0]} to ${frames[frames.length - 1]}, which would be cut. `
     + 'Track over all of these frames, or delete that track first.';
 
+const AS_MASK = {
+    mask: (shape, image) => checkedMask(shape.points, image, `A mask on frame ${shape.frame} is damaged. Draw it again, then start tracking.`),
+    polygon: (shape, image) => maskOfPolygon(shape.points, image),
+};
+
 function toMask(shape, image) {
-    if (shape.type === 'polygon') return maskOfPolygon(shape.points, image);
-    return checkedMask(shape.points, image, `A mask on frame ${shape.frame} is damaged. Draw it again, then start tracking.`);
+    if (Object.hasOwn(AS_MASK, shape.type)) return AS_MASK[shape.type](shape, image);
+    throw new Sentence(`The shape on frame ${shape.frame} is of type ${shape.type}, which cannot be tracked here. Draw a mask or a polygon.`);
 }
 
 /**
@@ -154,7 +159,7 @@ export function plan(run) {
     const starts = both ? around(all, frame, run.numbers, run.names).filter(isChosen) : items.map(
         (source) => ({ source, drawn: source.shapes ? keyframeAt(source, frame) : source }),
     );
-    const objects = starts.map((start) => new Tracked(start, label.get(start.source.label_id), output, run.image));
+    const objects = starts.map((start) => new TrackedObject(start, label.get(start.source.label_id), output, run.image));
     if (!both) group(objects, all, frame);
     objects.forEach((object) => object.meet(all, run));
     return objects.filter((object) => object.start);

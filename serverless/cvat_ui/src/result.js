@@ -65,8 +65,8 @@ export async function chooseKeys(objects, tolerance) {
     for (const object of objects.filter(({ kind }) => kind === 'track')) {
         const frames = [...object.rings.keys()].sort((a, b) => a - b);
         object.keys = [];
-        for (const run of runsOf(frames, object)) {
-            const work = thinning(run, run.map((frame) => object.rings.get(frame)), tolerance);
+        for (const span of spansOf(frames, object)) {
+            const work = thinning(span, span.map((frame) => object.rings.get(frame)), tolerance);
             let step = work.next();
             for (; !step.done; step = work.next()) await new Promise((resolve) => { setTimeout(resolve); });
             object.keys.push(...step.value);
@@ -75,15 +75,15 @@ export async function chooseKeys(objects, tolerance) {
 }
 
 /** Frames in which the object is seen without interruption by what people drew, or by frames without it. */
-function runsOf(frames, object) {
+function spansOf(frames, object) {
     const breaks = [...object.given.keys(), ...object.lost, ...object.taken];
-    const runs = [];
+    const spans = [];
     frames.forEach((frame, i) => {
         const before = frames[i - 1];
-        if (i && !breaks.some((at) => at > before && at < frame)) runs[runs.length - 1].push(frame);
-        else runs.push([frame]);
+        if (i && !breaks.some((at) => at > before && at < frame)) spans[spans.length - 1].push(frame);
+        else spans.push([frame]);
     });
-    return runs;
+    return spans;
 }
 
 /** The keyframes of an object in ascending order, with an `outside` one wherever it stops being visible. */

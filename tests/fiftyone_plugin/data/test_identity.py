@@ -9,7 +9,7 @@ from little_videos import detection, masks_of, video_sample, write_video
 
 from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.fields import Field
-from fiftyone_plugin.data.identity import ABSENT, Name, ObjectNames, lost_in, numbered
+from fiftyone_plugin.data.identity import ABSENT, ObjectName, ObjectNames, lost_in, numbered
 from fiftyone_plugin.review.scores import read_timeline
 from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 from training.annotations.catalog import open_catalog
@@ -40,22 +40,25 @@ def zoo(make_scene, tmp_path):
 
 def test_a_name_follows_an_instance_whatever_its_labels_are_changed_to():
     names = ObjectNames([("a", "person", 3), ("a", "car", 3), (None, "car", 3)])
-    assert names.name("a", "bus", None) == Name("person", 3)
-    assert names.name(None, "car", 3) == Name("car", 3)
-    assert names.name("b", "car", None) == Name("car", None, "b")
+    assert names.name("a", "bus", None) == ObjectName("person", 3)
+    assert names.name(None, "car", 3) == ObjectName("car", 3)
+    assert names.name("b", "car", None) == ObjectName("car", None, "b")
     assert str(names.name(None, None, None)) == "object"
 
 
 def test_ids_are_the_indexes_where_they_can_be():
-    assert numbered([Name("car", 7), Name("dog", 2), Name("car", 7)]) == {Name("car", 7): 7, Name("dog", 2): 2}
-    assert list(numbered([Name("car", 1), Name("dog", 1)]).values()) == [1, 2]
-    assert list(numbered([Name("car", 300)], most=254).values()) == [1]
+    assert numbered([ObjectName("car", 7), ObjectName("dog", 2), ObjectName("car", 7)]) == {
+        ObjectName("car", 7): 7,
+        ObjectName("dog", 2): 2,
+    }
+    assert list(numbered([ObjectName("car", 1), ObjectName("dog", 1)]).values()) == [1, 2]
+    assert list(numbered([ObjectName("car", 300)], most=254).values()) == [1]
 
 
 def test_lost_objects_are_named_also_in_what_earlier_versions_wrote():
     assert len(ABSENT) == 4
     assert list(lost_in([["dog 1"], [], ["dog 1"], []], [])) == [("dog 1", True)]
-    assert list(lost_in([[], [1, 2], [], [2]], [Name("car", 1)])) == [("car 1", False), ("object 2", True)]
+    assert list(lost_in([[], [1, 2], [], [2]], [ObjectName("car", 1)])) == [("car 1", False), ("object 2", True)]
 
 
 def test_tracked_scored_evaluated_and_reviewed_under_one_name(operator, zoo, little_network):

@@ -69,6 +69,14 @@ def test_every_operator_declares_its_risk_and_has_a_form(operator, data):
         assert found.config.allow_delegated_execution
 
 
+def test_operators_with_a_place_for_a_button_have_one_there(operator):
+    places = {"track_objects": "samples-grid-secondary-actions", "apply_to_track": "samples-viewer-actions"}
+    for name, place in {**places, "export_training": None}.items():
+        placement = operator(name).resolve_placement(None)
+        found = placement and placement.to_json()
+        assert (found and (found["place"], found["view"]["label"])) == (place and (place, operator(name).LABEL))
+
+
 def test_a_form_without_a_field_says_so(operator):
     empty = fo.Dataset()
     context = foo.ExecutionContext({"dataset_name": empty.name, "params": {}})

@@ -12,9 +12,9 @@ from little_videos import detection, drawn, masks_of, overlap, plain, video_samp
 
 from agss_model.errors import AgssError
 from agss_model.tracker import Tracker
+from agss_model.words import plural
 from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.order import known_order
-from fiftyone_plugin.data.progress import count
 from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 
 STATES = Path(fo.constants.FIFTYONE_CONFIG_DIR) / "agss-vos"
@@ -201,7 +201,7 @@ def test_somebody_can_stop_a_run(data, video, scene, little_network, monkeypatch
     assert job.summary.stopped
     assert str(job.summary) == (
         f"Stopped as asked with 1 of 1 clip still to do. What was tracked is kept (2 objects, "
-        f"{count(job.summary.frames, 'frame')}); run it again to continue."
+        f"{plural(job.summary.frames, 'frame')}); run it again to continue."
     )
     assert 0 < len(plain(data, "tracks")) < 10
 

@@ -34,7 +34,7 @@ def encode_cvat_mask(mask: BoolMask) -> list[int]:
         raise MaskError("an empty mask cannot be a CVAT shape; send no shape for this object instead")
     top, bottom, left, right = int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])
     box = mask[top : bottom + 1, left : right + 1]
-    return [*_runs(box.ravel()), left, top, right, bottom]
+    return [*_run_lengths(box.ravel()), left, top, right, bottom]
 
 
 def decode_cvat_mask(points: Sequence[float], *, width: int, height: int, clip: bool = False) -> BoolMask:
@@ -142,7 +142,7 @@ def _integers(values: Sequence[float], what: str) -> _INT64:
     return numbers.astype(np.int64)
 
 
-def _runs(flat: BoolMask) -> list[int]:
+def _run_lengths(flat: BoolMask) -> list[int]:
     borders = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     runs: list[int] = np.diff(borders, prepend=0, append=flat.size).tolist()
     return [0, *runs] if flat[0] else runs
