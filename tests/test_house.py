@@ -136,3 +136,9 @@ def test_every_module_that_a_walk_names_is_there():
     for stop in re.findall(r"^\| (`.+?) \|", walks, re.MULTILINE):
         for name in re.findall(r"`([^`]+)`", stop):
             assert name == "network/..." or any(f"/{file}".endswith(f"/{name}.py") for file in files), name
+def test_no_test_imports_from_a_conftest():
+    """There are several of that name, and which one it is depends on what is collected together."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        assert "conftest" not in imported(path, when_loaded=False), path
+
+
