@@ -18,7 +18,7 @@ import agss_model
 
 def versions() -> dict[str, str]:
     """Versions of everything that can change a result."""
-    engines = {name: metadata.version(name) for name in ("onnxruntime", "openvino") if find_spec(name) is not None}
+    engines = {name: version_of(name) for name in ("onnxruntime", "openvino") if find_spec(name) is not None}
     return {
         "agss": agss_model.__version__,
         "python": platform.python_version(),
@@ -27,6 +27,15 @@ def versions() -> dict[str, str]:
         "opencv": cv2.__version__,
         **engines,
     }
+
+
+def version_of(module: str) -> str:
+    """Version of the package that brings a module, whose name may be another (`onnxruntime-gpu`)."""
+    try:
+        return metadata.version(module)
+    except metadata.PackageNotFoundError:
+        packages = metadata.packages_distributions().get(module, [])
+        return metadata.version(packages[0]) if packages else "unknown"
 
 
 def machine(device: torch.device | str = "cpu") -> dict[str, str | int]:

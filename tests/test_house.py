@@ -74,6 +74,22 @@ def test_no_module_is_loaded_in_a_circle(package):
     assert not needs, "in a circle, or needing one that is"
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_rooms_of_a_package_stand_in_an_order(package):
+    """A room is a folder, or a file beside the folders; none imports one that, by whatever way, imports it."""
+
+    def room(name):
+        return ".".join(name.split(".")[:2])
+
+    known, needs = modules(package), {}
+    for name, path in known.items():
+        others = {room(other) for other in imported(path, when_loaded=False) & known.keys()}
+        needs[room(name)] = needs.get(room(name), set()) | others - {room(name), package}
+    while free := {name for name, others in needs.items() if not others & needs.keys()}:
+        needs = {name: others for name, others in needs.items() if name not in free}
+    assert not needs, "in a circle, or needing one that is"
+
+
 @cache
 def defined(path: Path) -> set[str]:
     """Names that a module has: everything it assigns, defines or imports anywhere."""
@@ -118,6 +134,12 @@ def test_no_two_classes_have_one_name():
 def test_no_two_files_of_tests_have_one_name():
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert len(names) == len(set(names)), "pytest imports them as modules without a package"
+
+
+def test_no_test_imports_from_a_conftest():
+    """There are several of that name, and which one it is depends on what is collected together."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        assert "conftest" not in imported(path, when_loaded=False), path
 
 
 def test_what_files_that_are_not_python_must_repeat_is_the_same_there():

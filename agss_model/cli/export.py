@@ -12,10 +12,11 @@ from agss_model.cli import options
 from agss_model.cli.console import stdout
 from agss_model.cvat import Include, read_cvat_xml
 from agss_model.errors import ConfigError, MediaError
+from agss_model.formats.annotated import of_annotations
 from agss_model.formats.clip import MaskedClip
 from agss_model.formats.registry import FORMATS
 from agss_model.formats.registry import export as write
-from agss_model.formats.tracked import of_annotations, read_run
+from agss_model.runs.finished import read_run
 from agss_model.video import open_source
 from agss_model.words import plural
 

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from agss_model.errors import MediaError
 from agss_model.files import explained
+from agss_model.masks.files import by_number
 from agss_model.masks.labels import BoolMask, LabelMap
 from agss_model.results import id_type
-from agss_model.runs.traces import by_number
 from agss_model.video import ImageFrames, VideoFile, prefetch
 from agss_model.video.images import encode_picture, shown_as_stored
 from agss_model.video.source import FrameSource, Image
@@ -163,3 +164,14 @@ class MaskedClip:
         chosen, span = frozenset(numbers), range(numbers[0], numbers[-1] + 1)
         with closing(prefetch(source.frames(span.start, span.stop))) as images:
             yield from ((number, image) for number, image in zip(span, images, strict=True) if number in chosen)
+
+
+def labelled(ids: list[int], labels: Mapping[int, str], what: str) -> dict[int, str]:
+    """A class for every object.
+
+    Raises:
+        MediaError: a class of an object that there is not.
+    """
+    if unknown := sorted(labels.keys() - set(ids)):
+        raise MediaError(f"{what} has no object {unknown[0]}; it has {ids}")
+    return {object_id: labels.get(object_id, UNNAMED) for object_id in ids}

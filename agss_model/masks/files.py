@@ -26,6 +26,11 @@ _WHITE, _HALF = 0xFFFFFF, 128
 _GREY_STRETCH = {2: 85, 4: 17}
 
 
+def by_number(number: int) -> str:
+    """The name of a frame's mask, where frames have no names."""
+    return f"{number:05d}"
+
+
 def _davis_palette() -> npt.NDArray[np.uint8]:
     """The colour map that PASCAL VOC, DAVIS and YouTube-VOS share: the id's bits, dealt to red, green and blue."""
     ids = np.arange(256)

@@ -15,11 +15,12 @@ from typing import Any, Literal
 
 from agss_model.errors import OutputError
 from agss_model.files import explained, held, sha256_of
+from agss_model.masks.files import by_number
 from agss_model.runs.marks import Marks, base_of, wanted_frames
 from agss_model.runs.scores import Row, read_log, read_rows, table, write_log
 from agss_model.runs.settling import is_given, recover, settle
 from agss_model.runs.states import States, remove_stale
-from agss_model.runs.traces import Record, Traces, by_number
+from agss_model.runs.traces import Record, Traces
 from agss_model.words import listing
 
 Standing = Literal["fresh", "corrected", "unfinished", "complete"]

@@ -15,6 +15,7 @@ from agss_model.engines.loading import Engine
 from agss_model.environment import versions
 from agss_model.errors import ConfigError
 from agss_model.interruption import Interruption
+from agss_model.masks.files import by_number
 from agss_model.ranges import Route, make_route, spans
 from agss_model.results import FrameResult
 from agss_model.runs.folder import RunFolder, Standing
@@ -23,7 +24,6 @@ from agss_model.runs.recorder import Recorder, Way
 from agss_model.runs.reporting import Report
 from agss_model.runs.scores import Row, read_rows
 from agss_model.runs.showing import Overlay, lacking, show
-from agss_model.runs.traces import by_number
 from agss_model.video.images import ImageFrames
 from agss_model.video.source import FrameSource, IndexedFrames
 from agss_model.words import printable

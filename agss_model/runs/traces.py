@@ -23,6 +23,7 @@ from typing import Any
 from agss_model.bounded_json import read_json
 from agss_model.errors import OutputError
 from agss_model.files import explained, is_leftover, remove_leftovers, sha256_of, write_bytes, write_json
+from agss_model.masks.files import by_number
 from agss_model.runs.scores import HEADER
 from agss_model.runs.states import is_state, remove_stale
 
@@ -31,11 +32,6 @@ _FOLDERS = ("masks", "overlay")
 _PROGRESS = ("scores.csv", "written.txt", "state.safetensors", "overlay.mp4")
 _LOCK = (".lock", ".lock.holder")
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what file managers leave; neither ours nor anybody's
-
-
-def by_number(number: int) -> str:
-    """The name of a frame's mask."""
-    return f"{number:05d}"
 
 
 @dataclass(frozen=True)

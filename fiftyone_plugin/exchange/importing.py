@@ -17,9 +17,9 @@ from fiftyone.core.collections import SampleCollection
 from agss_model.cvat import Include, VideoAnnotations, read_cvat_xml
 from agss_model.errors import AgssError, ConfigError
 from agss_model.evaluation import Layout, Sequence, open_dataset
+from agss_model.formats.annotated import masks_of
 from agss_model.formats.clip import FrameMasks
 from agss_model.formats.names import ObjectLabel, read_names
-from agss_model.formats.tracked import masks_of
 from agss_model.masks.labels import to_masks
 from agss_model.words import plural
 from fiftyone_plugin.data.clips import Clip

@@ -14,8 +14,8 @@ from agss_model.cvat import Include
 from agss_model.cvat.remote import read_job
 from agss_model.cvat.server import expected
 from agss_model.errors import ConfigError
+from agss_model.formats.annotated import of_annotations
 from agss_model.formats.registry import export as write
-from agss_model.formats.tracked import of_annotations
 from serverless.job import access
 
 

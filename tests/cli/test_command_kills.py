@@ -6,8 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import COUNT
 from kills import Work, command, emptied, files_of, moments, timed
+from little_clip import COUNT
 
 from agss_model.formats.registry import FORMATS
 from agss_model.video import open_source

@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import COUNT, snapshot
+from little_clip import COUNT, snapshot
 
 from agss_model.masks import object_ids, read_label_map, write_label_map
 from agss_model.runs import recorder

@@ -3,7 +3,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from conftest import snapshot
+from little_clip import snapshot
 
 from agss_model import demo_clip
 

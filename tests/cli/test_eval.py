@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import COUNT, HEIGHT, WIDTH
+from little_clip import COUNT, HEIGHT, WIDTH
 
 from agss_model.cli.evaluate import _largest_fall
 from agss_model.evaluation import boundary_f, region_similarity

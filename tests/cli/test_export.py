@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import COUNT
+from little_clip import COUNT
 from pycocotools.coco import COCO
 
 from agss_model.formats.registry import FORMATS

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COUNT, snapshot
 from kills import KILLS as TRIES
 from kills import Work
 from kills import command as agss
+from little_clip import COUNT, snapshot
 
 REPORT = os.environ.get("AGSS_KILLS_REPORT")
 MOST = 3  # kills of one run

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import snapshot
+from little_clip import snapshot
 
 from agss_model.benchmark import Scene
 from agss_model.masks import to_label_map, write_label_map

@@ -8,7 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from conftest import snapshot
+from little_clip import snapshot
 
 from agss_model.benchmark import Scene
 from agss_model.masks import to_label_map, write_label_map

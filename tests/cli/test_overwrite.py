@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import COUNT, snapshot
+from little_clip import COUNT, snapshot
 
 from agss_model.files import held
 from agss_model.masks import read_label_map, write_label_map

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 import typer
-from conftest import COUNT
 from hypothesis import given
 from hypothesis import strategies as st
+from little_clip import COUNT
 from rich.table import Table
 from typer.testing import CliRunner
 

@@ -6,7 +6,7 @@ import signal
 
 import numpy as np
 import pytest
-from conftest import COUNT, HEIGHT, WIDTH, snapshot
+from little_clip import COUNT, HEIGHT, WIDTH, snapshot
 
 from agss_model.masks import object_ids, read_label_map, write_label_map
 from agss_model.runs import recorder

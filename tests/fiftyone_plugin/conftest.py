@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-PLUGIN = Path(__file__).resolve().parents[2] / "fiftyone_plugin" / "plugin"
+from plugin_source import PLUGIN
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,11 @@ import fiftyone as fo
 import fiftyone.operators as foo
 import pytest
 import yaml
-from conftest import PLUGIN
 from fiftyone.operators.delegated import DelegatedOperationService
 from fiftyone.operators.executor import execute_or_delegate_operator
 from fiftyone.plugins.context import build_plugin_contexts
 from little_videos import drawn, plain, video_sample, write_video
+from plugin_source import PLUGIN
 
 from agss_model.errors import AgssError
 

@@ -18,10 +18,10 @@ import fiftyone.server.main
 import numpy as np
 import pytest
 from browser import open_page
-from conftest import PLUGIN
 from database import free_port
 from fiftyone.operators.store import ExecutionStore
 from PIL import Image
+from plugin_source import PLUGIN
 
 import agss_model
 from agss_model.masks import read_label_map, to_masks

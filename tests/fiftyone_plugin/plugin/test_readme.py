@@ -6,7 +6,7 @@ import re
 
 import fiftyone as fo
 import pytest
-from conftest import PLUGIN
+from plugin_source import PLUGIN
 
 README = (PLUGIN / "README.md").read_text(encoding="utf-8")
 
