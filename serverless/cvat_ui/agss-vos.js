@@ -749,12 +749,11 @@
       const pull = new Float64Array(2 * count2);
       for (const ahead of [0, 1]) {
         for (let row = 0; row < length; row += 1) {
-          const at = row * count2 + feet.nearest[row];
-          const vertex = (feet.nearest[row] + ahead) % count2;
-          const by = ahead ? feet.share[at] : 1 - feet.share[at];
+          const vertex = (feet.edge[row] + ahead) % count2;
+          const by = ahead ? feet.share[row] : 1 - feet.share[row];
           weight[vertex] += by;
-          pull[2 * vertex] += by * feet.x[at];
-          pull[2 * vertex + 1] += by * feet.y[at];
+          pull[2 * vertex] += by * feet.x[row];
+          pull[2 * vertex + 1] += by * feet.y[row];
         }
       }
       const moved = new Float64Array(2 * count2);
@@ -769,28 +768,36 @@
     }
     return polygon;
   }
-  function feetOf(polygon, outline) {
+  function feetOf(polygon, outline, all = null) {
     const [count2, length] = [polygon.length / 2, outline.length / 2];
-    const [away, share, x, y] = [0, 0, 0, 0].map(() => new Float64Array(count2 * length));
-    const nearest = new Int32Array(length);
-    for (let edge = 0; edge < count2; edge += 1) {
-      const next = (edge + 1) % count2;
-      const dx = polygon[2 * next] - polygon[2 * edge];
-      const dy = polygon[2 * next + 1] - polygon[2 * edge + 1];
+    const [share, x, y] = [0, 0, 0].map(() => new Float64Array(length));
+    const least = new Float64Array(length).fill(Infinity);
+    const edge = new Int32Array(length);
+    for (let one = 0; one < count2; one += 1) {
+      const next = (one + 1) % count2;
+      const [fromX, fromY] = [polygon[2 * one], polygon[2 * one + 1]];
+      const dx = polygon[2 * next] - fromX;
+      const dy = polygon[2 * next + 1] - fromY;
       let squared = dx * dx + dy * dy;
       if (!(squared > 0)) squared = 1;
       for (let row = 0; row < length; row += 1) {
-        const at = row * count2 + edge;
-        const wayX = outline[2 * row] - polygon[2 * edge];
-        const wayY = outline[2 * row + 1] - polygon[2 * edge + 1];
-        share[at] = clip((wayX * dx + wayY * dy) / squared);
-        x[at] = wayX - share[at] * dx;
-        y[at] = wayY - share[at] * dy;
-        away[at] = x[at] * x[at] + y[at] * y[at];
-        if (edge > 0 && away[at] < away[row * count2 + nearest[row]]) nearest[row] = edge;
+        const wayX = outline[2 * row] - fromX;
+        const wayY = outline[2 * row + 1] - fromY;
+        const part = clip((wayX * dx + wayY * dy) / squared);
+        const restX = wayX - part * dx;
+        const restY = wayY - part * dy;
+        const away = restX * restX + restY * restY;
+        if (all) all[one * length + row] = away;
+        if (away < least[row]) {
+          least[row] = away;
+          edge[row] = one;
+          share[row] = part;
+          x[row] = restX;
+          y[row] = restY;
+        }
       }
     }
-    return { away, share, x, y, nearest };
+    return { edge, share, x, y, least };
   }
   function nearestTo(polygon, vertex, outline) {
     let [place, least] = [0, Infinity];
@@ -807,8 +814,8 @@
   }
   function fits(polygon, outline, tolerance) {
     const [count2, length, most] = [polygon.length / 2, outline.length / 2, tolerance * tolerance];
-    const { away, nearest } = feetOf(polygon, outline);
-    if (nearest.some((edge, row) => away[row * count2 + edge] > most)) return false;
+    const away = new Float64Array(count2 * length);
+    if (feetOf(polygon, outline, away).least.some((least) => least > most)) return false;
     const vertices = Array.from({ length: count2 }, (_, vertex) => nearestTo(polygon, vertex, outline));
     if (vertices.some(({ least }) => least > most)) return false;
     const first = vertices.reduce((best, { least }, i) => least < vertices[best].least ? i : best, 0);
@@ -822,7 +829,7 @@
       let any = false;
       for (let place = 0; place <= length; place += 1) {
         const row = (start2 + place) % length;
-        going = away[row * count2 + edge] <= most && (going || reached2[place] === 1);
+        going = away[edge * length + row] <= most && (going || reached2[place] === 1);
         if (going && squaredTo(polygon, (edge + 1) % count2, outline, row) <= most) {
           onward[place] = 1;
           any = true;

@@ -17,12 +17,11 @@ export function settled(start, outline, rounds) {
         const pull = new Float64Array(2 * count);
         for (const ahead of [0, 1]) {
             for (let row = 0; row < length; row += 1) {
-                const at = row * count + feet.nearest[row];
-                const vertex = (feet.nearest[row] + ahead) % count;
-                const by = ahead ? feet.share[at] : 1 - feet.share[at];
+                const vertex = (feet.edge[row] + ahead) % count;
+                const by = ahead ? feet.share[row] : 1 - feet.share[row];
                 weight[vertex] += by;
-                pull[2 * vertex] += by * feet.x[at];
-                pull[2 * vertex + 1] += by * feet.y[at];
+                pull[2 * vertex] += by * feet.x[row];
+                pull[2 * vertex + 1] += by * feet.y[row];
             }
         }
         const moved = new Float64Array(2 * count);
@@ -38,29 +37,40 @@ export function settled(start, outline, rounds) {
     return polygon;
 }
 
-/** Of every point of the outline (rows) to every edge: squared distance, share along the edge, and the way. */
-function feetOf(polygon, outline) {
+/**
+ * Of every point of the outline: the nearest edge, the share along it, the way and the squared distance; and in `all`,
+ * where it is given, the squared distance to every edge, an edge after the other.
+ */
+function feetOf(polygon, outline, all = null) {
     const [count, length] = [polygon.length / 2, outline.length / 2];
-    const [away, share, x, y] = [0, 0, 0, 0].map(() => new Float64Array(count * length));
-    const nearest = new Int32Array(length);
-    for (let edge = 0; edge < count; edge += 1) {
-        const next = (edge + 1) % count;
-        const dx = polygon[2 * next] - polygon[2 * edge];
-        const dy = polygon[2 * next + 1] - polygon[2 * edge + 1];
+    const [share, x, y] = [0, 0, 0].map(() => new Float64Array(length));
+    const least = new Float64Array(length).fill(Infinity);
+    const edge = new Int32Array(length);
+    for (let one = 0; one < count; one += 1) {
+        const next = (one + 1) % count;
+        const [fromX, fromY] = [polygon[2 * one], polygon[2 * one + 1]];
+        const dx = polygon[2 * next] - fromX;
+        const dy = polygon[2 * next + 1] - fromY;
         let squared = dx * dx + dy * dy;
         if (!(squared > 0)) squared = 1;
         for (let row = 0; row < length; row += 1) {
-            const at = row * count + edge;
-            const wayX = outline[2 * row] - polygon[2 * edge];
-            const wayY = outline[2 * row + 1] - polygon[2 * edge + 1];
-            share[at] = clip((wayX * dx + wayY * dy) / squared);
-            x[at] = wayX - share[at] * dx;
-            y[at] = wayY - share[at] * dy;
-            away[at] = x[at] * x[at] + y[at] * y[at];
-            if (edge > 0 && away[at] < away[row * count + nearest[row]]) nearest[row] = edge;
+            const wayX = outline[2 * row] - fromX;
+            const wayY = outline[2 * row + 1] - fromY;
+            const part = clip((wayX * dx + wayY * dy) / squared);
+            const restX = wayX - part * dx;
+            const restY = wayY - part * dy;
+            const away = restX * restX + restY * restY;
+            if (all) all[one * length + row] = away;
+            if (away < least[row]) {
+                least[row] = away;
+                edge[row] = one;
+                share[row] = part;
+                x[row] = restX;
+                y[row] = restY;
+            }
         }
     }
-    return { away, share, x, y, nearest };
+    return { edge, share, x, y, least };
 }
 
 function nearestTo(polygon, vertex, outline) {
@@ -81,8 +91,8 @@ function squaredTo(polygon, vertex, outline, row) {
 /** Whether polygon and outline are nowhere further apart than a tolerance; see `fits` in outlines.py for why. */
 export function fits(polygon, outline, tolerance) {
     const [count, length, most] = [polygon.length / 2, outline.length / 2, tolerance * tolerance];
-    const { away, nearest } = feetOf(polygon, outline);
-    if (nearest.some((edge, row) => away[row * count + edge] > most)) return false;
+    const away = new Float64Array(count * length);
+    if (feetOf(polygon, outline, away).least.some((least) => least > most)) return false;
     const vertices = Array.from({ length: count }, (_, vertex) => nearestTo(polygon, vertex, outline));
     if (vertices.some(({ least }) => least > most)) return false;
     const first = vertices.reduce((best, { least }, i) => (least < vertices[best].least ? i : best), 0);
@@ -96,7 +106,7 @@ export function fits(polygon, outline, tolerance) {
         let any = false;
         for (let place = 0; place <= length; place += 1) {
             const row = (start + place) % length;
-            going = away[row * count + edge] <= most && (going || reached[place] === 1);
+            going = away[edge * length + row] <= most && (going || reached[place] === 1);
             if (going && squaredTo(polygon, (edge + 1) % count, outline, row) <= most) {
                 onward[place] = 1;
                 any = true;
