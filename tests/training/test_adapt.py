@@ -152,7 +152,7 @@ def test_half_of_the_change_is_used_where_all_of_it_is_not_clearly_better(start,
 @pytest.mark.parametrize(
     ("trips", "sure", "share"),
     [
-        ((0.6, 0.5, 0.7), False, 1.0),
+        ((0.6, 0.5, 0.77), False, 1.0),
         ((0.6, 0.5, 0.69), False, 0.5),
         ((0.6, 0.5, 0.59), False, 0.0),
         ((0.6, 0.6, 0.69), False, 0.5),
@@ -278,7 +278,7 @@ def test_steps_fit_into_the_minutes(start, tmp_path, monkeypatch):
     monkeypatch.setattr(adapting.time, "monotonic", lambda: 0.0)
     report, clip = Silent(), Clip()
     adapt(start, clip, {0: clip.truth(0)}, tmp_path, report, AdaptConfig(minutes=2.4, size=64))
-    assert "12 steps" in report.notes[0]  # (144 s - 24 looks at 4 s) / 4 s
+    assert "28 steps" in report.notes[0]  # (144 s - 2 looks at 4 clips of 4 s) / 4 s
 
 
 def test_what_cannot_be_learned_from_is_said(start, tmp_path):

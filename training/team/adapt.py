@@ -50,7 +50,9 @@ STEPS = 80
 FEWEST = 10
 """Steps below which nothing is learned, whatever the time."""
 EXAMS = 6
-"""Times that what is held out is looked at."""
+"""Times that a human frame that is held out is looked at: it says how many steps are good."""
+GLANCES = 2
+"""The same of synthetic clips: they only say whether anything was learned, and get better for longer than the clip."""
 RATE = 3e-4
 BLOCKS = 5
 """Of the encoder that stay as they are; what a picture's edges look like need not be learned from one clip."""
@@ -194,17 +196,19 @@ def _learn(clip: _Adaptation, config: AdaptConfig, stop: Interruption) -> _Found
     own = trial.clips(side, others)
     exam, words = (own, "other clips made of the same masks") if spared is None else spared[1:]
     clips = trial.clips(side, others, clip.guesses(trial))
-    passes = 1 if spared is None else 2
+    passes, looks = (1, GLANCES) if spared is None else (2, EXAMS)
     left = config.minutes / passes - (time.monotonic() - began) / 60
-    steps = config.steps or _affordable(run, clips, clip.work, left)
+    steps = config.steps or _affordable(run, clips, clip.work, left, looks)
     run = dataclasses.replace(run, stages=(dataclasses.replace(run.stages[0], steps=steps),))
     clip.report.note(f"learning from the clip's own masks, at most {passes} x {steps} steps; Ctrl-C uses what there is")
-    trainer = _run(Trainer(run, clips), exam, clip.work / "trial", clip.report, stop)
+    trainer = _run(Trainer(run, clips), exam, clip.work / "trial", clip.report, stop, looks)
     before = _first_score(clip.work / "trial")
     best = _Found(clip.work / "trial" / "best.safetensors", trainer.best_step, before, trainer.best, words)
     if trainer.best_step == 0:
         return dataclasses.replace(best, file=None)
-    if spared is None or stop.asked:
+    if spared is None:
+        return dataclasses.replace(best, file=clip.work / "trial" / "latest.safetensors", steps=trainer.step)
+    if stop.asked:
         return best
     last = dataclasses.replace(run, stages=(dataclasses.replace(run.stages[0], steps=trainer.best_step),))
     every = lessons.clips(side, others, clip.guesses(lessons))
@@ -235,26 +239,28 @@ def _settings(start: Path, lessons: Lessons, side: int, config: AdaptConfig) -> 
     )
 
 
-def _affordable(run: RunConfig, clips: ClipSource, work: Path, minutes: float) -> int:
+def _affordable(run: RunConfig, clips: ClipSource, work: Path, minutes: float, looks: int) -> int:
     """Steps that fit in so many minutes on this machine, timed once for a work folder."""
     plan = work / "plan.json"
     if plan.is_file():
         return int(read_json(plan)["steps"])
     seconds = seconds_per_step(Trainer(run, clips))
-    exams = EXAMS * run.validation.steps * seconds  # forward only, but of more frames
+    exams = looks * run.validation.steps * seconds  # forward only, but of more frames
     steps = max(FEWEST, min(run.total_steps, int((60 * minutes - exams) / seconds)))
     work.mkdir(parents=True, exist_ok=True)
     write_json(plan, {"steps": steps, "seconds_per_step": seconds})
     return steps
 
 
-def _run(trainer: Trainer, exam: ClipSource | None, out: Path, report: Report, stop: Interruption) -> Trainer:
+def _run(
+    trainer: Trainer, exam: ClipSource | None, out: Path, report: Report, stop: Interruption, looks: int = EXAMS
+) -> Trainer:
     """Train to the end, or until someone asks to stop; the best weights by the exam are in `best.safetensors`."""
     out.mkdir(parents=True, exist_ok=True)
     checkpoints.resume(trainer, out)
     total = trainer.run.total_steps
     clips = [] if exam is None else clips_of(exam, trainer.run.validation, str(trainer.accelerator.device))
-    every, save = max(1, -(-total // EXAMS)), Every(SAVE_SECONDS)
+    every, save = max(1, -(-total // looks)), Every(SAVE_SECONDS)
     if clips and trainer.step == 0:
         score = mean_iou(trainer.averaged(), clips)
         write_json(out / FIRST, {"iou": score})

@@ -24,7 +24,7 @@ from training.team.adapted import HALF
 
 Trips = tuple[float, float, float]
 """IoU with the first weights, with half of the change, and with all of it."""
-CLEARLY = 0.75
+CLEARLY = 0.6
 """Share of the error that may be left for all of the change to be used, where only synthetic clips speak for it. Half
 of it is used where either comes back no worse: in all of nine clips it was better than nothing."""
 FRAMES = 24
