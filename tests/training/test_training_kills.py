@@ -78,7 +78,7 @@ def learn(start, folder):
         return 1 - 1 / (2 + sum(float((weights[name] - first[name]).abs().sum()) for name in first))
 
     adapting.mean_iou = moved
-    adapting._trips = lambda *arguments: (0.5, 0.9)
+    adapting._trips = lambda *arguments: (0.5, 0.7, 0.9)
     adapting.SAVE_SECONDS = 0
     clip = Clip()
     adapted = adapting.adapt(start, clip, {0: clip.truth(0), 5: clip.truth(5)}, folder, Silent(), CONFIG)
