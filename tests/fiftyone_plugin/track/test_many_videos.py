@@ -22,10 +22,10 @@ CHILD = """
 import sys, torch
 import fiftyone as fo
 from agss_model.weights.registry import load_model
-from fiftyone_plugin.track.tracking import Settings, TrackingRun
+from fiftyone_plugin.track.tracking import TrackingRun, TrackSettings
 torch.set_num_threads(1)
 network = load_model("lite", max_side=128, small_object=0)
-run = TrackingRun(fo.load_dataset(sys.argv[1]), Settings("gt", "tracks"), network)
+run = TrackingRun(fo.load_dataset(sys.argv[1]), TrackSettings("gt", "tracks"), network)
 for progress in run:
     print(progress.label, flush=True)
 print(run.summary, flush=True)
