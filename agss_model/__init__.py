@@ -10,8 +10,8 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agss_model.results import FrameResult
-    from agss_model.tracker import Tracker
+    from agss_model.tracking.results import FrameResult
+    from agss_model.tracking.tracker import Tracker
     from agss_model.video import open_source
     from agss_model.weights.registry import load_model
 

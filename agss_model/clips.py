@@ -14,8 +14,8 @@ from agss_model.fusing import ObjectKeyframes, PackedResult, fuse, without
 from agss_model.masks.labels import LabelMap, object_ids, to_masks
 from agss_model.network.base import AGSSVOS
 from agss_model.ranges import NONE, Block, Direction, Ids, Presence, blocks
-from agss_model.results import FrameResult
-from agss_model.tracker import Tracker
+from agss_model.tracking.results import FrameResult
+from agss_model.tracking.tracker import Tracker
 from agss_model.video.source import FrameSource, prefetch
 
 __all__ = [

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from agss_model.masks.labels import LabelMap
 from agss_model.masks.packed import PackedMap
-from agss_model.quality import DISAGREE
-from agss_model.results import FrameResult, id_type
+from agss_model.tracking.quality import DISAGREE
+from agss_model.tracking.results import FrameResult, id_type
 
 SHARPNESS = 6
 """Power of the score in the weight of a side, against nearness as it is: a score of 0.8 outweighs one of 0.6 five

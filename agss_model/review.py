@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from agss_model.quality import DISAGREE, EVENTS
 from agss_model.runs.scores import Row
+from agss_model.tracking.quality import DISAGREE, EVENTS
 
 LOW = 0.65
 """Scores below this are worth a look; of the good masks of training clips that were held out, one in twenty has one."""

@@ -18,7 +18,7 @@ from agss_model import load_model, open_source
 from agss_model.evaluation import open_dataset
 from agss_model.masks.labels import BoolMask
 from agss_model.masks.points import Point
-from agss_model.runs.hints import found_by
+from agss_model.runs.given.hints import found_by
 
 ON, BESIDE = 3, 2
 NEAR = 0.5

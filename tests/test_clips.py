@@ -12,8 +12,8 @@ from agss_model.clips import Block, blocks, fuse, propagate
 from agss_model.errors import MaskError, MediaError
 from agss_model.fusing import SHARPNESS
 from agss_model.masks import to_label_map
-from agss_model.results import FrameResult
-from agss_model.tracker import Tracker
+from agss_model.tracking.results import FrameResult
+from agss_model.tracking.tracker import Tracker
 
 
 class Source:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from agss_model.cvat.keyframes import LEAST, MOST, TOLERANCE
+from agss_model.cvat.polygons.keyframes import LEAST, MOST, TOLERANCE
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {  # what each may import beside itself
@@ -104,13 +107,22 @@ def defined(path: Path) -> set[str]:
     return names
 
 
+def with_programs(tree: ast.Module) -> Iterator[ast.AST]:
+    """All nodes, those of programs in strings included, as tests start them in other processes."""
+    for node in ast.walk(tree):
+        yield node
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and "import " in node.value:
+            with suppress(SyntaxError, ValueError):
+                yield from ast.walk(ast.parse(textwrap.dedent(node.value)))
+
+
 def test_what_one_module_takes_from_another_is_there():
-    """Also what only a test or a function imports, so that a rename is not found out half an hour later."""
+    """Also what a function, a test or a program in a string imports: a rename is not found out half an hour later."""
     known = {name: path for package in PACKAGES for name, path in modules(package).items()}
     lazy = set(re.findall(r"\w+", re.search(r"__all__ = \[(.*?)\]", known["agss_model"].read_text())[1]))
     lacking = set()
     for path in [*known.values(), *sorted((ROOT / "tests").rglob("*.py"))]:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in with_programs(ast.parse(path.read_text())):
             if not (isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in PACKAGES):
                 continue
             names = {alias.name for alias in node.names if f"{node.module}.{alias.name}" not in known}

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from score_rows import lists_of_rows
 
-from agss_model.quality import BACK, CROSSING, CUT
 from agss_model.review import GAP, LASTING, LOW, look_first, worth_of
 from agss_model.runs.scores import Row
+from agss_model.tracking.quality import BACK, CROSSING, CUT
 
 ROWS = lists_of_rows("lost", "uncertain", BACK, CUT, CROSSING, most=40)
 anyhow = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from agss_model.allocator import keep_freed_memory
-from agss_model.environment import commit, machine, versions
 from agss_model.errors import AgssError, OutputError
 from agss_model.files import opened, write_json
-from agss_model.interruption import Interruption
+from agss_model.system.allocator import keep_freed_memory
+from agss_model.system.environment import commit, machine, versions
+from agss_model.system.interruption import Interruption
 from training.loop import checkpoints
 from training.loop.contact_sheet import draw
 from training.loop.monitor import Every, Monitor

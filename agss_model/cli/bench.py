@@ -11,19 +11,28 @@ import torch
 import typer
 from rich.table import Table
 
-from agss_model.benchmark import MODULES, ObjectSize, Scene, Subject, TimeKind, Timing, measure_together, peak_mib
 from agss_model.cli import options
 from agss_model.cli.console import note, say, stdout
 from agss_model.cli.evaluate import Stopwatch, score_sequences
 from agss_model.config import PRESETS, preset
 from agss_model.engines import use_engine
 from agss_model.engines.loading import Engine, load_engine, pick_device, set_threads
-from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError
 from agss_model.evaluation import Sequence, mean_score, open_dataset
+from agss_model.evaluation.benchmark import (
+    MODULES,
+    ObjectSize,
+    Scene,
+    Subject,
+    TimeKind,
+    Timing,
+    measure_together,
+    peak_mib,
+)
 from agss_model.files import check_writable, write_json
 from agss_model.network import build_network
-from agss_model.tracker import MAX_OBJECTS
+from agss_model.system.environment import commit, machine, versions
+from agss_model.tracking.tracker import MAX_OBJECTS
 from agss_model.weights.registry import check_device, shipped_models
 
 

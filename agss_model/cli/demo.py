@@ -16,7 +16,7 @@ from agss_model.engines.loading import load_engine
 from agss_model.errors import OutputError
 from agss_model.evaluation import boundary_f, region_similarity
 from agss_model.masks import object_ids, read_label_map
-from agss_model.runs.keyframes import read_keyframes
+from agss_model.runs.given.keyframes import read_keyframes
 from agss_model.runs.run import Run, make_run
 from agss_model.video import open_source
 

@@ -18,7 +18,6 @@ from agss_model.cli import options
 from agss_model.cli.console import ConsoleReport, FrameProgress, say, stdout
 from agss_model.clips import follow
 from agss_model.engines.loading import Engine, load_engine
-from agss_model.environment import commit, machine, versions
 from agss_model.errors import OutputError
 from agss_model.evaluation import (
     Layout,
@@ -35,8 +34,9 @@ from agss_model.evaluation.corrections import STRATEGIES, Strategy, curve
 from agss_model.evaluation.trust import JudgedMasks, judged, together
 from agss_model.files import check_writable, scratch, write_json
 from agss_model.masks.labels import LabelMap
-from agss_model.results import FrameResult
 from agss_model.runs.scores import Row, rows_of
+from agss_model.system.environment import commit, machine, versions
+from agss_model.tracking.results import FrameResult
 from agss_model.video.images import ImageFrames
 
 

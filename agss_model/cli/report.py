@@ -13,7 +13,7 @@ from rich.table import Table
 from agss_model.cli.console import stdout
 from agss_model.ranges import spans
 from agss_model.review import DoubtfulStretch, look_first
-from agss_model.runs.keyframes import SUFFIXES
+from agss_model.runs.given.keyframes import SUFFIXES
 from agss_model.runs.run import Run, RunOutcome
 from agss_model.runs.scores import Row
 

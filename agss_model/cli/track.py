@@ -14,8 +14,8 @@ from agss_model.cli.report import print_json, print_report
 from agss_model.clips import Direction
 from agss_model.engines.loading import default_weights, load_engine, set_threads
 from agss_model.errors import ConfigError, MediaError, OutputError
-from agss_model.runs.hints import hinted
-from agss_model.runs.keyframes import read_keyframes
+from agss_model.runs.given.hints import hinted
+from agss_model.runs.given.keyframes import read_keyframes
 from agss_model.runs.run import MaskNaming, Run, RunOutcome, make_run
 from agss_model.runs.showing import Overlay
 from agss_model.runs.traces import Traces

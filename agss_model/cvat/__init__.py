@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from agss_model.cvat.api import from_cvat_api
 from agss_model.cvat.authorship import Names
-from agss_model.cvat.meta import Task
+from agss_model.cvat.exports.meta import Task
+from agss_model.cvat.exports.writer import CvatXmlWriter
+from agss_model.cvat.exports.xml import read_cvat_xml
 from agss_model.cvat.records import (
     AnnotatedObject,
     Appearance,
@@ -13,8 +14,7 @@ from agss_model.cvat.records import (
     Problem,
     VideoAnnotations,
 )
-from agss_model.cvat.writer import CvatXmlWriter
-from agss_model.cvat.xml import read_cvat_xml
+from agss_model.cvat.server.api import from_cvat_api
 
 __all__ = [
     "AnnotatedObject",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks.cvat_shapes import shape_to_mask
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
-from agss_model.results import id_type
+from agss_model.tracking.results import id_type
 
 ShapeKind = Literal["mask", "polygon"]
 SHAPE_KINDS: tuple[ShapeKind, ...] = get_args(ShapeKind)

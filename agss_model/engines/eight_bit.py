@@ -10,8 +10,8 @@ import torch
 from agss_model.demo_clip import VIDEO
 from agss_model.engines.graphs import Array, import_onnxruntime
 from agss_model.files import scratch
-from agss_model.frames import Geometry, to_image
 from agss_model.network.lite.model import LiteAGSSVOS
+from agss_model.tracking.frames import Geometry, to_image
 from agss_model.video import open_source
 
 _EVERY = 10  # frames of the shipped clip: seven of them

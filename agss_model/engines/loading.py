@@ -8,12 +8,12 @@ from pathlib import Path
 import cv2
 import torch
 
-from agss_model.allocator import keep_freed_memory
 from agss_model.engines import use_engine
 from agss_model.errors import ConfigError, WeightsError
 from agss_model.flow import FLOW_NAMES, FlowEstimator, build_flow
 from agss_model.network.base import AGSSVOS
-from agss_model.tracker import Tracker
+from agss_model.system.allocator import keep_freed_memory
+from agss_model.tracking.tracker import Tracker
 from agss_model.weights.files import read_weights
 from agss_model.weights.fingerprint import fingerprint
 from agss_model.weights.registry import load_model, shipped_models

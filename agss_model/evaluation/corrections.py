@@ -17,12 +17,12 @@ import numpy.typing as npt
 from agss_model.evaluation.layouts import Sequence
 from agss_model.evaluation.measures import region_similarity
 from agss_model.masks.labels import BoolMask, LabelMap, to_masks
-from agss_model.results import FrameResult
 from agss_model.review import look_first, worth_of
 from agss_model.runs.scores import Row, rows_of
+from agss_model.tracking.results import FrameResult
 
 if TYPE_CHECKING:
-    from agss_model.tracker import Tracker
+    from agss_model.tracking.tracker import Tracker
 
 Strategy = Literal["list", "worst", "evenly"]
 STRATEGIES: tuple[Strategy, ...] = ("list", "worst", "evenly")

@@ -16,7 +16,7 @@ from agss_model.errors import MediaError
 from agss_model.files import explained
 from agss_model.masks.files import by_number
 from agss_model.masks.labels import BoolMask, LabelMap
-from agss_model.results import id_type
+from agss_model.tracking.results import id_type
 from agss_model.video import ImageFrames, VideoFile, prefetch
 from agss_model.video.images import encode_picture, shown_as_stored
 from agss_model.video.source import FrameSource, Image

@@ -16,7 +16,7 @@ from agss_model.files import refuse_pipe
 from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask, LabelMap, validate_object_id
 from agss_model.masks.packed import PackedMaps
-from agss_model.results import id_type
+from agss_model.tracking.results import id_type
 from agss_model.video.source import FrameSource
 from agss_model.words import plural
 

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from agss_model.config import AgssConfig
-from agss_model.timing import Clock
+from agss_model.system.timing import Clock
 
 if TYPE_CHECKING:
-    from agss_model.quality import ScoreHead
+    from agss_model.tracking.quality import ScoreHead
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)

@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Protocol
 
 from agss_model.errors import OutputError
-from agss_model.interruption import Interruption
 from agss_model.masks.files import encode_label_map
-from agss_model.results import FrameResult
 from agss_model.runs.scores import append_log, rows_of
 from agss_model.runs.states import States
-from agss_model.tracker import Tracker
+from agss_model.system.interruption import Interruption
+from agss_model.tracking.results import FrameResult
+from agss_model.tracking.tracker import Tracker
 
 SAVE_EVERY = 50  # frames between two states of the tracker on the disk
 

@@ -12,18 +12,18 @@ from typing import Any, Literal
 
 from agss_model.clips import Direction, follow, presence_of, propagate
 from agss_model.engines.loading import Engine
-from agss_model.environment import versions
 from agss_model.errors import ConfigError
-from agss_model.interruption import Interruption
 from agss_model.masks.files import by_number
 from agss_model.ranges import Route, make_route, spans
-from agss_model.results import FrameResult
 from agss_model.runs.folder import RunFolder, Standing
-from agss_model.runs.keyframes import Keyframes
+from agss_model.runs.given.keyframes import Keyframes
 from agss_model.runs.recorder import Recorder, Way
 from agss_model.runs.reporting import Report
 from agss_model.runs.scores import Row, read_rows
 from agss_model.runs.showing import Overlay, lacking, show
+from agss_model.system.environment import versions
+from agss_model.system.interruption import Interruption
+from agss_model.tracking.results import FrameResult
 from agss_model.video.images import ImageFrames
 from agss_model.video.source import FrameSource, IndexedFrames
 from agss_model.words import printable

@@ -12,7 +12,7 @@ import numpy as np
 
 from agss_model.errors import OutputError
 from agss_model.files import write_bytes
-from agss_model.results import FrameResult
+from agss_model.tracking.results import FrameResult
 
 _COMPLETE = ",-\n"  # after the number of a frame, behind its rows in a log
 HEADER = ("frame", "object", "score", "lost", "reasons", "human", "area")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from agss_model.masks.files import read_label_map
-from agss_model.overlay import draw_overlay
+from agss_model.masks.overlay import draw_overlay
 from agss_model.runs.folder import RunFolder
 from agss_model.runs.reporting import Report
 from agss_model.runs.scores import Row

@@ -12,7 +12,7 @@ from agss_model.engines.loading import Engine
 from agss_model.errors import WeightsError
 from agss_model.files import explained, write_bytes
 from agss_model.runs.marks import Marks
-from agss_model.tracker import Tracker
+from agss_model.tracking.tracker import Tracker
 
 MOST = 16
 """States kept along one way; of seven objects at 960 pixels one takes about 3 MB."""

@@ -7,7 +7,7 @@ import hashlib
 import torch
 from torch import nn
 
-from agss_model.quality import ScoreHead
+from agss_model.tracking.quality import ScoreHead
 
 
 def fingerprint(*modules: nn.Module) -> str:

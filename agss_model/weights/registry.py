@@ -14,7 +14,7 @@ from agss_model.errors import ConfigError, WeightsError
 from agss_model.files import sha256_of
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS
-from agss_model.quality import HEAD, ScoreHead
+from agss_model.tracking.quality import HEAD, ScoreHead
 from agss_model.weights.bundles import RECORD, WEIGHTS, find_bundle, published_names, read_bundle
 from agss_model.weights.files import check_fit, load_into, read_weights
 

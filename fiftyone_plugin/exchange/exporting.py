@@ -22,7 +22,7 @@ from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.identity import ObjectName, ObjectNames, numbered
 from fiftyone_plugin.data.labels import Label, decode_label
 from fiftyone_plugin.data.progress import Progress, Summary
-from fiftyone_plugin.data.reading import labels_in, read_values
+from fiftyone_plugin.data.values import labels_in, read_values
 from fiftyone_plugin.exchange.naming import folder_name
 
 LAYOUTS = tuple(FORMATS)

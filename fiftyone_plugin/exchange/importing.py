@@ -29,7 +29,7 @@ from fiftyone_plugin.data.fields import Field, FieldError, declare, field_of, ou
 from fiftyone_plugin.data.identity import UNNAMED, ObjectName
 from fiftyone_plugin.data.labels import encode_mask, fingerprint
 from fiftyone_plugin.data.progress import Progress, Summary
-from fiftyone_plugin.data.storing import store
+from fiftyone_plugin.data.values import store
 from fiftyone_plugin.exchange.matching import Matching, frame_in, xml_files
 
 FORMATS = (*get_args(Layout), "cvat")

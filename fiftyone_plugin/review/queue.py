@@ -13,7 +13,7 @@ import fiftyone as fo
 from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import AgssError
-from agss_model.quality import ANOTHER, DISAGREE, EVENTS, JUMP, LOST
+from agss_model.tracking.quality import ANOTHER, DISAGREE, EVENTS, JUMP, LOST
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.columns import read_columns
 from fiftyone_plugin.data.database import guarded

@@ -25,7 +25,7 @@ from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.identity import ObjectName, ObjectNames
 from fiftyone_plugin.data.labels import Label, decode_label
-from fiftyone_plugin.data.reading import Container, labels_in, read_values
+from fiftyone_plugin.data.values import Container, labels_in, read_values
 
 Protocol = Literal["davis", "all"]
 """`davis` is the official semi-supervised one: an object counts after its first frame, and not in the clip's last.

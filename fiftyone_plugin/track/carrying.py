@@ -17,9 +17,8 @@ from fiftyone_plugin.data.database import FRAMES_AT_ONCE, guarded
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.labels import fingerprint
 from fiftyone_plugin.data.progress import Progress, Summary
-from fiftyone_plugin.data.reading import labels_in, read_values
 from fiftyone_plugin.data.saying import LabelContent
-from fiftyone_plugin.data.storing import store
+from fiftyone_plugin.data.values import labels_in, read_values, store
 
 
 @dataclass

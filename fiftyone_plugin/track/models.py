@@ -33,8 +33,8 @@ def load_network(name: str = DEFAULT, device: str = "auto") -> AGSSVOS:
 
 @lru_cache(maxsize=2)
 def _load(name: str, device: str, changed: int) -> AGSSVOS:
-    from agss_model.allocator import keep_freed_memory
     from agss_model.engines import use_engine
+    from agss_model.system.allocator import keep_freed_memory
     from agss_model.weights.registry import load_model
 
     if device == "cpu":

@@ -17,15 +17,15 @@ from fiftyone.core.collections import SampleCollection
 from agss_model.errors import MaskError
 from agss_model.masks.boxes import object_in_box
 from agss_model.masks.labels import BoolMask, LabelMap
-from agss_model.results import id_type
+from agss_model.tracking.results import id_type
 from agss_model.video import FrameSource
 from agss_model.words import plural
 from fiftyone_plugin.data.authorship import NOBODY, Authors
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.labels import decode_label, has_region
-from fiftyone_plugin.data.reading import Container, labels_in, read_values
 from fiftyone_plugin.data.saying import LabelContent
+from fiftyone_plugin.data.values import Container, labels_in, read_values
 from fiftyone_plugin.track.objects import ClipObject, HumanLabel, Identities
 
 

@@ -17,12 +17,12 @@ import numpy as np
 
 from agss_model.errors import OutputError, WeightsError
 from agss_model.masks.labels import LabelMap, to_masks
-from agss_model.results import FrameResult
+from agss_model.tracking.results import FrameResult
 from agss_model.video import FrameSource, prefetch
 
 if TYPE_CHECKING:
     from agss_model.network.base import AGSSVOS
-    from agss_model.tracker import Tracker
+    from agss_model.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 SAVE_EVERY = 15.0  # seconds
@@ -84,7 +84,7 @@ class Resumable:
             path.unlink(missing_ok=True)
 
     def _restored(self, path: Path, numbers: range) -> tuple[Tracker, range]:
-        from agss_model.tracker import Tracker
+        from agss_model.tracking.tracker import Tracker
 
         if numbers.step > 0 and path.is_file():
             try:

@@ -25,15 +25,14 @@ from fiftyone import ViewField as F
 from fiftyone.core.collections import SampleCollection
 
 from agss_model.errors import AgssError
-from agss_model.quality import JUMP
-from agss_model.results import FrameResult
+from agss_model.tracking.quality import JUMP
+from agss_model.tracking.results import FrameResult
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.database import FRAMES_AT_ONCE, guarded
 from fiftyone_plugin.data.fields import Field
 from fiftyone_plugin.data.labels import INWARD, encode_mask, fingerprint
-from fiftyone_plugin.data.reading import labels_in
 from fiftyone_plugin.data.saying import LabelContent
-from fiftyone_plugin.data.storing import store
+from fiftyone_plugin.data.values import labels_in, store
 from fiftyone_plugin.track.objects import ClipObject
 from fiftyone_plugin.track.prompts import HumanMask, Prompts
 

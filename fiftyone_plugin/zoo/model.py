@@ -20,7 +20,7 @@ from agss_model.errors import ConfigError, MaskError
 from fiftyone_plugin.data.authorship import NOBODY, Authors
 from fiftyone_plugin.data.clips import Clip
 from fiftyone_plugin.data.fields import FieldError, field_of, input_field, output_field
-from fiftyone_plugin.data.reading import labels_in
+from fiftyone_plugin.data.values import labels_in
 from fiftyone_plugin.track.models import DEFAULT, load_network
 from fiftyone_plugin.track.prompts import read_prompts
 from fiftyone_plugin.track.writing import to_detections

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from agss_model.flow import FlowEstimator
 from agss_model.flow.motion import moved
-from agss_model.frames import Geometry, to_image
-from agss_model.memory import Entry
 from agss_model.network.base import AGSSVOS, Features
-from agss_model.tracker_state import Seen, Snapshot
+from agss_model.tracking.frames import Geometry, to_image
+from agss_model.tracking.memory import Entry
+from agss_model.tracking.state import Seen, Snapshot
 from serverless.function.cache import FeatureCache, memorable
 from serverless.function.contract import TooLargeError, UnusableError
 from serverless.function.pictures import Picture

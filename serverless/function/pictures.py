@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.frames import resized
 from agss_model.pictures import HugePictureError, read_header
+from agss_model.tracking.frames import resized
 from agss_model.video.images import decode_image
 from serverless.function.contract import MAX_PIXELS, MAX_SIDE, TooLargeError, UnusableError
 

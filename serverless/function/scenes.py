@@ -15,12 +15,12 @@ from torch import Tensor
 
 from agss_model.errors import MediaError
 from agss_model.flow import FlowEstimator, build_flow
-from agss_model.frames import Geometry, to_carried, to_slots, typical_side
 from agss_model.masks import mask_to_shape
 from agss_model.masks.labels import BoolMask
 from agss_model.network.base import AGSSVOS
-from agss_model.tracker import Tracker
-from agss_model.tracker_state import Snapshot
+from agss_model.tracking.frames import Geometry, to_carried, to_slots, typical_side
+from agss_model.tracking.state import Snapshot
+from agss_model.tracking.tracker import Tracker
 from serverless.function.assembly import Assembler, adapted, cache_name, common_geometry
 from serverless.function.cache import FeatureCache, memorable
 from serverless.function.contract import RequestError, ShapeMessage

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from agss_model.allocator import give_back_memory, keep_freed_memory
 from agss_model.engines import use_engine
 from agss_model.errors import AgssError, MediaError
 from agss_model.masks import mask_to_shape
+from agss_model.system.allocator import give_back_memory, keep_freed_memory
 from agss_model.weights.registry import load_model
 from serverless.function.cache import FeatureCache, fingerprint
 from serverless.function.contract import RequestError, ShapeMessage, TooLargeError, parse_request, reply

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, connect, read_token
+from agss_model.cvat.server.client import PASSWORD_VARIABLE, TOKEN_VARIABLE, Server, connect, read_token
 from agss_model.errors import ConfigError
 
 Host = Annotated[str, typer.Option("--host", help="Address of the CVAT server.", show_default=False)]

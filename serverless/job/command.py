@@ -16,13 +16,13 @@ from agss_model.adaptation import adapted_weights
 from agss_model.cli import options
 from agss_model.cli.console import ConsoleReport, note, stderr, stdout
 from agss_model.clips import Direction
-from agss_model.cvat.keyframes import LEAST, MOST, TOLERANCE
-from agss_model.cvat.server import Server
+from agss_model.cvat.polygons.keyframes import LEAST, MOST, TOLERANCE
+from agss_model.cvat.server.client import Server
 from agss_model.engines.loading import Engine, default_weights, load_engine, set_threads
-from agss_model.environment import versions
 from agss_model.errors import ConfigError
 from agss_model.masks.cvat_shapes import codec_of
 from agss_model.review import look_first
+from agss_model.system.environment import versions
 from agss_model.words import plural
 from serverless.job import access
 from serverless.job.drawn import Boxes

@@ -11,8 +11,8 @@ from agss_model.cli import options
 from agss_model.cli.console import stdout
 from agss_model.cli.export import LABEL, OUT, SHAPES, TO, Format, chosen_labels, written
 from agss_model.cvat import Include
-from agss_model.cvat.remote import read_job
-from agss_model.cvat.server import expected
+from agss_model.cvat.server.client import expected
+from agss_model.cvat.server.remote import read_job
 from agss_model.errors import ConfigError
 from agss_model.formats.annotated import of_annotations
 from agss_model.formats.registry import export as write

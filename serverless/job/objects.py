@@ -12,7 +12,7 @@ from agss_model.cvat.authorship import Names, was_ours, was_ours_as
 from agss_model.errors import MaskError
 from agss_model.masks.cvat_shapes import mask_to_shape, shape_to_mask
 from agss_model.masks.labels import BoolMask
-from agss_model.tracker import MAX_OBJECTS
+from agss_model.tracking.tracker import MAX_OBJECTS
 from agss_model.words import printable
 from serverless.job.read import Drawing, Json, Label
 

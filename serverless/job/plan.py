@@ -12,10 +12,10 @@ import numpy as np
 from agss_model.cli.console import FrameProgress
 from agss_model.clips import Direction
 from agss_model.cvat.authorship import author, emptied, in_order, keyframe_authors, near_of
-from agss_model.cvat.keyframes import TOLERANCE
-from agss_model.cvat.server import CvatError, Server
+from agss_model.cvat.polygons.keyframes import TOLERANCE
+from agss_model.cvat.server.client import CvatError, Server
 from agss_model.masks.cvat_shapes import SHAPE_TYPES, ShapeType
-from agss_model.results import FrameResult
+from agss_model.tracking.results import FrameResult
 from serverless.job.drawn import Boxes, DrawnKeyframes
 from serverless.job.ledger import Ledger
 from serverless.job.objects import Groups, Key, Target, by_frame, make_targets, match, name_first, origin_of

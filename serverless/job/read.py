@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agss_model.cvat.authorship import Names, author, in_order, keyframe_authors, was_ours
-from agss_model.cvat.server import CvatError, Server, expected
+from agss_model.cvat.server.client import CvatError, Server, expected
 from agss_model.errors import MaskError, MediaError
 from agss_model.masks.cvat_shapes import SHAPE_TYPES, shape_to_mask
 from agss_model.masks.labels import BoolMask

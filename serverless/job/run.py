@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from agss_model.cli.console import FrameProgress
-from agss_model.cvat.server import CvatError, Server
-from agss_model.interruption import Interruption
+from agss_model.cvat.server.client import CvatError, Server
 from agss_model.masks.labels import object_ids
 from agss_model.masks.rle import encode_cvat_mask
 from agss_model.ranges import RangePart, make_route
-from agss_model.results import FrameResult
 from agss_model.runs.scores import Row, rows_of
+from agss_model.system.interruption import Interruption
+from agss_model.tracking.results import FrameResult
 from serverless.job.drawn import Boxes, DrawnKeyframes
 from serverless.job.ledger import Ledger, TrackedMask
-from serverless.job.making import Maker
 from serverless.job.neighbours import Neighbours
 from serverless.job.objects import Target, origin_of
 from serverless.job.plan import JobPlan, make_plan, occupied, resolve
 from serverless.job.read import read_annotations
 from serverless.job.track import Absent, JobFrames, Tracking
-from serverless.job.tracks import make_tracks
-from serverless.job.write import JobWriter
+from serverless.job.writing.making import Maker
+from serverless.job.writing.tracks import make_tracks
+from serverless.job.writing.write import JobWriter
 
 BLOCK = 25  # frames between two writes
 

@@ -12,18 +12,18 @@ import numpy as np
 
 from agss_model.bounded_json import read_json
 from agss_model.clips import both_ways, follow, presence_of, propagate
-from agss_model.cvat.remote import ServerFrames
-from agss_model.cvat.server import CvatError, Server
+from agss_model.cvat.server.client import CvatError, Server
+from agss_model.cvat.server.remote import ServerFrames
 from agss_model.engines.loading import Engine
 from agss_model.errors import MaskError, WeightsError
 from agss_model.files import replacing
-from agss_model.frames import annotated
 from agss_model.masks.cvat_shapes import shape_to_mask
 from agss_model.masks.labels import LabelMap, object_ids, to_masks
 from agss_model.masks.rle import encode_cvat_mask
 from agss_model.ranges import Ids
-from agss_model.results import FrameResult
-from agss_model.tracker import Tracker
+from agss_model.tracking.frames import annotated
+from agss_model.tracking.results import FrameResult
+from agss_model.tracking.tracker import Tracker
 from serverless.job.read import JobInfo
 
 Maps = Mapping[int, LabelMap]

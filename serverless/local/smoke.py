@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 
 from agss_model.bounded_json import loads
-from agss_model.deadline import LateError, within
 from agss_model.errors import ConfigError, MaskError
 from agss_model.masks import mask_to_shape, shape_to_mask
 from agss_model.masks.labels import BoolMask
+from agss_model.system.deadline import LateError, within
 from serverless.function.contract import MAX_STATES_TEXT, MAX_VALUES
 
 TYPES = ("mask", "polygon", "rectangle", "mask", "polygon")

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.environment import commit, machine, versions
 from agss_model.evaluation import boundary_f, open_dataset, region_similarity
 from agss_model.masks import mask_to_shape, shape_to_mask
 from agss_model.masks.files import read_label_map
 from agss_model.masks.labels import BoolMask, LabelMap, to_masks
-from agss_model.tracker import Tracker
+from agss_model.system.environment import commit, machine, versions
+from agss_model.tracking.tracker import Tracker
 from agss_model.video import open_source
 from serverless.function.scenes import Scenes
 from serverless.function.service import answer, build_scenes
@@ -53,7 +53,7 @@ class Comparison:
 
     Attributes:
         name: of the clip.
-        tracker: J&F of `agss_model.tracker.Tracker`.
+        tracker: J&F of `agss_model.tracking.tracker.Tracker`.
         function: J&F of the function.
         agreement: mean J of the function's masks against the tracker's, over all frames and objects.
         state_bytes: of all states of the last answer together, as JSON.

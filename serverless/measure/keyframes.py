@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.cvat.keyframes import LEAST, TOLERANCE, Key, thin
-from agss_model.cvat.outlines import Outline, simplified
+from agss_model.cvat.polygons.keyframes import LEAST, TOLERANCE, Key, thin
+from agss_model.cvat.polygons.outlines import Outline, simplified
 from agss_model.masks.cvat_shapes import largest_part
 from agss_model.masks.files import read_label_map
 from agss_model.masks.labels import BoolMask

@@ -12,9 +12,9 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from agss_model.benchmark import Scene
-from agss_model.environment import commit, machine, versions
+from agss_model.evaluation.benchmark import Scene
 from agss_model.masks import mask_to_shape
+from agss_model.system.environment import commit, machine, versions
 from serverless.function.service import answer, build_scenes
 from serverless.function.settings import FunctionSettings
 from serverless.local.smoke import encoded

@@ -4,8 +4,8 @@ import pytest
 from little_clip import COUNT, HEIGHT, WIDTH, write_image
 from typer.testing import CliRunner
 
-from agss_model.benchmark import Scene
 from agss_model.cli.main import app
+from agss_model.evaluation.benchmark import Scene
 from agss_model.masks import to_label_map, write_label_map
 from agss_model.video import VideoWriter
 

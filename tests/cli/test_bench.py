@@ -8,7 +8,7 @@ import cv2
 import pytest
 
 from agss_model.cli.plot import draw_plot
-from agss_model.tracker import Tracker
+from agss_model.tracking.tracker import Tracker
 
 SMALL = ["--size", "96x64", "--frames", "2", "--device", "cpu", "--engine", "torch"]
 PARTS = {"flow", "warp", "agnostic", "specific", "decoder", "score", "labels", "other"}

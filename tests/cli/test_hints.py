@@ -13,8 +13,8 @@ from agss_model.errors import MaskError
 from agss_model.masks import read_label_map
 from agss_model.masks.points import object_at_points
 from agss_model.network import build_network
-from agss_model.runs.hints import found_by
-from agss_model.tracker import Tracker
+from agss_model.runs.given.hints import found_by
+from agss_model.tracking.tracker import Tracker
 
 
 def box_of(clip, object_id):

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from little_clip import snapshot
 
-from agss_model.benchmark import Scene
+from agss_model.evaluation.benchmark import Scene
 from agss_model.masks import to_label_map, write_label_map
-from agss_model.tracker import Tracker
+from agss_model.tracking.tracker import Tracker
 from agss_model.video import VideoWriter
 
 COUNT, SIZE = int(os.environ.get("AGSS_FRAMES", "100")), (48, 32)

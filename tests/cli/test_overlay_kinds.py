@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from little_clip import snapshot
 
-from agss_model.benchmark import Scene
+from agss_model.evaluation.benchmark import Scene
 from agss_model.masks import to_label_map, write_label_map
 from agss_model.runs.traces import Traces
 from agss_model.video import VideoWriter, open_source

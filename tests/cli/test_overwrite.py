@@ -16,7 +16,7 @@ from little_clip import COUNT, snapshot
 
 from agss_model.files import held
 from agss_model.masks import read_label_map, write_label_map
-from agss_model.tracker import Tracker
+from agss_model.tracking.tracker import Tracker
 
 
 def again(agss, clip, out, *more, masks=None):

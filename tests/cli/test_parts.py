@@ -14,10 +14,10 @@ from score_rows import lists_of_rows
 
 from agss_model.errors import MaskError, OutputError
 from agss_model.ranges import make_route
-from agss_model.results import FrameResult
 from agss_model.runs.recorder import Recorder
 from agss_model.runs.scores import read_rows, rows_of, write_rows
 from agss_model.runs.traces import Traces
+from agss_model.tracking.results import FrameResult
 
 ROWS = lists_of_rows("lost", "uncertain", "changed size", "disagrees with motion")
 

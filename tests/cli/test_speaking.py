@@ -25,7 +25,7 @@ from agss_model.cli.console import PlainConsole, clean
 from agss_model.cli.main import app
 from agss_model.masks import object_ids, read_label_map
 from agss_model.ranges import spans
-from agss_model.tracker import Tracker
+from agss_model.tracking.tracker import Tracker
 
 EVIL = (
     "[red]x[/red]",

@@ -11,7 +11,7 @@ from little_clip import COUNT, HEIGHT, WIDTH, snapshot
 from agss_model.masks import object_ids, read_label_map, write_label_map
 from agss_model.runs import recorder
 from agss_model.runs.scores import read_rows
-from agss_model.tracker import Tracker
+from agss_model.tracking.tracker import Tracker
 from agss_model.video import open_source
 
 

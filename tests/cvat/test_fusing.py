@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agss_model.fusing import ObjectKeyframes, fuse
-from agss_model.results import FrameResult
+from agss_model.tracking.results import FrameResult
 
 TABLE = json.loads((Path(__file__).parent / "cases" / "fusing.json").read_text(encoding="utf-8"))
 

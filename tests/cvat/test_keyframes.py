@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from thinning_cases import CASES, check
 
-from agss_model.cvat.keyframes import LEAST, SIGNATURE_SHIFT, TOLERANCE, thin, thin_boxes
+from agss_model.cvat.polygons.keyframes import LEAST, SIGNATURE_SHIFT, TOLERANCE, thin, thin_boxes
 from agss_model.errors import ConfigError
 from agss_model.masks.cvat_shapes import largest_part
 from agss_model.masks.polygons import Polygon, polygons_to_mask

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from fake_cvat import TOKEN, USER
 
-from agss_model.cvat import strict
-from agss_model.cvat.server import CvatError, connect
+from agss_model.cvat.server import strict
+from agss_model.cvat.server.client import CvatError, connect
 
 MIB = 1 << 20
 MUCH = 64 * MIB

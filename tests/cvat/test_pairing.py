@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agss_model.cvat.pairing import best_start, paired, relative
+from agss_model.cvat.polygons.pairing import best_start, paired, relative
 
 SQUARE = np.array([[0, 0], [40, 0], [40, 40], [0, 40]], float)
 

@@ -20,7 +20,7 @@ from agss_model.engines.graphs import export, on_onnxruntime
 from agss_model.errors import ConfigError
 from agss_model.network import build_network
 from agss_model.network.base import Question
-from agss_model.tracker import Tracker
+from agss_model.tracking.tracker import Tracker
 from agss_model.weights.registry import load_model, shipped_models
 
 

@@ -6,7 +6,7 @@ import pytest
 from agss_model.evaluation import open_dataset
 from agss_model.evaluation.corrections import curve
 from agss_model.masks.files import write_label_map
-from agss_model.results import FrameResult
+from agss_model.tracking.results import FrameResult
 
 FRAMES = 12
 

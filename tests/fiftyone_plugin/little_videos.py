@@ -8,7 +8,7 @@ from PIL import Image
 
 from agss_model.video import VideoWriter
 from fiftyone_plugin.data.labels import decode_label, encode_mask
-from fiftyone_plugin.data.reading import labels_in
+from fiftyone_plugin.data.values import labels_in
 
 
 def write_video(path, scene, frames=10):

@@ -15,7 +15,7 @@ from stand_ins import masked_clip
 
 from agss_model.errors import AgssError
 from agss_model.formats.registry import export
-from agss_model.runs.keyframes import read_keyframes
+from agss_model.runs.given.keyframes import read_keyframes
 
 SIZE = WIDTH, HEIGHT = 40, 30
 ONE, TWO = (4, 3, 15, 12), (20, 15, 34, 27)  # left, top, right, bottom

@@ -10,7 +10,7 @@ import pytest
 
 from agss_model.errors import MaskError
 from agss_model.masks.rle import encode_coco_rle
-from agss_model.runs.keyframes import read_keyframes
+from agss_model.runs.given.keyframes import read_keyframes
 
 SIZE = WIDTH, HEIGHT = 640, 360
 FRAMES, OBJECTS = 40, 10

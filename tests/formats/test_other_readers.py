@@ -10,7 +10,7 @@ from PIL import Image
 from stand_ins import masked_clip
 
 from agss_model.formats.registry import export
-from agss_model.runs.keyframes import read_keyframes
+from agss_model.runs.given.keyframes import read_keyframes
 from agss_model.video import open_source
 
 SIZE = WIDTH, HEIGHT = 40, 30

@@ -12,7 +12,7 @@ from agss_model.errors import AgssError, MaskError, MediaError
 from agss_model.formats.reading import read_drawn
 from agss_model.formats.registry import export
 from agss_model.masks import encode_coco_rle, object_ids
-from agss_model.runs.keyframes import read_keyframes
+from agss_model.runs.given.keyframes import read_keyframes
 
 SIZE = (40, 30)
 LABELS = {1: "person", 2: "dog"}

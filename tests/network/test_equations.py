@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agss_model.losses import divergence, iou_loss, soft_iou
 from agss_model.network.equations import labels, normalise, normalise_logits, union, upsample
+from agss_model.network.losses import divergence, iou_loss, soft_iou
 
 
 def pixels(*objects):

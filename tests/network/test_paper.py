@@ -8,9 +8,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from agss_model.config import PRESETS, AgssConfig
 from agss_model.errors import ConfigError, MediaError
-from agss_model.losses import iou_loss
 from agss_model.network import build_network
 from agss_model.network.base import Question
+from agss_model.network.losses import iou_loss
 from agss_model.network.paper import model as paper_model
 from agss_model.network.paper.windows import windows
 

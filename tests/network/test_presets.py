@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from agss_model.config import PRESETS
-from agss_model.losses import iou_loss
 from agss_model.network import build_network
 from agss_model.network.base import Question
+from agss_model.network.losses import iou_loss
 
 TRAINED = [name for name in PRESETS if name != "propagation"]
 

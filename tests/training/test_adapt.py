@@ -19,7 +19,7 @@ from agss_model.cli.main import app
 from agss_model.engines.loading import set_threads
 from agss_model.errors import ConfigError, MaskError
 from agss_model.masks.files import write_label_map
-from agss_model.results import FrameResult
+from agss_model.tracking.results import FrameResult
 from agss_model.weights.files import read_weights
 from training.loop.trainer import Trainer
 from training.synthesis.own_frames import filled, pool_of_frames

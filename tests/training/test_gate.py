@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from agss_model.cli.main import app
 from agss_model.errors import MediaError
-from agss_model.results import FrameResult
+from agss_model.tracking.results import FrameResult
 from agss_model.weights.files import read_weights, save_weights
 from agss_model.weights.registry import locate
 from training.team import gate, kinds, measure

@@ -8,9 +8,9 @@ from torch import nn
 
 from agss_model.config import preset
 from agss_model.flow import DISFlow
-from agss_model.losses import divergence
 from agss_model.network import build_network
 from agss_model.network.base import AGSSVOS, Features, Reference
+from agss_model.network.losses import divergence
 from training.data.clips import Clips, join, pack
 from training.loop.recurrent import ClipLoss, RecurrentConfig
 from training.loop.sources import FlowAhead

@@ -6,8 +6,8 @@ import os
 import re
 from typing import Any
 
-from agss_model.cvat.remote import RemoteVideo, read_job, read_task
-from agss_model.cvat.server import PASSWORD_VARIABLE, TOKEN_VARIABLE, connect
+from agss_model.cvat.server.client import PASSWORD_VARIABLE, TOKEN_VARIABLE, connect
+from agss_model.cvat.server.remote import RemoteVideo, read_job, read_task
 from agss_model.errors import ConfigError, MediaError
 from training.annotations.videos import TeamVideo
 

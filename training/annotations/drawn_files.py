@@ -10,7 +10,7 @@ import numpy as np
 from agss_model.cvat import Include, Problem
 from agss_model.errors import MediaError
 from agss_model.masks.labels import LabelMap, object_ids
-from agss_model.runs.keyframes import Keyframes, read_keyframes
+from agss_model.runs.given.keyframes import Keyframes, read_keyframes
 from agss_model.video import open_source
 from training.annotations.videos import TeamVideo
 

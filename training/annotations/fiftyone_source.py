@@ -59,7 +59,7 @@ def read_fiftyone(place: str) -> list[TeamVideo]:
 def _video(dataset: fo.Dataset, clip: Clip, field: Field) -> TeamVideo | None:
     from fiftyone_plugin.data.authorship import Authors
     from fiftyone_plugin.data.identity import ObjectNames, numbered
-    from fiftyone_plugin.data.reading import labels_in, read_values
+    from fiftyone_plugin.data.values import labels_in, read_values
 
     with clip.open() as frames:
         size, count = frames.size, len(frames)

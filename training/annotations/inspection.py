@@ -12,7 +12,7 @@ import numpy as np
 from agss_model.cvat import Include, Problem
 from agss_model.errors import AgssError
 from agss_model.masks.labels import object_ids
-from agss_model.overlay import Image, draw_overlay
+from agss_model.masks.overlay import Image, draw_overlay
 from training.annotations.catalog import Catalog
 from training.annotations.videos import TeamVideo, check_size
 

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agss_model.flow.motion import FlowEstimator, reduced, warp
-from agss_model.losses import divergence, iou_loss, soft_iou
 from agss_model.network import equations
 from agss_model.network.base import AGSSVOS, Features, Question, Reference
-from agss_model.quality import reach
+from agss_model.network.losses import divergence, iou_loss, soft_iou
+from agss_model.tracking.quality import reach
 from training.data.clips import Clips
 
 WITHOUT = ((True, False, False), (False, True, False), (False, False, True), (False, True, True))

@@ -41,7 +41,7 @@ def j_and_f(trainer: Trainer, root: Path, names: list[str] | None = None) -> dic
     """
     from agss_model.clips import follow
     from agss_model.evaluation import SequenceScorer, mean_score, open_dataset
-    from agss_model.tracker import Tracker
+    from agss_model.tracking.tracker import Tracker
     from agss_model.video.images import ImageFrames
 
     network = copy.deepcopy(trainer.average).eval()

@@ -10,10 +10,10 @@ from typing import Annotated
 import typer
 
 from agss_model.cli import options
-from agss_model.clues import NAMES
 from agss_model.engines.loading import load_engine
 from agss_model.files import write_json
-from agss_model.quality import HEAD
+from agss_model.tracking.clues import NAMES
+from agss_model.tracking.quality import HEAD
 from agss_model.weights.files import save_weights
 from agss_model.weights.registry import digest_of, head_beside, locate
 from training.scores.collect import collect

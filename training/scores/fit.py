@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from agss_model.clues import AGAINST, NAMES
 from agss_model.errors import MediaError
 from agss_model.evaluation.trust import Trustworthiness, judged, together
-from agss_model.quality import OUTPUTS, ScoreHead
 from agss_model.runs.scores import Row
+from agss_model.tracking.clues import AGAINST, NAMES
+from agss_model.tracking.quality import OUTPUTS, ScoreHead
 from training.scores.record import Table
 
 ELSEWHERE = 0.1

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from agss_model.clues import NAMES
 from agss_model.engines.loading import Engine
 from agss_model.evaluation import Sequence, region_similarity
 from agss_model.files import replacing
 from agss_model.masks.labels import BoolMask, LabelMap, to_masks
+from agss_model.tracking.clues import NAMES
 from agss_model.video.images import read_image
 
 Picture = npt.NDArray[np.uint8]

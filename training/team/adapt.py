@@ -24,9 +24,9 @@ import torch
 from agss_model.bounded_json import read_json
 from agss_model.errors import ConfigError
 from agss_model.files import opened, remove_leftovers, write_json
-from agss_model.interruption import Interruption
 from agss_model.masks.labels import LabelMap
 from agss_model.runs.reporting import Report
+from agss_model.system.interruption import Interruption
 from agss_model.video.source import FrameSource
 from agss_model.weights.files import read_weights, save_weights
 from agss_model.weights.registry import digest_of, locate

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from agss_model.environment import commit, machine, versions
 from agss_model.errors import ConfigError, MediaError
 from agss_model.network.base import AGSSVOS
+from agss_model.system.environment import commit, machine, versions
 from agss_model.weights.registry import digest_of, load_model
 from training.team.kinds import Gains, learned
 from training.team.measure import WANTED_IOU, Case, Result, demo_case, measure, open_cases

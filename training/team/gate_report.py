@@ -14,7 +14,7 @@ import numpy as np
 from agss_model.errors import ConfigError, install
 from agss_model.files import write_bytes
 from agss_model.masks.labels import LabelMap
-from agss_model.overlay import Image, draw_overlay
+from agss_model.masks.overlay import Image, draw_overlay
 from agss_model.video.images import encode_picture
 from agss_model.words import printable
 from training.team.gate import DataSetComparison, Verdict, mean_jf, total

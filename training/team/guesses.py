@@ -14,7 +14,7 @@ import numpy as np
 from agss_model.clips import propagate
 from agss_model.masks.labels import LabelMap
 from agss_model.network.base import AGSSVOS
-from agss_model.results import FrameResult
+from agss_model.tracking.results import FrameResult
 from agss_model.video.source import FrameSource
 from training.annotations.prepare import scaled
 from training.data.sparse import VideoInMemory

@@ -21,7 +21,7 @@ from agss_model.evaluation import Sequence, boundary_f, open_dataset
 from agss_model.evaluation.corrections import ious_of, needed
 from agss_model.masks.labels import BoolMask, LabelMap, object_ids
 from agss_model.network.base import AGSSVOS
-from agss_model.tracker import Tracker
+from agss_model.tracking.tracker import Tracker
 from agss_model.video import FrameSource
 from agss_model.video.images import ImageFrames
 from training.annotations.folders import layout_of

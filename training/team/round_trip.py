@@ -17,7 +17,7 @@ from agss_model.engines.loading import pick_device
 from agss_model.evaluation import region_similarity
 from agss_model.masks.labels import LabelMap, object_ids
 from agss_model.network.base import AGSSVOS
-from agss_model.tracker import Tracker
+from agss_model.tracking.tracker import Tracker
 from agss_model.video.source import FrameSource
 from agss_model.weights.registry import load_model
 from training.team.adapted import HALF

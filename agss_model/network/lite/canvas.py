@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agss_model.intervals import spans
+from agss_model.network.intervals import spans
 
 SLACK = 1
 """Cells around the evidence in which an object may show up."""

@@ -1,5 +1,5 @@
 /*
- * Few keyframes of a polygon track for many outlines. The same as `agss_model/cvat/keyframes.py`, which says how it is
+ * Few keyframes of a polygon track for many outlines. The same as `agss_model/cvat/polygons/keyframes.py`, which says how it is
  * done, with the same results; tests/cvat/cases/keyframes.json holds both to it.
  */
 import {

@@ -1,5 +1,5 @@
 /*
- * Outlines of masks and the polygons that stand for them. The same as `agss_model/cvat/outlines.py`, bit for bit: sums run
+ * Outlines of masks and the polygons that stand for them. The same as `agss_model/cvat/polygons/outlines.py`, bit for bit: sums run
  * in the same order in both. Both are held to tests/cvat/cases/keyframes.json.
  *
  * A polygon is a flat Float64Array or list [x0, y0, x1, y1, ...]; an outline the same, of all corners of pixels it passes.

@@ -1,6 +1,6 @@
 /*
  * What CVAT shows between two keyframes of a track, and which vertices it moves where. The same as
- * `agss_model/cvat/pairing.py`.
+ * `agss_model/cvat/polygons/pairing.py`.
  */
 
 const MARGIN = 0.5; // pixels along the outline

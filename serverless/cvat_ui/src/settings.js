@@ -6,7 +6,7 @@ const SETTINGS_KEY = 'agss-vos.settings.1';
 
 export const OUTPUTS = { drawn: 'As drawn', mask: 'Masks', track: 'Polygon tracks' };
 export const WAYS = { to: 'To a frame', both: 'Both ways between what people drew' };
-/** Of tracks, in pixels: the least, the most and the usual one, as in agss_model/cvat/keyframes.py. */
+/** Of tracks, in pixels: the least, the most and the usual one, as in agss_model/cvat/polygons/keyframes.py. */
 export const TOLERANCE = { least: 0.5, most: 20, usual: 2 };
 const DEFAULTS = { output: 'drawn', tolerance: TOLERANCE.usual, reach: 'end', keep: true, model: '' };
 

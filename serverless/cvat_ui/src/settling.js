@@ -1,5 +1,5 @@
 /*
- * Polygons laid on outlines, and how far they are from them. The same as in `agss_model/cvat/outlines.py`, bit for bit: sums run
+ * Polygons laid on outlines, and how far they are from them. The same as in `agss_model/cvat/polygons/outlines.py`, bit for bit: sums run
  * in the same order in both.
  */
 import { clip } from './outlines.js';

@@ -8,7 +8,7 @@ import pytest
 from little_videos import detection, write_video
 
 from agss_model.errors import AgssError
-from agss_model.quality import DISAGREE, JUMP, LOST
+from agss_model.tracking.quality import DISAGREE, JUMP, LOST
 from fiftyone_plugin.review.queue import Doubt, entries
 
 

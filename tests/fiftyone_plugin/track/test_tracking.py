@@ -11,7 +11,7 @@ import pytest
 from little_videos import detection, drawn, masks_of, overlap, plain, video_sample, write_images, write_video
 
 from agss_model.errors import AgssError
-from agss_model.tracker import Tracker
+from agss_model.tracking.tracker import Tracker
 from agss_model.words import plural
 from fiftyone_plugin.data.clips import find_clips
 from fiftyone_plugin.data.order import known_order

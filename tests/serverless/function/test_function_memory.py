@@ -23,7 +23,7 @@ def at_work() -> None:
     """One step of each kind, and a line of JSON: MiB at rest, at the peak above it and after the last; after a trim."""
     from function_client import Clip, Function, mask_points, picture
 
-    from agss_model.allocator import give_back_memory, resident_bytes
+    from agss_model.system.allocator import give_back_memory, resident_bytes
     from serverless.function.service import build_scenes
 
     scenes = build_scenes(FunctionSettings(threads=1), str)
@@ -61,7 +61,7 @@ def peak() -> float:
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="reads the peak of memory from Linux's /proc")
 def test_memory_goes_back_after_a_large_request():
     code = "from test_function_memory import at_work; at_work()"
-    paths = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+    paths = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "support")]
     done = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {code}"],
         capture_output=True,

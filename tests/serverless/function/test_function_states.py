@@ -11,10 +11,10 @@ import torch
 from function_client import Clip, Function, box_around, box_overlap, changed, mask_of, overlap, picture
 
 from agss_model.config import preset
-from agss_model.frames import resized
-from agss_model.memory import Memory
 from agss_model.network import build_network
-from agss_model.tracker import Tracker
+from agss_model.tracking.frames import resized
+from agss_model.tracking.memory import Memory
+from agss_model.tracking.tracker import Tracker
 from serverless.function import pictures, scenes
 from serverless.function.cache import FeatureCache
 from serverless.function.scenes import Scenes

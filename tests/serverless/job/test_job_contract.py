@@ -10,7 +10,7 @@ import pytest
 from fake_cvat import TOKEN, FakeCvat, Function, colours
 
 from agss_model.cvat.authorship import Names, author, sign_mask, was_ours
-from agss_model.cvat.server import connect
+from agss_model.cvat.server.client import connect
 from serverless.job.objects import Groups, make_targets, name_first
 from serverless.job.read import read_drawings, shown
 

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from agss_model.cvat.server import CvatError
+from agss_model.cvat.server.client import CvatError
 from agss_model.errors import OutputError
 from serverless.job.ledger import JobProgress, Ledger, Row, TrackedMask
-from serverless.job.making import Keyframe, Maker
 from serverless.job.objects import Target
 from serverless.job.read import Annotations, JobInfo, Label, shown, touches
-from serverless.job.write import JobWriter, check
+from serverless.job.writing.making import Keyframe, Maker
+from serverless.job.writing.write import JobWriter, check
 
 INFO = JobInfo(3, 1, 20, 39, frozenset(), (64, 48), {1: Label("person")})
 TARGET = Target(1, 1, 4, 0, {})

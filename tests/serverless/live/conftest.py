@@ -6,7 +6,7 @@ from live_button import CORE
 from live_button import WHY as NO_CORE
 from live_cvat import ADDRESS, LOGIN, WHY, Exact, Live, jobs_of, make_task
 
-from agss_model.cvat.server import connect
+from agss_model.cvat.server.client import connect
 from serverless.job import access, command, run
 from serverless.job.track import FunctionTracking
 

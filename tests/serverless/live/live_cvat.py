@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from agss_model.cli.main import app
 from agss_model.cvat.authorship import author
-from agss_model.cvat.pairing import between
-from agss_model.cvat.server import Server
+from agss_model.cvat.polygons.pairing import between
+from agss_model.cvat.server.client import Server
 from agss_model.masks import encode_cvat_mask
 from agss_model.masks.cvat_shapes import mask_to_shape, shape_to_mask
 from serverless.job.read import JobInfo, read_job

@@ -7,7 +7,7 @@ import os
 import pytest
 from live_cvat import FRAMES, SIZE, Live, iou, truth
 
-from agss_model.cvat.server import CvatError
+from agss_model.cvat.server.client import CvatError
 from agss_model.masks.cvat_shapes import mask_to_shape, shape_to_mask
 
 pytestmark = pytest.mark.slow

@@ -16,7 +16,7 @@ from live_cvat import ADDRESS, FRAMES, Exact, Live, jobs_of, make_task
 from typer.testing import CliRunner
 
 from agss_model.cli.main import app
-from agss_model.cvat.server import CvatError, Server, connect
+from agss_model.cvat.server.client import CvatError, Server, connect
 from serverless.job import command
 from serverless.job.track import FunctionTracking
 
