@@ -95,12 +95,15 @@ def test_the_rooms_of_a_package_stand_in_an_order(package):
 
 @cache
 def defined(path: Path) -> set[str]:
-    """Names that a module has: everything it assigns, defines or imports anywhere."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    """Names that a module has: what it assigns, defines or imports, not what its functions and classes do."""
+    names, todo = set(), list(ast.parse(path.read_text()).body)
+    while todo:
+        node = todo.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             names.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            continue
+        todo += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             names |= {alias.asname or alias.name.split(".")[0] for alias in node.names}

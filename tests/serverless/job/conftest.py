@@ -4,7 +4,7 @@ import pytest
 from fake_cvat import TOKEN, FakeCvat, Function, colours
 from job_world import Clip
 
-from agss_model.cvat.server.client import client as cvat_server
+from agss_model.cvat.server import client as cvat_server
 from serverless.job import run as job
 
 

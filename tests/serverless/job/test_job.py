@@ -11,7 +11,7 @@ from fake_cvat import TOKEN, FakeCvat, Function, colours
 from job_world import FRAMES, LABELS, NAMES, Clip, contents, interpolated, masks_of, others, track
 
 from agss_model.cvat.authorship import author
-from agss_model.cvat.server.client import client as cvat_server
+from agss_model.cvat.server import client as cvat_server
 from agss_model.masks import decode_cvat_mask, encode_cvat_mask, polygons_to_mask
 from agss_model.masks.polygons import Polygon
 

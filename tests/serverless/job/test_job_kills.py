@@ -10,7 +10,7 @@ from fake_cvat import TOKEN, FakeCvat, Function, colours
 from job_world import Clip, contents, others
 from kills import Work, command, files_of, moments
 
-from agss_model.cvat.server.client import client as cvat_server
+from agss_model.cvat.server import client as cvat_server
 from agss_model.files import is_leftover
 from agss_model.masks import encode_cvat_mask
 from serverless.job import run as job

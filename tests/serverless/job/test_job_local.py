@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from agss_model.cli.main import app
 from agss_model.clips import propagate
-from agss_model.cvat.server.client import client as cvat_server
+from agss_model.cvat.server import client as cvat_server
 from agss_model.engines.loading import Engine, load_engine
 from agss_model.flow import build_flow
 from agss_model.masks import decode_cvat_mask, encode_cvat_mask, to_label_map
