@@ -16,7 +16,7 @@ from rich.table import Table
 from agss_model.adaptation import adapted_weights
 from agss_model.cli import options
 from agss_model.cli.console import ConsoleReport, FrameProgress, say, stdout
-from agss_model.clips import follow
+from agss_model.clips import follow, propagate
 from agss_model.engines.loading import Engine, load_engine
 from agss_model.errors import OutputError
 from agss_model.evaluation import (
@@ -38,6 +38,7 @@ from agss_model.runs.scores import Row, rows_of
 from agss_model.system.environment import commit, machine, versions
 from agss_model.tracking.results import FrameResult
 from agss_model.video.images import ImageFrames
+from agss_model.video.source import FrameSource
 
 
 def evaluate(
@@ -52,6 +53,9 @@ def evaluate(
         int,
         typer.Option(min=0, max=100, help="Also simulate so many: chosen by list, truth, ruler."),
     ] = 0,
+    human_frames: Annotated[
+        int, typer.Option(min=1, max=100, help="Frames given: the first, and others spread evenly, tracked both ways.")
+    ] = 1,
     adapt: options.Adapt = None,
     weights: options.Weights = None,
     flow: options.Flow = None,
@@ -69,7 +73,7 @@ def evaluate(
     decoded frame to label map, without scoring and writing.
     """
     names = [name.strip() for name in sequences.split(",") if name.strip()] if sequences else None
-    chosen = open_dataset(data, layout, names)
+    chosen = [sequence.drawn_on(human_frames) for sequence in open_dataset(data, layout, names)]
     if json is not None:
         check_writable(json)
     if out is not None and out.exists() and not out.is_dir():
@@ -89,7 +93,7 @@ def evaluate(
     curves = correction_curves(chosen, loaded, corrections) if corrections else {}
     _print_curves(curves)
     if json is not None:
-        told = {"adapt_minutes": adapt, "trust": None if trust is None else asdict(trust)}
+        told = {"human_frames": human_frames, "adapt_minutes": adapt, "trust": None if trust is None else asdict(trust)}
         corrected = {"corrections": _means(curves), "corrections_by_sequence": curves}
         write_json(json, _record(scores, mean, clock, loaded) | told | corrected)
 
@@ -171,7 +175,7 @@ def _evaluate(
     ):
 
         def predictions() -> Iterator[tuple[int, LabelMap]]:
-            for result in clock.timed(follow(source, given, engine.tracker(), numbers)):
+            for result in clock.timed(_results(sequence, source, engine, numbers)):
                 scorer.add(result.frame_index, result.label_map)
                 rows.extend(rows_of(result))
                 progress.advance()
@@ -183,6 +187,14 @@ def _evaluate(
             for _ in predictions():
                 pass
     return scorer.result(), judged(rows, scorer.ious())
+
+
+def _results(sequence: Sequence, source: FrameSource, engine: Engine, numbers: range) -> Iterator[FrameResult]:
+    """Forward from the first masks; between frames that are given both ways, as people track such clips."""
+    if not sequence.given:
+        return follow(source, sequence.first_masks, engine.tracker(), numbers)
+    drawn = {number: read() for number, read in sequence.first_masks.items()}
+    return propagate(source, drawn, engine.network, start=numbers.start, stop=numbers.stop, flow=engine.flow)
 
 
 def correction_curves(chosen: Iterable[Sequence], engine: Engine, count: int) -> dict[Strategy, dict[str, list[float]]]:

@@ -11,7 +11,7 @@ YouTube-VOS: `ROOT/JPEGImages/VIDEO/*.jpg`, `ROOT/Annotations/VIDEO/*.png` for s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -38,6 +38,7 @@ class Sequence:
         annotations: mask file by frame number; in YouTube-VOS only some frames have one.
         layout: whose rules hold.
         entries: frame number of the first mask by object id, where the data set says so (`meta.json`).
+        given: annotated frames that are given too, as if a person had drawn on them; they are not scored.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Sequence:
     annotations: Mapping[int, Path]
     layout: Layout = "davis"
     entries: Mapping[int, int] | None = None
+    given: frozenset[int] = frozenset()
 
     @cached_property
     def first_frames(self) -> dict[int, int]:
@@ -65,8 +67,21 @@ class Sequence:
 
     @property
     def first_masks(self) -> dict[int, Callable[[], LabelMap]]:
-        """Readers of the first masks by frame number, in order; each gives the objects that enter there, no others."""
-        return {index: partial(self._entering, index) for index in sorted(set(self.first_frames.values()))}
+        """Readers of the first masks by frame number, in order; each gives the objects that enter there, no others.
+
+        A frame of `given` gives every object that is there.
+        """
+        return {index: partial(self._drawn, index) for index in sorted({*self.first_frames.values(), *self.given})}
+
+    def drawn_on(self, count: int) -> Sequence:
+        """The same sequence with so many frames given: the first one, and others spread evenly up to the last scored.
+
+        Objects that enter later are given where they enter, as always.
+        """
+        first = min(self.first_frames.values())
+        scored = sorted(frozenset().union(*map(self.scored_frames, self.ids)) - {first})
+        places = np.linspace(0, len(scored), min(count, len(scored) + 1))[1:]
+        return replace(self, given=frozenset(scored[max(0, round(place) - 1)] for place in places))
 
     def truth(self, index: int) -> LabelMap | None:
         """The annotation of a frame without void pixels, or None where there is none.
@@ -90,19 +105,23 @@ class Sequence:
         return labels, white & (not self._binary)
 
     def scored_frames(self, object_id: int) -> frozenset[int]:
-        """The annotated frames on which an object is scored: after its first mask; not the last frame in DAVIS."""
+        """The annotated frames on which an object is scored: after its first mask; not the last frame in DAVIS.
+
+        Frames that are given are not scored.
+        """
         first = self.first_frames[object_id]
         last = len(self.frames) - (1 if self.layout == "davis" else 0)
-        return frozenset(index for index in self.annotations if first < index < last)
+        return frozenset(index for index in self.annotations if first < index < last) - self.given
 
     @cached_property
     def _binary(self) -> bool:
         first = read_label_map(self.annotations[min(self.annotations)])
         return self.layout == "davis" and object_ids(first) == (_VOID,)
 
-    def _entering(self, index: int) -> LabelMap:
+    def _drawn(self, index: int) -> LabelMap:
         labels, _ = self.truth_and_void(index)
-        entering = [object_id for object_id, first in self.first_frames.items() if first == index]
+        known = index in self.given
+        entering = [object_id for object_id, first in self.first_frames.items() if first == index or known]
         labels[~np.isin(labels, entering)] = 0
         return labels
 

@@ -57,6 +57,22 @@ def test_only_the_named_sequences_are_run_in_that_order(agss, dataset, tmp_path)
     assert list(json.loads((tmp_path / "s.json").read_text())["sequences"]) == ["one"]
 
 
+def test_more_human_frames_are_given_and_left_out_of_the_scores(agss, dataset, tmp_path):
+    json_file, out = tmp_path / "scores.json", tmp_path / "masks"
+    result = agss(*f"eval --data {dataset} --sequences pair --human-frames 3 --json {json_file} --out {out}".split())
+    assert result.exit_code == 0, result.output
+    report = json.loads(json_file.read_text())
+    assert report["human_frames"] == 3
+    given = (0, COUNT // 2 - 1, COUNT - 2)
+    for number in given:
+        name = f"pair/{number:05d}.png"
+        np.testing.assert_array_equal(read_label_map(out / name), read_label_map(dataset / "Annotations" / name))
+    found = [read_label_map(out / "pair" / f"{n:05d}.png") == 2 for n in range(COUNT)]
+    truth = [read_label_map(dataset / "Annotations/pair" / f"{n:05d}.png") == 2 for n in range(COUNT)]
+    scored = [region_similarity(found[n], truth[n]) for n in range(1, COUNT - 1) if n not in given]
+    assert report["sequences"]["pair"]["per_object"]["2"]["J"] == pytest.approx(np.mean(scored))
+
+
 def test_corrections_are_told_by_sequence_and_in_the_mean(agss, dataset, tmp_path):
     result = agss("eval", "--data", dataset, "--corrections", "2", "--json", tmp_path / "s.json")
     assert result.exit_code == 0, result.output

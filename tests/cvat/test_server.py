@@ -15,9 +15,9 @@ from fake_cvat import TOKEN, USER, FakeCvat, Refused
 from typer.testing import CliRunner
 
 from agss_model.cli.main import app
+from agss_model.cvat.server import client as cvat_server
 from agss_model.cvat.server.address import full_address
 from agss_model.cvat.server.client import CvatError, connect, read_token
-from agss_model.cvat.server import client as cvat_server
 from agss_model.errors import ConfigError
 
 

@@ -127,6 +127,25 @@ def test_objects_of_youtube_vos_enter_with_their_first_mask(tmp_path, meta):
     assert sequence.scored_frames(7) == set()
 
 
+@pytest.mark.parametrize(
+    ("count", "given"), [(1, set()), (2, {6}), (3, {3, 6}), (4, {2, 4, 6}), (50, set(range(1, 7)))]
+)
+def test_frames_that_are_given_too_are_spread_evenly_shown_whole_and_not_scored(tmp_path, count, given):
+    make(tmp_path, "clip", [labels((1, n), (2, n + 1)) for n in range(8)])
+    sequence = open_dataset(tmp_path)[0].drawn_on(count)
+    assert sequence.given == given
+    assert set(sequence.first_masks) == {0} | given
+    assert sequence.scored_frames(1) == set(range(1, 7)) - given
+    for index, read in sequence.first_masks.items():
+        np.testing.assert_array_equal(read(), sequence.truth(index))
+
+
+def test_a_frame_that_is_given_too_shows_the_objects_that_are_followed_only(tmp_path):
+    make(tmp_path, "clip", [labels((1, 0)), labels((1, 1)), labels((1, 2), (5, 8)), labels((1, 3))])
+    sequence = open_dataset(tmp_path)[0].drawn_on(2)
+    np.testing.assert_array_equal(sequence.first_masks[2](), labels((1, 2)))
+
+
 def test_late_objects_are_scored_after_their_first_mask_only(tmp_path):
     sequence = youtube(tmp_path, meta=True)
     perfect = {index: sequence.truth(index) for index in (2, 4)}
