@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from agss_model.config import AgssConfig
 from agss_model.errors import ConfigError, install
 from agss_model.masks.labels import LabelMap
 from agss_model.runs.reporting import Report
@@ -15,6 +16,11 @@ ADAPTERS = "agss.adapters"
 """Entry points of what can learn from a clip; each is an `Adapter`, the first one is used."""
 Adapter = Callable[[str, FrameSource, Mapping[int, LabelMap], Path, Report, float], str]
 """See `training.team.adapt.adapted_weights`: arguments and result as of `adapted_weights` here."""
+
+
+def can_learn(network: AgssConfig) -> bool:
+    """Whether weights of such a network can learn from a clip, with what is installed or can be."""
+    return network.architecture == "lite" and bool(entry_points(group=ADAPTERS))
 
 
 def adapted_weights(

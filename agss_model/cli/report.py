@@ -10,12 +10,18 @@ from typing import Any
 
 from rich.table import Table
 
+from agss_model.adaptation import can_learn
 from agss_model.cli.console import stdout
 from agss_model.ranges import spans
 from agss_model.review import DoubtfulStretch, look_first
 from agss_model.runs.given.keyframes import SUFFIXES
 from agss_model.runs.run import Run, RunOutcome
 from agss_model.runs.scores import Row
+
+LEARN = (
+    "The same command with --adapt 2 --overwrite first learns from the masks, for two minutes: it mends most where "
+    "bodies turn or many look alike."
+)
 
 
 def print_report(run: Run, outcome: RunOutcome, masks: Path | None = None, words: Sequence[str] = ()) -> None:
@@ -51,6 +57,8 @@ def print_report(run: Run, outcome: RunOutcome, masks: Path | None = None, words
             f"No score is low; the lowest is {worst.score:.2f} (object {worst.object_id}, frame {worst.frame})."
         )
     if stretches and words:
+        if can_learn(run.engine.network.config) and not any(word.partition("=")[0] == "--adapt" for word in words):
+            console.print(LEARN)
         console.print(_next_step(stretches[0], run, masks, words))
 
 

@@ -21,6 +21,7 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from agss_model import review
+from agss_model.cli import report, track
 from agss_model.cli.console import PlainConsole, clean
 from agss_model.cli.main import app
 from agss_model.masks import object_ids, read_label_map
@@ -144,6 +145,20 @@ def test_the_last_line_is_the_command_that_corrects(agss, clip, tmp_path, monkey
     again = CliRunner().invoke(app, command[1:])
     assert again.exit_code == 0, again.output
     assert f"tracked again {spans(range(number, COUNT))}" in " ".join(again.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("architecture", "words", "said"), [("lite", [], 1), ("lite", ["--adapt=2"], 0), ("rgmp", [], 0)]
+)
+def test_learning_is_offered_where_masks_are_doubtful_and_it_was_not_done(
+    agss, clip, first_mask, tmp_path, monkeypatch, architecture, words, said
+):
+    monkeypatch.setattr(review, "LOW", 1.01)
+    monkeypatch.setattr(report, "can_learn", lambda _: architecture == "lite")
+    monkeypatch.setattr(track, "adapted_weights", lambda weights, *_: weights)
+    result = agss("track", clip / "clip.mp4", "--masks", first_mask, "--out", tmp_path / "out", *words)
+    assert result.exit_code == 0, result.output
+    assert " ".join(result.stdout.split()).count("--adapt 2 --overwrite first learns") == said
 
 
 def test_an_interrupted_run_says_how_to_go_on(agss, clip, first_mask, tmp_path, monkeypatch):
