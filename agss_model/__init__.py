@@ -24,8 +24,8 @@ __version__ = "0.2.0"
 __all__ = ["FrameResult", "Tracker", "__version__", "load_model", "open_source"]
 
 _HOMES = {
-    "FrameResult": "results",
-    "Tracker": "tracker",
+    "FrameResult": "tracking.results",
+    "Tracker": "tracking.tracker",
     "load_model": "weights.registry",
     "open_source": "video",
 }

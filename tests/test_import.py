@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+import agss_model
+
 
 def test_importing_the_model_needs_torch_numpy_and_opencv_only():
     """In a process where nothing else can be imported, the package, its networks, tracker and flow still can."""
@@ -46,3 +48,7 @@ def test_waiting_threads_sleep_unless_somebody_says_otherwise(given, expected):
     left = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=left | given)
     assert done.stdout.strip() == expected, done.stderr
+
+
+def test_every_public_name_has_a_home():
+    assert all(getattr(agss_model, name) is not None for name in agss_model.__all__)
