@@ -21,6 +21,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from agss_model.runs.reporting import FRAMES
+
 _state = {"quiet": False}  # of the one command that a process runs
 _QUIET_SECONDS = 10.0  # between lines where no bar can be shown
 
@@ -91,27 +93,28 @@ class ConsoleReport:
         """See `Report`."""
         note(sentence)
 
-    def progress(self, what: str, total: int, done: int = 0) -> FrameProgress:
+    def progress(self, what: str, total: int, done: int = 0, unit: str = FRAMES) -> FrameProgress:
         """See `Report`."""
-        return FrameProgress(what, total, done)
+        return FrameProgress(what, total, done, unit)
 
 
 class FrameProgress:
-    """A bar with frames per second and the time left; on a pipe, a plain line every ten seconds.
+    """A bar with frames per second, or what else is counted, and the time left; on a pipe a line every ten seconds.
 
     Attributes:
-        done: frames counted so far.
+        done: counted so far.
     """
 
-    def __init__(self, what: str, total: int, done: int = 0) -> None:
+    def __init__(self, what: str, total: int, done: int = 0, unit: str = FRAMES) -> None:
         """Prepare.
 
         Args:
             what: is being done, such as "tracking".
             total: frames in all.
             done: of these, finished earlier.
+            unit: what is counted, in the plural.
         """
-        self.what, self.total, self.done = what, total, done
+        self.what, self.total, self.done, self.unit = what, total, done, unit
         self._before = done
         self._bar: Progress | None = None
         self._task = TaskID(0)
@@ -131,7 +134,8 @@ class FrameProgress:
         elif not is_quiet() and now - self._spoke >= _QUIET_SECONDS:
             self._spoke = now
             left = (self.total - self.done) / max(self.fps, 1e-9)
-            stderr().print(f"{self.what}: {self.done} of {self.total} frames, {self.fps:.1f} fps, {left:.0f} s left")
+            rate = _rate(self.fps, self.unit)
+            stderr().print(f"{self.what}: {self.done} of {self.total} {self.unit}, {rate}, {left:.0f} s left")
 
     def __enter__(self) -> FrameProgress:
         self._started = self._spoke = time.perf_counter()
@@ -140,7 +144,9 @@ class FrameProgress:
             name = TextColumn("{task.description}", markup=False)
             columns = (name, BarColumn(), MofNCompleteColumn(), _Fps(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=console, transient=True)
-            self._task = self._bar.add_task(clean(self.what), total=self.total, completed=self.done, before=self.done)
+            self._task = self._bar.add_task(
+                clean(self.what), total=self.total, completed=self.done, before=self.done, unit=self.unit
+            )
             self._bar.start()
         return self
 
@@ -155,4 +161,10 @@ class _Fps(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Frames per second of this run."""
         done = task.completed - float(task.fields["before"])
-        return Text(f"{done / task.elapsed:.1f} fps" if task.elapsed and done else "- fps")
+        unit = task.fields["unit"]
+        return Text(_rate(done / task.elapsed, unit) if task.elapsed and done else _rate(None, unit))
+
+
+def _rate(each_second: float | None, unit: str) -> str:
+    number = "-" if each_second is None else f"{each_second:.1f}"
+    return f"{number} fps" if unit == FRAMES else f"{number} {unit} a second"

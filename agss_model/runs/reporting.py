@@ -5,12 +5,15 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+FRAMES = "frames"
+"""What is usually counted."""
+
 
 class FrameCounter(Protocol):
-    """Counts frames."""
+    """Counts frames, or other things."""
 
     def advance(self) -> None:
-        """One frame more."""
+        """One more."""
 
 
 class Report(Protocol):
@@ -19,5 +22,7 @@ class Report(Protocol):
     def note(self, sentence: str) -> None:
         """Something worth knowing that is no error."""
 
-    def progress(self, what: str, total: int, done: int = 0) -> AbstractContextManager[FrameCounter]:
-        """Open a count of `total` frames, of which `done` were finished earlier."""
+    def progress(
+        self, what: str, total: int, done: int = 0, unit: str = FRAMES
+    ) -> AbstractContextManager[FrameCounter]:
+        """Open a count of `total` frames, or what else `unit` says, of which `done` were finished earlier."""

@@ -141,6 +141,8 @@ def locate(name_or_path: str | Path) -> tuple[Path, str | None]:
         return models[name_or_path]
     if isinstance(name_or_path, str) and (bundle := find_bundle(name_or_path)) is not None:
         return bundle.weights, bundle.files[WEIGHTS]
+    if name_or_path in UNTRAINED:
+        raise WeightsError(f"{name_or_path} needs no training: it has no weights to go on from; choose lite or a file.")
     path = Path(name_or_path)
     if os.path.isfile(path / RECORD):
         bundle = read_bundle(path)

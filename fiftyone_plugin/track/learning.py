@@ -11,6 +11,7 @@ import fiftyone.constants as foc
 
 from agss_model.adaptation import adapted_weights
 from agss_model.masks.labels import LabelMap
+from agss_model.runs.reporting import FRAMES
 from agss_model.video import FrameSource
 from fiftyone_plugin.track.models import load_network
 
@@ -30,7 +31,7 @@ class StoppableReport:
         self.note, self.advance = note, heed
 
     @contextmanager
-    def progress(self, what: str, total: int, done: int = 0) -> Iterator[StoppableReport]:
+    def progress(self, what: str, total: int, done: int = 0, unit: str = FRAMES) -> Iterator[StoppableReport]:
         """See `Report`."""
         yield self
 

@@ -21,8 +21,8 @@ from rich.table import Table
 from typer.testing import CliRunner
 
 from agss_model import review
-from agss_model.cli import report, track
-from agss_model.cli.console import PlainConsole, clean
+from agss_model.cli import console, report, track
+from agss_model.cli.console import ConsoleReport, PlainConsole, clean
 from agss_model.cli.main import app
 from agss_model.masks import object_ids, read_label_map
 from agss_model.ranges import spans
@@ -123,6 +123,15 @@ def test_a_quiet_measurement_says_nothing_and_writes_its_numbers(agss, tmp_path)
     assert "turns done" in loud.stderr
     assert (quiet.exit_code, quiet.output) == (0, "")
     assert json.loads((tmp_path / "rows.json").read_text())["rows"]
+
+
+@pytest.mark.parametrize(("unit", "rate"), [("frames", "fps"), ("steps", "steps a second")])
+def test_on_a_pipe_a_line_says_how_far_it_is_and_of_what(monkeypatch, capsys, unit, rate):
+    monkeypatch.setattr(console, "_QUIET_SECONDS", 0)
+    monkeypatch.setitem(console._state, "quiet", False)
+    with ConsoleReport().progress("learning", 4, unit=unit) as progress:
+        progress.advance()
+    assert re.search(rf"learning: 1 of 4 {unit}, [0-9.]+ {rate}, ", " ".join(capsys.readouterr().err.split()))
 
 
 @pytest.mark.parametrize("single", [True, False])

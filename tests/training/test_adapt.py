@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from agss_model import adaptation
 from agss_model.cli.main import app
 from agss_model.engines.loading import set_threads
-from agss_model.errors import ConfigError, MaskError
+from agss_model.errors import ConfigError, MaskError, WeightsError
 from agss_model.masks.files import write_label_map
 from agss_model.tracking.results import FrameResult
 from agss_model.weights.files import read_weights
@@ -64,7 +64,8 @@ class Silent:
     def note(self, sentence):
         self.notes.append(sentence)
 
-    def progress(self, what, total, done=0):
+    def progress(self, what, total, done=0, unit="frames"):
+        assert unit == "steps"
         return self
 
     def __enter__(self):
@@ -289,6 +290,8 @@ def test_what_cannot_be_learned_from_is_said(start, tmp_path):
     speck[3, 3] = 1
     with pytest.raises(MaskError, match="large enough"):
         adapt(start, clip, {0: speck}, tmp_path, Silent(), CONFIG)
+    with pytest.raises(WeightsError, match="propagation needs no training"):
+        adapt("propagation", clip, {0: clip.truth(0)}, tmp_path, Silent(), CONFIG)
     with pytest.raises(ConfigError, match="minutes"):
         AdaptConfig(minutes=0)
 

@@ -265,7 +265,7 @@ def _run(
         score = mean_iou(trainer.averaged(), clips)
         write_json(out / FIRST, {"iou": score})
         checkpoints.keep_best(trainer, out, score)
-    with report.progress("learning", total, trainer.step) as progress:
+    with report.progress("learning", total, trainer.step, "steps") as progress:
         while trainer.step < total and not stop.asked:
             trainer.train_step(trainer.batch(trainer.step))
             progress.advance()
