@@ -2,6 +2,10 @@
 
 >>> from agss_model import Tracker, load_model    # doctest: +SKIP
 >>> tracker = Tracker(load_model("lite"))         # doctest: +SKIP
+
+Frames and human masks come in, masks with scores go out. May import none of the other packages. In this package every
+room may import the plain files `bounded_json`, `config`, `errors`, `files`, `pictures`, `ranges` and `words`; each room
+names the others that it needs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """AGSS-VOS in FiftyOne: the logic behind the plugin whose folder is `plugin/`.
 
-FiftyOne copies only that folder when a plugin is downloaded and runs its `__init__` again on every call, so nothing but
-names lives there; everything else is here, in the installed package `agss-vos`. Importing this package imports nothing.
+Datasets come in; labels, scores and exports go out. May import `agss_model`. FiftyOne copies only `plugin/` when a
+plugin is downloaded and runs its `__init__` again on every call, so nothing but names lives there; everything else is
+here, in the installed package `agss-vos`. Importing this package imports nothing.
 """
 
 from __future__ import annotations

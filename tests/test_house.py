@@ -25,6 +25,7 @@ PARTS_OF_BOTH_NETWORKS = {"AgnosticModule", "InstanceModule", "Decoder"}  # call
 TRAINING = ["data", "synthesis", "scores", "loop", "annotations", "release", "team"]  # each may import those before it
 
 
+@cache
 def modules(package: str) -> dict[str, Path]:
     found = {}
     for path in sorted((ROOT / package).rglob("*.py")):
@@ -33,6 +34,7 @@ def modules(package: str) -> dict[str, Path]:
     return found
 
 
+@cache
 def imported(path: Path, *, when_loaded: bool) -> set[str]:
     """Full names of what a module imports; only what loading it imports, or in its functions too."""
     names, todo = set(), list(ast.parse(path.read_text()).body)
@@ -91,6 +93,64 @@ def test_the_rooms_of_a_package_stand_in_an_order(package):
     while free := {name for name, others in needs.items() if not others & needs.keys()}:
         needs = {name: others for name, others in needs.items() if name not in free}
     assert not needs, "in a circle, or needing one that is"
+
+
+ROOMS = sorted(name for package in PACKAGES for name, path in modules(package).items() if path.name == "__init__.py")
+IN, OUT = r"(?i)\bcomes? in\b|\bin comes?\b", r"(?i)\bgo(es)? out\b|\bout go(es)?\b"
+
+
+def said(room: str) -> str:
+    return ast.get_docstring(ast.parse((ROOT / room.replace(".", "/") / "__init__.py").read_text())) or ""
+
+
+def named(room: str, words: str) -> set[str]:
+    """Full names of the modules in backticks, which leave out the folders that a room and they have in common."""
+    known, found = {name for package in PACKAGES for name in modules(package)}, set()
+    parts = room.split(".")
+    for word in re.findall(r"`([^`]+)`", words):
+        full = [".".join([*parts[:depth], word]) for depth in range(len(parts))]
+        there = [name for name in full if name in known]
+        assert there, f"{room} speaks of {word}, which is no module"
+        found.add(there[-1])
+    return found
+
+
+def inside(module: str, rooms: set[str]) -> bool:
+    return any(f"{module}.".startswith(f"{room}.") for room in rooms)
+
+
+def plain_files() -> set[str]:
+    """Files beside the folders of `agss_model` that every room there may import unnamed."""
+    return named("agss_model.any", re.search(r"the plain files (.+?)[.;]", said("agss_model"), re.DOTALL)[1])
+
+
+def test_plain_files_import_each_other_only():
+    known, plain = modules("agss_model"), plain_files()
+    assert {o for name in plain for o in imported(known[name], when_loaded=False) & known.keys()} <= plain
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_comes_in_what_goes_out_and_what_it_imports(room):
+    """The rooms in the sentence "May import ..." are those that its modules import; "but" takes some out of one."""
+    words = said(room)
+    assert re.search(IN, words)
+    assert re.search(OUT, words)
+    sentence = re.search(r"May\s+import\s+(.+?)[.;](\s|$)", words, re.DOTALL)[1]
+    allowed, _, denied = re.sub(r"\s+", " ", sentence).partition(" but ")
+    allowed, denied = named(room, allowed), named(room, denied)
+    above = {room.rsplit(".", depth)[0] for depth in range(room.count(".") + 1)} | set(PACKAGES)
+    known = {name: path for package in PACKAGES for name, path in modules(package).items()}
+    others = {
+        other
+        for name, path in known.items()
+        if inside(name, {room})
+        for other in imported(path, when_loaded=False) & known.keys() - above - plain_files()
+        if not inside(other, {room})
+    }
+    unnamed = {other for other in others if not inside(other, allowed) or inside(other, denied)}
+    assert not unnamed, "imported, and not in its docstring"
+    idle = {name for name in allowed if not any(inside(other, {name}) for other in others)}
+    assert not idle, "in its docstring, and not imported"
 
 
 @cache

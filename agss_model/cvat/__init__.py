@@ -1,4 +1,8 @@
-"""Annotations of videos as neutral records; readers of what annotation tools export, and a writer of CVAT's XML."""
+"""Annotations of videos as neutral records, in CVAT's XML and on its server.
+
+CVAT's files and answers come in as records with identity and author; masks go out as XML, and as polygons with few
+keyframes. May import `masks`, `tracking`, `video` and `system`.
+"""
 
 from __future__ import annotations
 

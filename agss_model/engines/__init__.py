@@ -6,6 +6,9 @@ than rounding, so both must be asked for.
 
 The layers are exported when an engine is chosen, in a second, into memory: nothing is written, and one file of weights
 serves every engine. Reading the memory and laying out the objects stay in torch.
+
+A name and a network come in, the network with faster layers goes out. May import `network`, `weights`, `flow`,
+`tracking`, `video`, `system` and `demo_clip`, whose frames give the scale of eight bits.
 """
 
 from __future__ import annotations

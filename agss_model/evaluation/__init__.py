@@ -1,4 +1,8 @@
-"""J, F and J&F as DAVIS defines them, and the DAVIS and YouTube-VOS layouts."""
+"""J, F and J&F as DAVIS defines them, the DAVIS and YouTube-VOS layouts, what scores are worth, and times.
+
+Annotated sequences and found masks come in, numbers go out. May import `masks`, `video`, `network`, `flow`, `tracking`,
+`runs`, `review` and `system`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Optical flow behind one protocol, and the warping that uses it."""
+"""Optical flow behind one protocol, and the warping that uses it.
+
+Two frames come in, as tensors; where each pixel went goes out, and masks moved along. May import no other room; opens
+no file.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What people take away: tracked masks in the formats of other tools, one small file each.
+"""What people bring and take away: annotations in the formats of other tools.
 
-In comes `MaskedClip`, from a run's folder, CVAT or FiftyOne; out goes a new folder or file. May import masks, video
-and cvat. A new format is a function in a file here and a line in `registry.py`.
+Files and folders come in as label maps by frame; a `MaskedClip` of a run, CVAT or FiftyOne goes out as a new folder or
+file. May import `masks`, `video`, `cvat` and `tracking`. A new format is a function here and a line in `registry.py`.
 """

@@ -1,6 +1,7 @@
 """Masks in every form the tool meets, with exact round trips (or a stated loss).
 
-The exchange type is the label map: (H, W) uint8 or uint16, 0 = background, other values = object ids.
+The exchange type is the label map: (H, W) uint8 or uint16, 0 = background, other values = object ids. Image files, run
+lengths, polygons, boxes and points come in; label maps go out, and back. May import no other room.
 """
 
 from __future__ import annotations

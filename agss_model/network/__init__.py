@@ -1,4 +1,8 @@
-"""Networks: tensors in, tensors out. `build_network` is the one place that knows all of them."""
+"""Networks: tensors in, tensors out. `build_network` is the one place that knows all of them.
+
+Images and masks come in, logits, features and labels go out, all as tensors. May import `system`, for its clock; opens
+no file.
+"""
 
 from __future__ import annotations
 

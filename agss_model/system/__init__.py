@@ -1,4 +1,4 @@
 """The process and its machine: memory, time, interruption, and what a measurement must say of them.
 
-Nothing of masks or networks comes in or goes out. May import `errors` only.
+Nothing of masks or networks comes in or goes out. May import no other room.
 """

@@ -1,4 +1,8 @@
-"""Frame sources with exact frame numbers, and a video writer (PyAV, OpenCV)."""
+"""Frame sources with exact frame numbers, and a video writer (PyAV, OpenCV).
+
+Video files, folders of images and stacks come in, frames by number go out, and back into a file. May import no other
+room.
+"""
 
 from __future__ import annotations
 

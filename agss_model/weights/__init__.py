@@ -1,4 +1,8 @@
-"""Weights: shipped ones, files, and the import of published checkpoints."""
+"""Weights: shipped ones, files, published versions, and the import of published checkpoints.
+
+A name or a file comes in, a network with its parameters goes out, and back into a file. May import `network`, `flow`
+and, for the head that gives scores, `tracking`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """What users start from the App, from Python or delegated: a form, a call into the modules beside, and a summary.
 
-FiftyOne runs the plugin's `__init__` again on every call while this package stays loaded; keep it free of torch.
+A form's answers come in; a started job and its summary go out. May import `agss_model`, and everything in
+`fiftyone_plugin` but `plugin`. FiftyOne runs the plugin's `__init__` again on every call while this package
+stays loaded; keep it free of torch.
 """
 
 from __future__ import annotations

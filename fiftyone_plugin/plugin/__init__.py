@@ -1,4 +1,7 @@
-"""The part of the plugin that FiftyOne loads, again on every call: names only, the rest is the package `agss-vos`."""
+"""The part of the plugin that FiftyOne loads, again on every call: names only, the rest is the package `agss-vos`.
+
+FiftyOne's call comes in, registered operators go out. May import `operators`, and works where that is not installed.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From what was drawn on some frames to masks on all: prompts, runs that can be resumed, what they write.
 
-In come a collection and `TrackSettings`, out go labels in a field and a `TrackSummary`. May import `data`; torch only
-while a run is at work.
+In come a collection and `TrackSettings`, out go labels in a field and a `TrackSummary`. May import `data` and
+`agss_model`; torch only while a run is at work.
 """
 
 from __future__ import annotations

@@ -4,6 +4,8 @@
 >>> zoo.register()                                                                     # doctest: +SKIP
 >>> model = foz.load_zoo_model("agss-vos-lite")                                        # doctest: +SKIP
 >>> dataset.apply_model(model, label_field="tracks", prompt_field="frames.prompts")    # doctest: +SKIP
+
+A sample with prompts comes in, labels of its frames go out. May import `data`, `track` and `agss_model`.
 """
 
 from __future__ import annotations

@@ -88,6 +88,8 @@ def main() -> None:
     parser.add_argument("--object-size", default="typical", choices=("small", "typical", "large"))
     parser.add_argument("--steps", type=int, default=8, help="that are measured")
     given = parser.parse_args()
+    if given.steps < 1:
+        parser.error(f"--steps {given.steps} measures nothing; give 1 or more")
     width, height = (int(side) for side in given.size.split("x"))
     settings = FunctionSettings.from_environment()
     print("objects  median s  fastest s  processor s  found  working   image kB  state kB  all states kB")

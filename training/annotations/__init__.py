@@ -1,5 +1,5 @@
 """A team's annotated videos, wherever they are kept, read into one form.
 
-Comes in: FiftyOne datasets, CVAT exports and servers, folders. Goes out: `TeamVideo`s, split, prepared to learn from.
-Imports `agss_model` and `training.data`.
+FiftyOne datasets, CVAT exports and servers, and folders come in; `TeamVideo`s go out, split, prepared to learn from.
+May import `agss_model`, `training.data` and, for FiftyOne's datasets, `fiftyone_plugin.data`.
 """

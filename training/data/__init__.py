@@ -1,5 +1,5 @@
 """Clips with masks to learn from.
 
-Comes in: stills, and videos of which some frames have masks. Goes out: `Clips`, batches of frames and masks.
-Imports `agss_model` only.
+Stills, and videos of which some frames have masks, come in; `Clips` go out, batches of frames and masks. May import
+`agss_model`.
 """

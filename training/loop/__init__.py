@@ -1,5 +1,5 @@
 """A run: its settings, its sources, and what happens at each step.
 
-Comes in: settings and batches of clips. Goes out: weights, checkpoints, logs.
-Imports `agss_model`, `training.data` and `training.synthesis`.
+Settings and batches of clips come in; weights, checkpoints and logs go out. May import `agss_model`, `training.data`
+and `training.synthesis`.
 """

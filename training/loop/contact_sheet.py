@@ -1,11 +1,12 @@
 """Look at training clips: a sheet with one clip a row, its frames bare and with the tracked masks laid over them.
 
-python -m training.loop.contact_sheet --data STILLS --out sheet.png
+python -m training.loop.contact_sheet training/runs/tiny.toml --data STILLS --out sheet.png
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agss_model.errors import AgssError, OutputError
+from agss_model.errors import AgssError, ConfigError, OutputError
 from agss_model.masks.files import DAVIS_PALETTE
 from training.data.clips import Clips
 from training.loop.settings import read_run
@@ -45,6 +46,12 @@ def draw(clips: Clips, masks: Tensor | None = None) -> npt.NDArray[np.uint8]:
     return pixels
 
 
+def _stacked(sheets: Sequence[npt.NDArray[np.uint8]]) -> npt.NDArray[np.uint8]:
+    """One below the other, black beside those that are less wide: stages of a run may have clips of other sizes."""
+    widest = max(sheet.shape[1] for sheet in sheets)
+    return np.vstack([np.pad(sheet, ((0, 0), (0, widest - sheet.shape[1]), (0, 0))) for sheet in sheets])
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0] if __doc__ else None)
@@ -57,15 +64,19 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a setting of the run")
     given = parser.parse_args()
     try:
+        if given.out.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+            raise OutputError(f"{given.out} is no picture; choose a name that ends in .png or .jpg.")
+        if given.steps < 1:
+            raise ConfigError(f"--steps {given.steps} draws nothing; give 1 or more.")
         run = read_run(given.settings, given.set)
         sources = open_sources(run, given.data, limit=given.limit or None)
         clips = [
             sources.training.sample(run.stage(step).shape, run.data_seed(step), "cpu")
             for step in range(given.step, given.step + given.steps)
         ]
-        sheet = np.vstack([draw(part) for part in clips])
+        sheet = _stacked([draw(part) for part in clips])
         if not cv2.imwrite(str(given.out), sheet[..., ::-1]):
-            raise OutputError(f"{given.out} could not be written; choose a writable folder and .png or .jpg.")
+            raise OutputError(f"{given.out} could not be written; choose a writable folder.")
     except AgssError as error:
         raise SystemExit(f"error: {error}") from error
 

@@ -1,5 +1,5 @@
 """The weights that the package ships, with their model card.
 
-Comes in: a finished run and its scores. Goes out: the files below `agss_model/weights/shipped`.
-Imports `training.loop` and `training.data`; nothing imports it.
+A finished run and its scores come in; the files below `agss_model/weights/shipped` go out. May import `agss_model` and
+`training.loop`; `training.team` takes the model card from here.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ import typer
 
 from agss_model.cli import options
 from agss_model.engines.loading import load_engine
+from agss_model.errors import AgssError
 from agss_model.files import write_json
 from agss_model.tracking.clues import NAMES
 from agss_model.tracking.quality import HEAD
@@ -71,5 +73,14 @@ def fit_head(
     print(f"wrote {target}")
 
 
+def main() -> None:
+    """Command line."""
+    try:
+        app()
+    except AgssError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+
+
 if __name__ == "__main__":
-    app()
+    main()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from agss_model.engines.loading import Engine
 from agss_model.errors import AgssError
+from agss_model.files import explained
 from training.scores.lessons import LessonSource
 from training.scores.record import Table, run_freely
 
@@ -27,9 +28,11 @@ def collect(
         Tables there are now.
 
     Raises:
+        MediaError: a table that is there is damaged.
         OutputError: the folder cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     count = 0
     for part in parts:
         if most and count >= most:

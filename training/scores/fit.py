@@ -21,6 +21,8 @@ from training.scores.record import Table
 
 ELSEWHERE = 0.1
 """IoU below which a mask is not on the object at all."""
+BAD = 0.5
+"""IoU that divides good masks from bad ones; a head is fitted to some of both."""
 BATCH = 1024
 """Rows of a step."""
 EDGE = 0.02
@@ -78,7 +80,11 @@ def is_held_out(name: str) -> bool:
 
 
 def rows_of(tables: Iterable[Table]) -> Rows:
-    """Masks that can be judged; every lesson counts as the root of its rows, as rows of one clip are alike."""
+    """Masks that can be judged; every lesson counts as the root of its rows, as rows of one clip are alike.
+
+    Raises:
+        MediaError: they are all good, or all bad, or there is none.
+    """
     clues, iou, weight = [], [], []
     for table in tables:
         judged = ~np.isnan(table.iou) & ~table.lost
@@ -86,7 +92,13 @@ def rows_of(tables: Iterable[Table]) -> Rows:
         clues.append(table.clues[judged])
         iou.append(table.iou[judged])
         weight.append(np.full(count, max(count, 1) ** -0.5, np.float32))
-    told = torch.from_numpy(np.concatenate(iou))
+    told = torch.from_numpy(np.concatenate([np.zeros(0, np.float32), *iou]))
+    good = int((told >= BAD).sum())
+    if good in (0, len(told)):
+        raise MediaError(
+            f"A head is fitted to good and bad masks, but {good} of the {len(told)} masks of the clips that are not "
+            f"held out reach IoU {BAD}; collect more clips."
+        )
     wanted = torch.stack([told, (told < ELSEWHERE).float()], 1)
     every = torch.from_numpy(np.concatenate(weight))
     return Rows(torch.from_numpy(np.concatenate(clues)), wanted, every / every.mean())

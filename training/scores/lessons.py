@@ -69,10 +69,13 @@ def lessons(videos: Path, stills: Path, made: int, seed: int = 0) -> Iterator[Le
                     f"{name}-{place}+backwards", partial(_of_made, f"{name}-{place}", both, backwards=True)
                 )
         if number < len(sequences):
-            here, other = sequences[number], sequences[(number * 7 + 3) % len(sequences)]
+            here = sequences[number]
             yield LessonSource(here.name, partial(of_sequence, here))
             yield LessonSource(f"{here.name}+backwards", partial(of_sequence, here, backwards=True))
-            yield LessonSource(f"{here.name}+cut", partial(_cut, here, other))
+            if len(sequences) > 1:
+                step = (6 * number + 3) % len(sequences) or 1  # never to the clip itself, which shows its objects
+                other = sequences[(number + step) % len(sequences)]
+                yield LessonSource(f"{here.name}+cut", partial(_cut, here, other))
 
 
 def _made(stock: Callable[[], StillPool], seed: int) -> Clips:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from agss_model.engines.loading import Engine
+from agss_model.errors import MediaError
 from agss_model.evaluation import Sequence, region_similarity
-from agss_model.files import replacing
+from agss_model.files import explained, replacing
 from agss_model.masks.labels import BoolMask, LabelMap, to_masks
 from agss_model.tracking.clues import NAMES
 from agss_model.video.images import read_image
@@ -59,18 +62,29 @@ class Table:
     lost: npt.NDArray[np.bool_]
 
     def save(self, path: Path) -> None:
-        """Write the table, whole or not at all."""
-        with replacing(path) as part, part.open("wb") as file:
+        """Write the table, whole or not at all.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        with explained(path), replacing(path) as part, part.open("wb") as file:
             np.savez(file, names=np.array(NAMES), **vars(self))
 
     @classmethod
     def load(cls, path: Path) -> Table | None:
-        """What `save` wrote; None where clues are missing that there are today."""
-        with np.load(path) as data:
-            names = data["names"].tolist()
-            if not set(NAMES) <= set(names):
-                return None
-            columns = {name: data[name] for name in cls.__dataclass_fields__}
+        """What `save` wrote; None where clues are missing that there are today.
+
+        Raises:
+            MediaError: the file is damaged.
+        """
+        try:
+            with np.load(path) as data:
+                names = data["names"].tolist()
+                if not set(NAMES) <= set(names):
+                    return None
+                columns = {name: data[name] for name in cls.__dataclass_fields__}
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+            raise MediaError(f"{path} is damaged ({error}); delete it and run collect again.") from error
         return cls(**columns | {"clues": columns["clues"][:, [names.index(name) for name in NAMES]]})
 
 

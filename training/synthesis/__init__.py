@@ -1,5 +1,5 @@
 """Clips with exact masks, made of photographs.
 
-Comes in: a pool of stills with objects, or real clips to paste over. Goes out: `Clips`.
-Imports `agss_model` and `training.data`.
+A pool of stills with objects, or real clips to paste over, come in; `Clips` go out. May import `agss_model` and
+`training.data`.
 """

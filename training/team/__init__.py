@@ -1,5 +1,5 @@
 """Learning from a team's annotations: fine-tune, judge by the gate, publish.
 
-Comes in: prepared videos and weights. Goes out: better weights in the registry, and a report; or a refusal.
-Imports everything else of `training`; of `training.release` the model card.
+Prepared videos and weights come in; better weights in the registry and a report go out, or a refusal. May import
+`agss_model` and everything in `training` but `scores`.
 """

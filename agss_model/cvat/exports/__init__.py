@@ -1,4 +1,5 @@
 """The XML that CVAT exports and imports.
 
-Files come in, records go out, and back. May import the records, identity and authorship beside it.
+Files come in, records go out, and back. May import `masks`, and `records`, `checks`, `identity` and `authorship`
+beside it.
 """

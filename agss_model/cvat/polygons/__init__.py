@@ -1,4 +1,5 @@
 """Polygon tracks with few keyframes, as CVAT shows them.
 
-Masks come in, keyframes go out. May import the authorship beside it; the button has the same in JavaScript.
+Masks come in, keyframes go out. May import `masks` and the `authorship` beside it; the button has the same in
+JavaScript.
 """

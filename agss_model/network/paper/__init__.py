@@ -1,4 +1,7 @@
-"""The published network: ResNet-50, every layer and every name inside a module as in the authors' checkpoint."""
+"""The published network: ResNet-50, every layer and every name inside a module as in the authors' checkpoint.
+
+Images and masks come in and logits of each object go out, as `base` says. May import `base` and `equations` beside it.
+"""
 
 from __future__ import annotations
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+
+import cv2
 import numpy as np
 import pytest
 from function_client import Clip as Squares
 from function_client import Function, overlap, quick_network
 
-from agss_model.masks import mask_to_shape, shape_to_mask
+from agss_model.errors import MediaError
+from agss_model.masks import mask_to_shape, shape_to_mask, write_label_map
 from agss_model.weights.registry import load_model
 from serverless.function.cache import FeatureCache
 from serverless.function.scenes import Scenes
-from serverless.measure.accuracy import MeasuredClip, compare, demonstration
+from serverless.measure import accuracy
+from serverless.measure.accuracy import MeasuredClip, annotated, compare, demonstration
 
 
 def test_the_function_finds_what_the_tracker_finds():
@@ -39,6 +44,50 @@ def test_small_objects_in_a_small_frame_are_found_to_the_pixel_in_every_kind(kin
         for answer, truth in zip(answers, squares.masks(t), strict=True):
             mask = shape_to_mask(kind, answer["points"], width=squares.width, height=squares.height)
             assert overlap(mask, truth) > 0.9
+
+
+@pytest.fixture
+def davis(tmp_path):
+    """Two sequences of four frames in DAVIS' layout; in the second object 2 comes in in frame 2."""
+    squares = Squares(2)
+    for name, late in (("both", 0), ("late", 2)):
+        images, annotations = tmp_path / "JPEGImages" / name, tmp_path / "Annotations" / name
+        images.mkdir(parents=True)
+        annotations.mkdir(parents=True)
+        for t, frame in enumerate(squares.frames(0, 4)):
+            one, two = squares.masks(t)
+            cv2.imwrite(str(images / f"{t:05d}.jpg"), frame[..., ::-1])
+            write_label_map(annotations / f"{t:05d}.png", one.astype(np.uint8) + 2 * two.astype(np.uint8) * (t >= late))
+    return tmp_path
+
+
+def test_sequences_are_scored_in_the_frames_in_which_davis_scores_them(davis):
+    """Never in the first nor in the last; and where an object is not yet there, for the others."""
+    found = {clip.name: clip for clip in annotated(davis, None)}
+    assert list(found) == ["both", "late"]
+    assert [sorted(clip.truths) for clip in found.values()] == [[1, 2], [1, 2]]
+    assert np.unique(found["late"].first).tolist() == [0, 1]
+    assert len(list(found["both"].frames())) == 4
+    labels, void = found["late"].truths[2]()
+    assert np.unique(labels).tolist() == [0, 1, 2]
+    assert not void.any()
+    assert [clip.name for clip in annotated(davis, ["late"])] == ["late"]
+    with pytest.raises(MediaError, match="absent"):
+        list(annotated(davis, ["absent"]))
+
+
+def test_the_command_prints_a_row_for_each_sequence_asked_for(davis, monkeypatch, capsys):
+    monkeypatch.setattr(accuracy, "build_scenes", lambda *_: Scenes(quick_network(), FeatureCache(1 << 26)))
+    monkeypatch.setattr(sys, "argv", ["accuracy", "--data", str(davis), "--sequences", "both"])
+    accuracy.main()
+    head, row, _ = capsys.readouterr().out.splitlines()
+    assert head.split() == ["clip", "tracker", "J&F", "function", "J&F", "agreement", "states", "kB"]
+    name, tracker, function, agreement, kilobytes = row.split()
+    assert name == "both"
+    assert 0.5 < float(tracker) <= 1
+    assert float(function) == pytest.approx(float(tracker), abs=0.02)
+    assert float(agreement) > 0.98
+    assert 0 < float(kilobytes) < 300
 
 
 @pytest.mark.slow

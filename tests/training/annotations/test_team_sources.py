@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,8 +16,6 @@ from agss_model.errors import AgssError, ConfigError, MediaError
 from agss_model.masks import write_label_map
 from training.annotations.catalog import open_catalog
 from training.annotations.prepare import prepare
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "serverless"))
 
 
 def only(source):

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 RUNS = REPOSITORY / "training" / "runs"
 
 
