@@ -20,7 +20,7 @@ from agss_model.video.source import FrameSource, Image, IndexedFrames
 from training.annotations.prepare import scaled
 from training.data.evaluation_data import refuse_evaluation_data
 from training.pseudo_labels.agreement import there_and_back
-from training.pseudo_labels.regions import Regions, stand_out
+from training.pseudo_labels.regions import SalientObjects, stand_out
 from training.pseudo_labels.salience import Map
 
 FRAMES = 40
@@ -121,7 +121,7 @@ def label(clip: FrameSource, network: AGSSVOS, salient: FindSalient) -> dict[int
     return maps
 
 
-def _regions(picture: Image, salient: FindSalient) -> Regions | None:
+def _regions(picture: Image, salient: FindSalient) -> SalientObjects | None:
     return stand_out(picture, salient(picture))
 
 

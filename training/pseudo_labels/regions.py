@@ -19,7 +19,7 @@ OBJECTS = 3
 ROUNDS = 3
 
 
-class Regions(NamedTuple):
+class SalientObjects(NamedTuple):
     """What stands out in a frame.
 
     Attributes:
@@ -31,7 +31,7 @@ class Regions(NamedTuple):
     clarity: float
 
 
-def stand_out(picture: Image, salience: Map) -> Regions | None:
+def stand_out(picture: Image, salience: Map) -> SalientObjects | None:
     """Up to three objects; None where nothing stands out, or everything.
 
     Args:
@@ -58,4 +58,4 @@ def stand_out(picture: Image, salience: Map) -> Regions | None:
     for number, part in enumerate(fitting, 1):
         label_map[parts == part + 1] = number
     inside, outside = salience[label_map > 0].mean(), salience[label_map == 0].mean()
-    return Regions(label_map, float(inside - outside))
+    return SalientObjects(label_map, float(inside - outside))
