@@ -22,7 +22,16 @@ PACKAGES = {  # what each may import beside itself
     "fiftyone_plugin": {"agss_model"},
 }
 PARTS_OF_BOTH_NETWORKS = {"AgnosticModule", "InstanceModule", "Decoder"}  # called so in the paper, made anew for `lite`
-TRAINING = ["data", "synthesis", "scores", "loop", "annotations", "release", "team"]  # each may import those before it
+TRAINING = [
+    "data",
+    "synthesis",
+    "scores",
+    "loop",
+    "annotations",
+    "pseudo_labels",
+    "release",
+    "team",
+]  # each may import those before it
 
 
 @cache
